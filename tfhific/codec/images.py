@@ -1,0 +1,348 @@
+"""Pictures as people have them, in and out: files of many kinds, 8-bit RGB arrays inside.
+
+Which colours and depths are read, and how, is tabled in `picture_colour`. Of several frames or
+pages the first is read. A PNG's gAMA and cHRM chunks are not applied.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import threading
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from tfhific.codec.atomic import STANDARD_STREAM, write_atomically
+from tfhific.codec.picture_colour import UnfaithfulError, to_colours
+from tfhific.codec.picture_exif import ORIENTATION, exif_of_tiff, upright_exif
+from tfhific.codec.picture_header import Header, read_header
+from tfhific.codec.picture_source import Source, open_source
+from tfhific.errors import ImageError, OutputError
+
+# Where Pillow, too, stops believing that a picture is meant well.
+DEFAULT_MAX_PIXELS = 178_956_970
+READABLE = "JPEG, PNG, WebP, TIFF, BMP, GIF or AVIF"
+# 16-bit RGBA without compression, and room for metadata.
+_MAX_BYTES_PER_PIXEL = 8
+_MAX_EXTRA_BYTES = 1 << 26
+# For each EXIF orientation, what turns the stored rows upright (EXIF 2.32, table 6).
+_UPRIGHT_BY = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_FORMAT_OF_EXTENSION = {
+    ".png": "PNG",
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".webp": "WEBP",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+    ".bmp": "BMP",
+}
+_HOLDS_ALPHA = ("PNG", "WEBP", "TIFF")
+_SAVE_OPTIONS = {
+    # zlib's lowest level: several times faster than its default for files a little larger.
+    "PNG": {"compress_level": 1},
+    "JPEG": {"quality": 95, "subsampling": "4:4:4", "optimize": True},
+    # exact: colours under full transparency are kept.
+    "WEBP": {"lossless": True, "exact": True, "method": 2},
+    "TIFF": {"compression": "tiff_adobe_deflate"},
+    "BMP": {},
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """An upright picture and what travels beside it.
+
+    Attributes:
+      pixels: uint8 [H, W, 3], RGB in the colour space of `icc`, sRGB without one. Where alpha is
+        0 they are what the file held there.
+      alpha: uint8 [H, W], not premultiplied; None when every pixel is opaque.
+      icc: ICC profile of `pixels`, or None.
+      exif: EXIF block with `Exif\\0\\0` in front, upright and without thumbnail, or None.
+    """
+
+    pixels: np.ndarray
+    alpha: np.ndarray | None = None
+    icc: bytes | None = None
+    exif: bytes | None = None
+
+
+def read_picture(source: Source, max_pixels: int = DEFAULT_MAX_PIXELS) -> Picture:
+    """Reads a picture as a viewer would show it.
+
+    Args:
+      source: path, "-" for standard input, the file's bytes, or an open binary file.
+      max_pixels: larger pictures are refused from their header, before they are decoded.
+
+    Raises:
+      ImageError: nothing readable there, not a picture of a known format, cut short, damaged,
+        too large, or of a kind that 8-bit RGB cannot show faithfully. The message is one line
+        and names the source.
+    """
+    max_bytes = _MAX_BYTES_PER_PIXEL * max_pixels + _MAX_EXTRA_BYTES
+    with open_source(source, max_bytes) as (stream, name), _quiet_pillow:
+        try:
+            header = read_header(stream)
+            _check_format(header, name)
+            if header.size:
+                _check_size(header.size, max_pixels, name)
+            with Image.open(stream, formats=[header.format]) as image:
+                _check_size(image.size, max_pixels, name)
+                image.load()
+                _check_size(image.size, max_pixels, name)
+                exif, orientation = _exif(image)
+                profile = image.info.get("icc_profile")
+                colours = to_colours(_upright(image, orientation), header, profile)
+        except ImageError:
+            raise
+        except UnfaithfulError as error:
+            raise ImageError(
+                f"cannot read {name}: expected samples that 8-bit RGB can show, received {error}; "
+                "convert the picture to 8 or 16 bits unsigned first"
+            ) from error
+        except Image.DecompressionBombError as error:
+            raise ImageError(
+                f"cannot read {name}: expected a picture within Pillow's own limit, received a "
+                "larger one; shrink it or raise PIL.Image.MAX_IMAGE_PIXELS"
+            ) from error
+        except MemoryError as error:
+            raise ImageError(
+                f"cannot read {name}: expected a picture that fits in memory, received a larger "
+                "one; shrink it"
+            ) from error
+        # Damaged files make Pillow's parsers raise almost anything: OSError, SyntaxError,
+        # struct.error, ValueError, KeyError, ZeroDivisionError, zlib.error and more.
+        except Exception as error:
+            raise ImageError(
+                f"cannot read {name}: expected a whole {READABLE} file, received one that is cut "
+                f"short or damaged ({_one_line(error)}); get the file again"
+            ) from error
+    return Picture(colours.pixels, colours.alpha, colours.icc, exif)
+
+
+def validate_array(image: object) -> np.ndarray:
+    """Returns an image array as uint8 [H, W, 3].
+
+    Args:
+      image: uint8 [H, W, 3]; or grey, [H, W] or [H, W, 1], which is repeated over the channels.
+        The result shares its memory where it can.
+
+    Raises:
+      ImageError: another type, dtype or shape, or no pixels.
+    """
+    if isinstance(image, Image.Image):
+        raise ImageError(
+            f"expected a uint8 array [height, width, 3], received a PIL image of mode {image.mode}"
+            "; pass numpy.asarray(image.convert('RGB'))"
+        )
+    if not isinstance(image, np.ndarray) and not hasattr(image, "__array__"):
+        raise ImageError(
+            f"expected a uint8 array [height, width, 3], received a {type(image).__name__}; "
+            "read files with read_picture first"
+        )
+    array = np.asarray(image)
+    received = f"received {array.dtype} {list(array.shape)}"
+    if array.dtype != np.uint8:
+        raise ImageError(
+            f"expected a uint8 array [height, width, 3], {received}; scale values to 0..255, "
+            "round, and convert with astype(numpy.uint8)"
+        )
+    if array.ndim == 3 and array.shape[2] == 4:
+        raise ImageError(
+            f"expected a uint8 array [height, width, 3], {received}; pass image[..., :3] and "
+            "keep the alpha channel beside it"
+        )
+    if array.ndim == 2:
+        array = array[..., None]
+    if array.ndim != 3 or array.shape[2] not in (1, 3):
+        raise ImageError(
+            f"expected a uint8 array [height, width, 3], {received}; pass one image at a time, "
+            "channels last"
+        )
+    if array.size == 0:
+        raise ImageError(f"expected at least one pixel, {received}")
+    if array.shape[2] == 1:
+        array = np.repeat(array, 3, axis=2)
+    return np.ascontiguousarray(array)
+
+
+def to_pillow(picture: Picture | np.ndarray) -> Image.Image:
+    """Returns the picture as a Pillow image of mode RGB or RGBA, its metadata in `info`."""
+    if not isinstance(picture, Picture):
+        picture = Picture(validate_array(picture))
+    pixels = picture.pixels
+    if picture.alpha is not None:
+        pixels = np.concatenate([pixels, picture.alpha[..., None]], axis=-1)
+    image = Image.fromarray(pixels)
+    if picture.icc is not None:
+        image.info["icc_profile"] = picture.icc
+    if picture.exif is not None:
+        image.info["exif"] = picture.exif
+    return image
+
+
+def encode_png(picture: Picture | np.ndarray) -> bytes:
+    """Returns a PNG file with the picture's pixels, alpha, ICC profile and EXIF."""
+    return _encode(to_pillow(picture), "PNG")
+
+
+def write_png(
+    picture: Picture | np.ndarray,
+    destination: str | os.PathLike[str],
+    overwrite: bool = True,
+) -> None:
+    """Writes a PNG file, whatever the destination's extension; "-" is standard output.
+
+    Raises:
+      ImageError: an array that is no picture.
+      OutputError: see `write_atomically`.
+    """
+    write_atomically(destination, encode_png(picture), overwrite)
+
+
+def write_image(
+    picture: Picture | np.ndarray,
+    destination: str | os.PathLike[str],
+    overwrite: bool = True,
+) -> None:
+    """Writes a picture in the format that the destination's extension names.
+
+    PNG, WebP (lossless) and TIFF keep pixels and alpha as they are; JPEG is of quality 95 without
+    chroma subsampling; BMP holds pixels only, neither profile nor EXIF. "-" is a PNG on standard
+    output.
+
+    Raises:
+      ImageError: an array that is no picture, or one that the format cannot hold.
+      OutputError: an unknown extension, or a destination that `write_atomically` refuses.
+    """
+    name = os.fspath(destination)
+    extension = ".png" if name == STANDARD_STREAM else os.path.splitext(name)[1].lower()
+    kind = _FORMAT_OF_EXTENSION.get(extension)
+    if kind is None:
+        raise OutputError(
+            f"cannot write {name!r}: expected a name ending in {', '.join(_FORMAT_OF_EXTENSION)}, "
+            f"received {extension or 'no extension'!r}"
+        )
+    image = to_pillow(picture)
+    if image.mode == "RGBA" and kind not in _HOLDS_ALPHA:
+        raise ImageError(
+            f"cannot write {name!r}: {kind} holds no transparency and the picture has some; "
+            "write .png, .webp or .tiff"
+        )
+    try:
+        data = _encode(image, kind)
+    except (OSError, ValueError, OverflowError) as error:
+        raise ImageError(
+            f"cannot write {name!r}: {kind} cannot hold this picture of {image.width} x "
+            f"{image.height} pixels ({_one_line(error)}); write .png"
+        ) from error
+    write_atomically(destination, data, overwrite)
+
+
+def _encode(image: Image.Image, kind: str) -> bytes:
+    options = dict(_SAVE_OPTIONS[kind])
+    if kind != "BMP":
+        for key in ("icc_profile", "exif"):
+            if key in image.info:
+                options[key] = image.info[key]
+    held = io.BytesIO()
+    with _quiet_pillow:
+        image.save(held, kind, **options)
+    return held.getvalue()
+
+
+def _check_format(header: Header, name: str) -> None:
+    if header.format is None:
+        raise ImageError(
+            f"cannot read {name}: expected a {READABLE} file, received none of these; "
+            "convert it first"
+        )
+    if header.format not in Image.OPEN:
+        Image.init()
+    if header.format not in Image.OPEN:
+        raise ImageError(
+            f"cannot read {name}: this Pillow reads no {header.format}; convert the picture or "
+            "install a newer Pillow"
+        )
+
+
+def _check_size(size: tuple[int, int], max_pixels: int, name: str) -> None:
+    if size[0] * size[1] > max_pixels:
+        raise ImageError(
+            f"cannot read {name}: expected at most {max_pixels} pixels, received {size[0]} x "
+            f"{size[1]}; shrink the picture or raise the limit"
+        )
+
+
+def _exif(image: Image.Image) -> tuple[bytes | None, int]:
+    """The block to keep and the orientation that is still to be applied."""
+    block = image.info.get("exif")
+    tags = getattr(image, "tag_v2", None)
+    try:
+        exif = image.getexif()
+        if tags is not None:
+            # Pillow turns a TIFF upright as it loads it, and then takes the tag away.
+            return _upright_or_none(exif_of_tiff(exif)), tags.get(ORIENTATION, 1)
+        orientation = exif.get(ORIENTATION, 1)
+        if block is None and len(exif):
+            block = exif.tobytes()  # PNG's text chunk "Raw profile type exif", or XMP
+    except Exception:  # any: see read_picture. Viewers show such a picture as it is stored.
+        return None, 1
+    return _upright_or_none(block), orientation
+
+
+def _upright_or_none(block: bytes | None) -> bytes | None:
+    return upright_exif(block) if isinstance(block, bytes) else None
+
+
+def _upright(image: Image.Image, orientation: object) -> Image.Image:
+    method = _UPRIGHT_BY.get(orientation) if isinstance(orientation, int) else None
+    return image if method is None else image.transpose(method)
+
+
+def _one_line(error: BaseException) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 200 else text[:200] + "..."
+
+
+class _QuietPillow(contextlib.AbstractContextManager):
+    """Ignores Pillow's warnings while any thread is inside.
+
+    Python's warning filters belong to the whole process: `warnings.catch_warnings` in two threads
+    at once can leave the filters of one behind for good. Here the first thread in sets the filter
+    and the last one out restores what was there.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._saved: warnings.catch_warnings | None = None
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._inside == 0:
+                self._saved = warnings.catch_warnings()
+                self._saved.__enter__()
+                warnings.filterwarnings("ignore", module=r"PIL\.")
+            self._inside += 1
+
+    def __exit__(self, *error: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                self._saved.__exit__(*error)
+                self._saved = None
+
+
+_quiet_pillow = _QuietPillow()
