@@ -1,0 +1,141 @@
+"""Symbols to bytes and back: one payload format, three implementations that agree on it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tfc_port.coding import native, payload, python, symbols
+from tfc_port.coding.errors import CodingError
+from tfc_port.coding.tables import Tables
+
+IMPLEMENTATIONS = ("native", "python")
+
+BYTES_PER_STREAM = 1.5
+"""What one more stream costs on average: its end, and its length beside the others'."""
+
+_MOST_STREAMS = 512
+_ALLOWANCE = 0.005
+
+
+def available() -> tuple[str, ...]:
+    """Returns which of `IMPLEMENTATIONS` work here, the preferred one first."""
+    names = []
+    if native.is_available():
+        names.append("native")
+    return (*names, "python")
+
+
+def choose_streams(payload_bytes: float) -> int:
+    """Returns how many streams to deal a payload to.
+
+    Args:
+      payload_bytes: an estimate of the payload's size in bytes.
+
+    Returns:
+      The largest power of two from 1 to 512 whose stream ends and lengths stay under .5 % of that;
+      1 where none does.
+    """
+    most = _ALLOWANCE * payload_bytes / BYTES_PER_STREAM
+    streams = 1
+    while streams < _MOST_STREAMS and 2 * streams <= most:
+        streams *= 2
+    return streams
+
+
+def _resolve(implementation: str | None) -> str:
+    if implementation is None:
+        return available()[0]
+    if implementation not in IMPLEMENTATIONS:
+        raise CodingError(
+            f"`implementation` must be one of {', '.join(IMPLEMENTATIONS)}, or None for the "
+            f"fastest one here. Received: {implementation!r}."
+        )
+    return implementation
+
+
+def encode(
+    values: np.ndarray,
+    indexes: np.ndarray,
+    tables: Tables,
+    *,
+    streams: int,
+    implementation: str | None = None,
+) -> bytes:
+    """Codes integers by frozen tables.
+
+    Args:
+      values: int32 [n].
+      indexes: int32 [n], the row of `tables` that each value is coded by.
+      tables: the tables.
+      streams: over how many independent streams to deal the values; see `choose_streams`. The
+        decoder needs the same number.
+      implementation: "native" or "python"; None for the fastest one here. All write the
+        same bytes.
+
+    Returns:
+      The payload; see docs/coding.md.
+
+    Raises:
+      CodingError: where the arguments are not so, or the implementation is not there.
+    """
+    implementation = _resolve(implementation)
+    streams = payload.check_streams(streams)
+    rows = symbols.Rows.of(indexes, tables)
+    coded, escapes = symbols.to_symbols(values, rows, tables)
+    if not coded.size:
+        strings = [b""] * streams
+    elif implementation == "native":
+        strings = native.encode_streams(coded, rows.coded_rows, tables, streams)
+    else:
+        cdfs = _cdfs(rows.coded_rows, tables)
+        coded = coded.tolist()
+        strings = [
+            python.encode_stream(coded[first::streams], cdfs[first::streams])
+            for first in range(streams)
+        ]
+    return payload.join(strings, escapes)
+
+
+def decode(
+    payload_bytes: bytes,
+    indexes: np.ndarray,
+    tables: Tables,
+    *,
+    streams: int,
+    implementation: str | None = None,
+) -> np.ndarray:
+    """Decodes what `encode` wrote, with whatever implementation.
+
+    Args:
+      payload_bytes: the payload, exactly.
+      indexes: int32 [n], the row of `tables` that each value was coded by.
+      tables: the tables it was coded by.
+      streams: how many streams it was dealt to.
+      implementation: "native" or "python"; None for the fastest one here.
+
+    Returns:
+      int32 [n], the values.
+
+    Raises:
+      CodingError: where the payload is not one of n such values, or the arguments are not so.
+    """
+    implementation = _resolve(implementation)
+    streams = payload.check_streams(streams)
+    rows = symbols.Rows.of(indexes, tables)
+    strings, escapes = payload.split(bytes(payload_bytes), streams)
+    if implementation == "python" or not rows.coded_rows.size:
+        cdfs = _cdfs(rows.coded_rows, tables)
+        coded = np.empty(len(cdfs), np.int32)
+        for first, string in enumerate(strings):
+            coded[first::streams] = python.decode_stream(string, cdfs[first::streams])
+    else:
+        coded = native.decode_streams(strings, rows.coded_rows, tables)
+    return symbols.to_values(coded, escapes, rows, tables)
+
+
+def _cdfs(rows: np.ndarray, tables: Tables) -> list[list[int]]:
+    """Returns for each entry of `rows` that row's CDF at precision 16; equal rows share one."""
+    used = np.unique(rows)
+    bounds = np.append(tables.starts, tables.lookup.size)
+    cdfs = {int(row): tables.lookup16[bounds[row] + 1 : bounds[row + 1]].tolist() for row in used}
+    return [cdfs[row] for row in rows.tolist()]

@@ -1,0 +1,165 @@
+"""Values to what the range coder sees, and back: symbols, certain rows, escapes.
+
+Of n values, each with the table row it is coded by:
+
+- those of a certain row (one symbol) are not coded;
+- the others are, as symbols counted from 0 within their row; a value outside its row is replaced
+  by the row's most probable symbol and carried in the escape list instead;
+- a value outside a certain row is carried in the escape list too.
+
+The escape list has, in order of position, `gap` and `excess` of each escaped value as varints: the
+number of values skipped since the last escaped one, and `2 (v - last - 1)` for a value above the
+row's last, `2 (first - v - 1) + 1` for one below its first.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from tfc_port.coding import varints
+from tfc_port.coding.errors import CodingError
+from tfc_port.coding.tables import Tables
+
+_INT32 = np.iinfo(np.int32)
+
+
+def int32_vector(value: object, name: str) -> np.ndarray:
+    """Returns `value` as a contiguous int32 vector.
+
+    Raises:
+      CodingError: where it isn't a vector of integers that fit int32.
+    """
+    array = np.asarray(value)
+    if array.ndim != 1 or (array.dtype.kind not in "iu" and array.size):
+        raise CodingError(
+            f"`{name}` must be a vector of integers. "
+            f"Received: shape {array.shape}, dtype {array.dtype}."
+        )
+    if array.dtype == np.int32:
+        return np.ascontiguousarray(array)
+    if array.size and (int(array.min()) < _INT32.min or int(array.max()) > _INT32.max):
+        raise CodingError(f"`{name}` must fit 32-bit signed integers; it has larger entries.")
+    return np.ascontiguousarray(array, dtype=np.int32)
+
+
+@dataclasses.dataclass(frozen=True)
+class Rows:
+    """Which row each value is coded by.
+
+    Attributes:
+      indexes: int32 [n].
+      coded: int64 [m], the positions of the values that are coded, rising; None for all of them.
+      coded_rows: int32 [m], their rows.
+    """
+
+    indexes: np.ndarray
+    coded: np.ndarray | None
+    coded_rows: np.ndarray
+
+    @classmethod
+    def of(cls, indexes: object, tables: Tables) -> Rows:
+        """Checks `indexes` against `tables` and leaves the certain rows out.
+
+        Raises:
+          CodingError: where an index is not a row of the tables.
+        """
+        indexes = int32_vector(indexes, "indexes")
+        if not indexes.size:
+            return cls(indexes, None, indexes)
+        # Seen as unsigned, a negative index is larger than any row.
+        if int(indexes.view(np.uint32).max()) >= tables.rows:
+            raise CodingError(
+                f"`indexes` must be from 0 to {tables.rows - 1}. "
+                f"Received: {int(indexes.min())} to {int(indexes.max())}."
+            )
+        if not tables.certain.any():
+            return cls(indexes, None, indexes)
+        coded = np.flatnonzero(~tables.certain.take(indexes))
+        return cls(indexes, coded, indexes.take(coded))
+
+
+def to_symbols(values: object, rows: Rows, tables: Tables) -> tuple[np.ndarray, bytes]:
+    """Returns the symbols to code, int32 [m], and the escape list.
+
+    Args:
+      values: int32 [n].
+      rows: which row each is coded by.
+      tables: the tables.
+
+    Raises:
+      CodingError: where `values` is not a vector of n int32.
+    """
+    values = int32_vector(values, "values")
+    if values.size != rows.indexes.size:
+        raise CodingError(
+            f"`values` and `indexes` must have the same length. "
+            f"Received: {values.size} and {rows.indexes.size}."
+        )
+    # Modulo 2**32 a value inside its row, and no other, is less than the row's size away from the
+    # row's first: were v - first = k - 2**32 with k < size, v would be first + k - 2**32, and
+    # first + k fits int32, so that v would not.
+    minimum = tables.minimum.view(np.uint32).take(rows.indexes)
+    relative = values.view(np.uint32) - minimum
+    sizes = tables.sizes.view(np.uint32).take(rows.indexes)
+    outside = np.flatnonzero(relative >= sizes)
+    symbols = relative.view(np.int32)
+    escapes = b""
+    if outside.size:
+        escaped_rows = rows.indexes[outside]
+        symbols[outside] = tables.mode[escaped_rows]
+        first = tables.minimum[escaped_rows].astype(np.int64)
+        last = first + tables.sizes[escaped_rows] - 1
+        value = values[outside].astype(np.int64)
+        pairs = np.empty((outside.size, 2), np.int64)
+        pairs[:, 0] = np.diff(outside, prepend=-1) - 1
+        pairs[:, 1] = np.where(value > last, 2 * (value - last - 1), 2 * (first - value - 1) + 1)
+        escapes = varints.encode(pairs.reshape(-1))
+    return (symbols if rows.coded is None else symbols.take(rows.coded)), escapes
+
+
+def to_values(symbols: np.ndarray, escapes: bytes, rows: Rows, tables: Tables) -> np.ndarray:
+    """Returns the values, int32 [n], that `to_symbols` was given.
+
+    Args:
+      symbols: int32 [m], each less than its row's size.
+      escapes: the escape list.
+      rows: which row each is coded by.
+      tables: the tables.
+
+    Raises:
+      CodingError: where the escape list is not one that `to_symbols` writes.
+    """
+    values = tables.minimum.take(rows.indexes)
+    if rows.coded is None:
+        values += symbols
+    else:
+        values[rows.coded] += symbols
+    if not escapes:
+        return values
+    numbers = varints.decode(escapes)
+    if numbers.size % 2:
+        raise CodingError("The escape list must hold pairs of numbers; it ends within a pair.")
+    # Each gap is less than 2**35, and there are fewer than 2**28 of them: no overflow.
+    positions = np.cumsum(numbers[0::2] + 1) - 1
+    excess = numbers[1::2]
+    if int(positions[-1]) >= values.size:
+        raise CodingError(
+            f"The escape list must stay within the {values.size} values. "
+            f"Received: position {int(positions[-1])}."
+        )
+    escaped_rows = rows.indexes[positions]
+    expected = tables.minimum[escaped_rows] + tables.mode[escaped_rows]
+    if np.any(values[positions] != expected):
+        raise CodingError(
+            "An escaped value must be coded as its row's most probable symbol; one is not."
+        )
+    first = tables.minimum[escaped_rows].astype(np.int64)
+    last = first + tables.sizes[escaped_rows] - 1
+    away = (excess >> 1) + 1
+    value = np.where(excess & 1, first - away, last + away)
+    if int(value.min()) < _INT32.min or int(value.max()) > _INT32.max:
+        raise CodingError("An escaped value must fit 32-bit signed integers; one does not.")
+    values[positions] = value
+    return values
