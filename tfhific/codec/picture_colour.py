@@ -163,9 +163,12 @@ def _grey_to_rgb(
     image: Image.Image, icc: bytes | None, space: bytes | None
 ) -> tuple[np.ndarray, bytes | None]:
     if icc is not None and space == b"GRAY":
-        converted = _to_srgb(image, icc)
+        # All there are: converted one by one, and without the coarse table that littlecms2
+        # would put in place of the profile's curve for a whole image.
+        values = Image.fromarray(np.arange(256, dtype=np.uint8)[None])
+        converted = _to_srgb(values, icc, ImageCms.Flags.NOOPTIMIZE)
         if converted is not None:
-            return np.asarray(converted), None
+            return np.asarray(converted)[0][np.asarray(image)], None
     grey = np.asarray(image)
     return np.repeat(grey[..., None], 3, axis=-1), icc if space == b"RGB " else None
 
@@ -178,7 +181,9 @@ def _cmyk_to_rgb(image: Image.Image, icc: bytes | None, space: bytes | None) -> 
     return image.convert("RGB")
 
 
-def _to_srgb(image: Image.Image, icc: bytes) -> Image.Image | None:
+def _to_srgb(
+    image: Image.Image, icc: bytes, flags: ImageCms.Flags = ImageCms.Flags.NONE
+) -> Image.Image | None:
     """The image in sRGB; None when the profile is damaged, which viewers treat as absent."""
     try:
         return ImageCms.profileToProfile(
@@ -187,6 +192,7 @@ def _to_srgb(image: Image.Image, icc: bytes) -> Image.Image | None:
             ImageCms.createProfile("sRGB"),
             renderingIntent=ImageCms.Intent.PERCEPTUAL,
             outputMode="RGB",
+            flags=flags,
         )
     except ImportError as error:
         raise UnfaithfulError(
