@@ -32,6 +32,7 @@ _PHOTOMETRIC = 262
 _SAMPLE_FORMAT = 339
 _WHITE_IS_ZERO = 0
 _UNSIGNED = 1
+_UNDECLARED = 4
 
 
 class UnfaithfulError(ValueError):
@@ -103,7 +104,7 @@ def _check_tiff_samples(image: Image.Image) -> None:
         return
     formats = tags.get(_SAMPLE_FORMAT, (_UNSIGNED,))
     formats = formats if isinstance(formats, tuple) else (formats,)
-    if any(kind != _UNSIGNED for kind in formats):
+    if any(kind not in (_UNSIGNED, _UNDECLARED) for kind in formats):
         raise UnfaithfulError("signed or floating-point samples")
 
 

@@ -1,0 +1,117 @@
+"""What the scripts share: messages, exit codes, quiet logs and the loop over files."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from absl import flags
+
+FLAGS = flags.FLAGS
+
+
+def quiet_tensorflow() -> None:
+    """Keeps TensorFlow's start-up notices off the terminal, unless the user asked for them."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+def say(message: str) -> None:
+    """Prints a line on standard error."""
+    print(message, file=sys.stderr, flush=True)
+
+
+def guarded(work: Callable[[], int], argv: list[str], positional: int | None = None) -> int:
+    """Runs `work`; a user's mistake becomes one line on standard error and exit code 1.
+
+    Args:
+      work: does the script's job and returns its exit code.
+      argv: the program's name and its positional arguments.
+      positional: how many positional arguments there may be; None for any number.
+    """
+    quiet_tensorflow()
+    if positional is not None and len(argv) - 1 > positional:
+        say(f"error: unexpected argument {argv[positional + 1]!r}. See --help.")
+        return 1
+    from tfhific.errors import TfhificError
+
+    try:
+        return work()
+    except TfhificError as error:
+        say(f"error: {error}")
+        return 1
+    except KeyboardInterrupt:
+        say("stopped")
+        return 130
+
+
+def define_file_flags() -> None:
+    """Flags of the scripts that turn files into files."""
+    flags.DEFINE_bool("overwrite", False, "Replace outputs that are there already.")
+    flags.DEFINE_bool("recursive", False, "Also the folders below a folder.")
+    flags.DEFINE_bool("json", False, "Print one JSON object per file.")
+
+
+def refuse_existing(destination: str, overwrite: bool) -> None:
+    """Fails before the work is done, rather than after it, when an output is there already."""
+    from tfhific.errors import OutputError
+
+    if destination != "-" and os.path.exists(destination) and not overwrite:
+        raise OutputError(f"{destination}: is there already; --overwrite replaces it.")
+
+
+def plan_files(argv: list[str], *, extensions: Sequence[str], suffix: str):
+    """The plan for `SCRIPT IN [OUT]`.
+
+    Raises:
+      TfhificError: without an input.
+    """
+    from tfhific.codec import jobs
+    from tfhific.errors import TfhificError
+
+    if len(argv) < 2:
+        raise TfhificError("Expected an input: a file, a folder, or -. See --help.")
+    output = argv[2] if len(argv) > 2 else None
+    return jobs.plan(
+        argv[1],
+        output,
+        extensions=extensions,
+        suffix=suffix,
+        recursive=FLAGS.recursive,
+        overwrite=FLAGS.overwrite,
+    )
+
+
+def run_files(planned, work: Callable, line: Callable[[dict], str]) -> int:
+    """Does a plan's jobs, printing a line or a JSON object for each.
+
+    Returns:
+      The exit code: 0 only if every file went through.
+    """
+    from tfhific.codec import jobs
+
+    # What goes to standard output must not be mixed with a file that goes there.
+    to_stderr = any(job.destination == "-" for job in planned.jobs)
+    stream = sys.stderr if to_stderr else sys.stdout
+
+    def report(facts: dict) -> None:
+        if FLAGS.json:
+            print(json.dumps(facts), file=stream, flush=True)
+        elif "skipped" in facts:
+            print(f"{facts['input']}: skipped, {facts['skipped']}", file=stream, flush=True)
+        elif "error" not in facts:
+            print(line(facts), file=stream, flush=True)
+
+    failures = jobs.run(
+        planned,
+        work,
+        report=report,
+        complain=lambda message: say(f"error: {message}"),
+        progress=len(planned.jobs) > 1 and sys.stderr.isatty(),
+    )
+    if planned.folder and not FLAGS.json:
+        skipped = sum(job.done for job in planned.jobs)
+        done = len(planned.jobs) - failures - skipped
+        say(f"{done} done, {skipped} skipped, {failures} failed")
+    return 1 if failures else 0

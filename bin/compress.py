@@ -1,0 +1,144 @@
+#!/usr/bin/env python3
+"""Compresses images: compress.py IN [OUT] [--quality=1..8 | --target_bpp=B | --target_bytes=N].
+
+IN is an image, a folder of images, or - for standard input; OUT a .tfh file, a folder, or -.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+from absl import app, flags
+
+if __package__ in (None, ""):
+    sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from bin import common
+
+FLAGS = flags.FLAGS
+
+
+def define_flags() -> None:
+    flags.DEFINE_string("model", "mini", "Name or folder of the model.")
+    flags.DEFINE_float("quality", None, "1 (smallest) to 8 (best), fractions allowed; default 5.")
+    flags.DEFINE_float("target_bpp", None, "Largest quality within so many bits per pixel.")
+    flags.DEFINE_integer("target_bytes", None, "Largest quality within so many bytes.")
+    flags.DEFINE_bool("verify", False, "Decode each file again and compare before writing it.")
+    common.define_file_flags()
+
+
+def _check_flags() -> None:
+    from tfhific.codec.container import quality_code
+    from tfhific.errors import TfhificError
+
+    given = [n for n in ("quality", "target_bpp", "target_bytes") if FLAGS[n].value is not None]
+    if len(given) > 1:
+        raise TfhificError(f"Expected one of --{' and --'.join(given)}, not several.")
+    for name in given:
+        if name != "quality" and not FLAGS[name].value > 0:
+            raise TfhificError(f"--{name}: expected a positive number. Got {FLAGS[name].value}.")
+    if FLAGS.quality is not None:
+        try:
+            quality_code(FLAGS.quality)
+        except ValueError as error:
+            raise TfhificError(f"--quality: {error}") from None
+
+
+def _compress(codec, picture) -> tuple[bytes, float]:
+    from tfhific.codec import container
+    from tfhific.codec.rate_search import largest_that_fits
+
+    height, width = picture.pixels.shape[:2]
+    if FLAGS.target_bpp is None and FLAGS.target_bytes is None:
+        quality = 5.0 if FLAGS.quality is None else FLAGS.quality
+        data = codec.compress_picture(picture, quality)
+    else:
+        limit = FLAGS.target_bytes
+        if limit is None:
+            limit = int(FLAGS.target_bpp * height * width / 8)
+        data, quality = largest_that_fits(lambda q: codec.compress_picture(picture, q), limit)
+    return data, container.quality_code(quality) / container.QUALITY_STEPS + 1.0
+
+
+def _work(codec, job) -> dict:
+    from tfhific.codec.atomic import write_atomically
+    from tfhific.codec.images import read_picture
+    from tfhific.errors import TfhificError
+
+    common.refuse_existing(job.destination, FLAGS.overwrite)
+    started = time.perf_counter()
+    picture = read_picture(job.source)
+    try:
+        data, quality = _compress(codec, picture)
+    except TfhificError as error:
+        raise type(error)(f"{job.source}: {error}") from None
+    facts = {}
+    if FLAGS.verify:
+        facts["psnr"] = _verify(codec, data, picture, job.source)
+    write_atomically(job.destination, data, overwrite=FLAGS.overwrite)
+    height, width = picture.pixels.shape[:2]
+    return {
+        "width": width,
+        "height": height,
+        "bytes": len(data),
+        "bpp": round(8 * len(data) / (width * height), 4),
+        "quality": round(quality, 4),
+        "model": codec.name,
+        "seconds": round(time.perf_counter() - started, 3),
+        **facts,
+    }
+
+
+def _verify(codec, data: bytes, picture, name: str) -> float | None:
+    """Decodes `data` as a reader would and compares it with the encoder's own prediction."""
+    import numpy as np
+
+    from tfhific.codec import container
+    from tfhific.errors import TfhificError
+    from tfhific.evaluation.metrics import psnr
+
+    decoded = codec.decompress_picture(data)
+    coded = codec.encode(picture.pixels, container.unpack(data).quality)
+    same = np.array_equal(decoded.pixels, codec.reconstruct(coded))
+    if picture.alpha is not None:
+        same = same and np.array_equal(decoded.alpha, picture.alpha)
+    if not same:
+        raise TfhificError(f"{name}: the file does not decode to what was encoded; not written.")
+    value = psnr(picture.pixels, decoded.pixels)
+    return round(value, 3) if np.isfinite(value) else None
+
+
+def _line(facts: dict) -> str:
+    text = (
+        f"{facts['input']} -> {facts['output']}: {facts['width']}x{facts['height']}, "
+        f"{facts['bytes']:,} bytes, {facts['bpp']:.3f} bits per pixel, quality "
+        f"{facts['quality']:.2f}, {facts['seconds']:.2f} s"
+    )
+    return text + (f", PSNR {facts['psnr']:.2f} dB, verified" if facts.get("psnr") else "")
+
+
+def compress(argv: list[str]) -> int:
+    from tfhific.codec.jobs import IMAGE_EXTENSIONS
+
+    _check_flags()
+    planned = common.plan_files(argv, extensions=IMAGE_EXTENSIONS, suffix=".tfh")
+
+    import tfhific
+
+    codec = tfhific.load(FLAGS.model)
+    return common.run_files(planned, lambda job: _work(codec, job), _line)
+
+
+def main(argv: list[str]) -> int:
+    return common.guarded(lambda: compress(argv), argv, positional=2)
+
+
+def run() -> None:
+    define_flags()
+    app.run(main)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,91 @@
+#!/usr/bin/env python3
+"""Decompresses .tfh files: decompress.py IN [OUT].
+
+IN is a .tfh file, a folder of them, or - for standard input; OUT an image (its extension chooses
+the format), a folder, or -. The default is a PNG beside IN.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+from absl import app, flags
+
+if __package__ in (None, ""):
+    sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from bin import common
+
+FLAGS = flags.FLAGS
+
+
+def define_flags() -> None:
+    flags.DEFINE_string("model", None, "Name or folder of the model; default: whichever fits.")
+    common.define_file_flags()
+
+
+def _work(codec_for, job) -> dict:
+    from tfhific.codec.images import write_image
+    from tfhific.codec.jobs import read_bytes
+    from tfhific.errors import BitstreamError
+
+    common.refuse_existing(job.destination, FLAGS.overwrite)
+    started = time.perf_counter()
+    data = read_bytes(job.source)
+    try:
+        codec = codec_for(data)
+        picture = codec.decompress_picture(data)
+    except BitstreamError as error:
+        raise BitstreamError(f"{job.source}: {error}") from None
+    write_image(picture, job.destination, overwrite=FLAGS.overwrite)
+    height, width = picture.pixels.shape[:2]
+    return {
+        "width": width,
+        "height": height,
+        "bytes": len(data),
+        "bpp": round(8 * len(data) / (width * height), 4),
+        "model": codec.name,
+        "seconds": round(time.perf_counter() - started, 3),
+    }
+
+
+def _line(facts: dict) -> str:
+    return (
+        f"{facts['input']} -> {facts['output']}: {facts['width']}x{facts['height']}, "
+        f"{facts['bytes']:,} bytes, {facts['bpp']:.3f} bits per pixel, {facts['seconds']:.2f} s"
+    )
+
+
+def decompress(argv: list[str]) -> int:
+    planned = common.plan_files(argv, extensions=(".tfh",), suffix=".png")
+
+    import tfhific
+    from tfhific.codec import container
+
+    loaded = {}
+    named = tfhific.load(FLAGS.model) if FLAGS.model else None
+
+    def codec_for(data: bytes):
+        if named is not None:
+            return named
+        fingerprint = container.unpack(data).fingerprint
+        if fingerprint not in loaded:
+            loaded[fingerprint] = tfhific.load_for(data)
+        return loaded[fingerprint]
+
+    return common.run_files(planned, lambda job: _work(codec_for, job), _line)
+
+
+def main(argv: list[str]) -> int:
+    return common.guarded(lambda: decompress(argv), argv, positional=2)
+
+
+def run() -> None:
+    define_flags()
+    app.run(main)
+
+
+if __name__ == "__main__":
+    run()

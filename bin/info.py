@@ -1,0 +1,87 @@
+#!/usr/bin/env python3
+"""Says what a .tfh file holds, without decoding it: info.py FILE."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+
+from absl import app, flags
+
+if __package__ in (None, ""):
+    sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from bin import common
+
+FLAGS = flags.FLAGS
+
+
+def define_flags() -> None:
+    flags.DEFINE_bool("json", False, "Print one JSON object.")
+
+
+def facts_of(data: bytes) -> dict:
+    """What the file says, JSON values."""
+    from tfhific import zoo
+    from tfhific.codec import container
+    from tfhific.codec.model import read_description
+    from tfhific.errors import BitstreamError
+
+    contents = container.unpack(data)
+    try:
+        folder = zoo.find_by_fingerprint(contents.fingerprint)
+        model = read_description(folder)["name"]
+    except BitstreamError:
+        model = None
+    return {
+        "format_version": container.VERSION,
+        "model": model,
+        "fingerprint": contents.fingerprint.hex(),
+        "width": contents.width,
+        "height": contents.height,
+        "quality": round(contents.quality, 4),
+        "bytes": len(data),
+        "bpp": round(8 * len(data) / (contents.width * contents.height), 4),
+        "latents_bytes": len(contents.y),
+        "latents_streams": contents.y_streams,
+        "hyperlatents_bytes": len(contents.z),
+        "hyperlatents_streams": contents.z_streams,
+        "alpha_bytes": len(contents.alpha or b""),
+        "icc_bytes": len(contents.icc or b""),
+        "exif_bytes": len(contents.exif or b""),
+    }
+
+
+def info(argv: list[str]) -> int:
+    from tfhific.codec.jobs import read_bytes
+    from tfhific.errors import BitstreamError, TfhificError
+
+    if len(argv) != 2:
+        raise TfhificError("Expected one argument, a .tfh file. See --help.")
+    data = read_bytes(argv[1])
+    try:
+        facts = facts_of(data)
+    except BitstreamError as error:
+        raise BitstreamError(f"{argv[1]}: {error}") from None
+    if FLAGS.json:
+        print(json.dumps({"input": argv[1], **facts}))
+        return 0
+    width = max(map(len, facts))
+    for name, value in facts.items():
+        shown = "not among the known models" if value is None else value
+        print(f"{name.replace('_', ' '):{width}}  {shown}")
+    return 0
+
+
+def main(argv: list[str]) -> int:
+    return common.guarded(lambda: info(argv), argv, positional=1)
+
+
+def run() -> None:
+    define_flags()
+    app.run(main)
+
+
+if __name__ == "__main__":
+    run()

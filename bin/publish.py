@@ -1,0 +1,63 @@
+#!/usr/bin/env python3
+"""Publishes a trained model: publish.py RUN_DIR NAME [--out=DIR]."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from absl import app, flags
+
+if __package__ in (None, ""):
+    sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from bin import common
+
+FLAGS = flags.FLAGS
+
+
+def define_flags() -> None:
+    flags.DEFINE_string("out", None, "Folder for the model's folder; default: the zoo.")
+    flags.DEFINE_bool("overwrite", False, "Replace a model of that name.")
+
+
+def publish(argv: list[str]) -> int:
+    import re
+
+    from tfhific.errors import ModelError, OutputError
+
+    if len(argv) != 3:
+        raise ModelError("Expected two arguments, RUN_DIR and NAME. See --help.")
+    run_dir, name = argv[1:]
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+        raise ModelError(f"Expected a name of letters, digits, '.', '_', '-'. Received: {name!r}.")
+
+    from tfhific import zoo
+    from tfhific.codec.model import FILE_NAME, save_model
+    from tfhific.codec.publish import publish as make_model
+    from tfhific.training.restore import restore_trained
+
+    folder = os.path.join(FLAGS.out or os.path.dirname(os.path.abspath(zoo.__file__)), name)
+    if os.path.exists(os.path.join(folder, FILE_NAME)) and not FLAGS.overwrite:
+        raise OutputError(f"{folder!r} holds a model already: --overwrite replaces it.")
+    model, training = restore_trained(run_dir)
+    published = make_model(model, name, training)
+    path = save_model(published, folder)
+    print(
+        f"{path}: {os.path.getsize(path):,} bytes, fingerprint {published.fingerprint.hex()}, "
+        f"step {training['step']}"
+    )
+    return 0
+
+
+def main(argv: list[str]) -> int:
+    return common.guarded(lambda: publish(argv), argv)
+
+
+def run() -> None:
+    define_flags()
+    app.run(main)
+
+
+if __name__ == "__main__":
+    run()

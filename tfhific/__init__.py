@@ -1,0 +1,58 @@
+"""tfhific: learned and generative image compression for TensorFlow.
+
+codec = tfhific.load("mini")
+data = codec.compress(image, quality=5.0)
+image = codec.decompress(data)
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from tfhific.errors import BitstreamError, ImageError, ModelError, OutputError, TfhificError
+
+if TYPE_CHECKING:
+    from tfhific.codec.codec import Codec
+
+__all__ = [
+    "BitstreamError",
+    "ImageError",
+    "ModelError",
+    "OutputError",
+    "TfhificError",
+    "load",
+    "load_for",
+]
+
+
+def load(model: str | os.PathLike = "mini", coder: str | None = None) -> Codec:
+    """Loads a published model as a codec.
+
+    Args:
+      model: a model's name (`mini`, `mini-v1`), or the folder of one.
+      coder: implementation of the entropy coder; None for the fastest one here.
+
+    Raises:
+      ModelError: when there is no such model, or it is damaged.
+    """
+    from tfhific import zoo
+    from tfhific.codec.codec import Codec
+    from tfhific.codec.model import load_model
+
+    return Codec(load_model(zoo.find_by_name(model)), coder)
+
+
+def load_for(data: bytes, coder: str | None = None) -> Codec:
+    """Loads the codec of the model that made a `.tfh` file, found by its fingerprint.
+
+    Raises:
+      BitstreamError: when the bytes are no such file, damaged, or of a model that is not here.
+    """
+    from tfhific import zoo
+    from tfhific.codec import container
+    from tfhific.codec.codec import Codec
+    from tfhific.codec.model import load_model
+
+    folder = zoo.find_by_fingerprint(container.unpack(data).fingerprint)
+    return Codec(load_model(folder), coder)

@@ -1,0 +1,49 @@
+"""The largest quality whose file fits into a number of bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tfhific.errors import TfhificError
+
+_ROUNDS = 10
+
+
+def largest_that_fits(
+    compress: Callable[[float], bytes],
+    max_bytes: int,
+    lowest: float = 1.0,
+    highest: float = 8.0,
+) -> tuple[bytes, float]:
+    """Bisects the quality.
+
+    Args:
+      compress: a file's bytes at a quality.
+      max_bytes: what the file may take.
+      lowest: smallest quality.
+      highest: largest quality.
+
+    Returns:
+      The file, and its quality.
+
+    Raises:
+      TfhificError: when even the smallest quality takes more.
+    """
+    best = compress(highest)
+    if len(best) <= max_bytes:
+        return best, highest
+    best, quality = compress(lowest), lowest
+    if len(best) > max_bytes:
+        raise TfhificError(
+            f"{max_bytes:,} bytes can't be reached: at quality {lowest:g}, the smallest, the "
+            f"file takes {len(best):,} bytes."
+        )
+    low, high = lowest, highest
+    for _ in range(_ROUNDS):
+        middle = (low + high) / 2
+        data = compress(middle)
+        if len(data) <= max_bytes:
+            best, quality, low = data, middle, middle
+        else:
+            high = middle
+    return best, quality

@@ -1,0 +1,86 @@
+"""Keras layers that the codecs' transforms are composed of, beside TFC's own."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from tfhific.backend import keras
+
+
+class SpaceToDepth(keras.layers.Layer):
+    """Folds blocks of `block` x `block` pixels into channels.
+
+    Input shape: float [batch, height, width, channels], sides multiples of `block`.
+    Output shape: float [batch, height / block, width / block, block * block * channels].
+    """
+
+    def __init__(self, block: int, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.block = block
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        return tf.nn.space_to_depth(inputs, self.block)
+
+    def get_config(self) -> dict:
+        return {**super().get_config(), "block": self.block}
+
+
+class DepthToSpace(keras.layers.Layer):
+    """The inverse of `SpaceToDepth`.
+
+    Input shape: float [batch, height, width, block * block * channels].
+    Output shape: float [batch, height * block, width * block, channels].
+    """
+
+    def __init__(self, block: int, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.block = block
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        return tf.nn.depth_to_space(inputs, self.block)
+
+    def get_config(self) -> dict:
+        return {**super().get_config(), "block": self.block}
+
+
+class Scale(keras.layers.Layer):
+    """Multiplies by a constant, so that what comes before learns at another pace.
+
+    Adam moves every weight by about the learning rate; a layer whose weights are `1 / factor`
+    times larger moves that much less relative to them.
+    """
+
+    def __init__(self, factor: float, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.factor = factor
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        return inputs * self.factor
+
+    def get_config(self) -> dict:
+        return {**super().get_config(), "factor": self.factor}
+
+
+class Parallel(keras.layers.Layer):
+    """The sum of several branches on one input.
+
+    Input shape: whatever every branch takes. Output shape: the branches' common output shape.
+    """
+
+    def __init__(self, branches: list, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.branches = list(branches)
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        return tf.add_n([branch(inputs) for branch in self.branches])
+
+
+class Residual(keras.layers.Layer):
+    """`x + branch(x)`; the branch keeps the shape of its input."""
+
+    def __init__(self, branch: keras.layers.Layer, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.branch = branch
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        return inputs + self.branch(inputs)

@@ -1,0 +1,84 @@
+"""The models that ship, and how a model is found by name, folder or fingerprint."""
+
+from __future__ import annotations
+
+import os
+
+from tfhific.codec.model import FILE_NAME, read_description
+from tfhific.errors import BitstreamError, ModelError
+
+MODELS_VARIABLE = "TFHIFIC_MODELS"
+"""Environment variable: folders of models, separated as in PATH."""
+
+_ALIASES = {"mini": "mini-v1"}
+
+
+def _zoo_folder() -> str:
+    return os.path.dirname(os.path.abspath(__file__))
+
+
+def _search_folders() -> list[str]:
+    """Folders that hold models, or are models themselves; the user's before the zoo."""
+    own = os.environ.get(MODELS_VARIABLE, "").split(os.pathsep)
+    return [folder for folder in own if folder] + [_zoo_folder()]
+
+
+def model_folders() -> dict[str, str]:
+    """Folders of all the models that can be found, by the folder's name."""
+    found: dict[str, str] = {}
+    for folder in _search_folders():
+        if os.path.isfile(os.path.join(folder, FILE_NAME)):
+            found.setdefault(os.path.basename(os.path.normpath(folder)), folder)
+            continue
+        try:
+            names = sorted(os.listdir(folder))
+        except OSError:
+            continue
+        for name in names:
+            path = os.path.join(folder, name)
+            if os.path.isfile(os.path.join(path, FILE_NAME)):
+                found.setdefault(name, path)
+    return found
+
+
+def find_by_name(name: str | os.PathLike) -> str:
+    """The folder of a model, by its name, an alias such as `mini`, or the folder itself.
+
+    Raises:
+      ModelError: when there is none; the message lists the known names.
+    """
+    name = os.fspath(name)
+    if os.path.isfile(os.path.join(name, FILE_NAME)):
+        return name
+    known = model_folders()
+    folder = known.get(name) or known.get(_ALIASES.get(name, ""))
+    if folder is None:
+        names = sorted(set(known) | {alias for alias, to in _ALIASES.items() if to in known})
+        raise ModelError(
+            f"No model {name!r}: expected one of {', '.join(names) or '(none found)'}, or a "
+            f"folder with the file {FILE_NAME}. {MODELS_VARIABLE} can name more folders."
+        )
+    return folder
+
+
+def find_by_fingerprint(fingerprint: bytes) -> str:
+    """The folder of the model that made a file.
+
+    Raises:
+      BitstreamError: when it is not among the models that can be found.
+    """
+    known = model_folders()
+    names = []
+    for name, folder in known.items():
+        try:
+            own = read_description(folder).get("fingerprint")
+        except ModelError:
+            continue
+        if own == fingerprint.hex():
+            return folder
+        names.append(f"{name} ({own})")
+    raise BitstreamError(
+        f"The file was made by the model {fingerprint.hex()}, which is not here. Known: "
+        f"{', '.join(names) or 'none'}. Name its folder with --model, or put it into a folder "
+        f"that {MODELS_VARIABLE} names."
+    )
