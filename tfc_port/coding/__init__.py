@@ -1,7 +1,8 @@
-"""Entropy coding by frozen integer tables: one bitstream, whichever implementation writes it.
+"""Entropy coding by frozen integer tables: one bitstream, three implementations.
 
-Importing this needs NumPy only; the "native" implementation imports TensorFlow when it is first
-used.
+Importing this needs NumPy only; the "native" and "graph" implementations import TensorFlow when
+they are first used. What a TensorFlow graph needs is in `tfc_port.coding.graph`: `GraphTables`,
+`encode_tensors`, `decode_tensors`.
 """
 
 from __future__ import annotations

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.util
+
 import numpy as np
 
 from tfc_port.coding import native, payload, python, symbols
 from tfc_port.coding.errors import CodingError
 from tfc_port.coding.tables import Tables
 
-IMPLEMENTATIONS = ("native", "python")
+IMPLEMENTATIONS = ("native", "graph", "python")
 
 BYTES_PER_STREAM = 1.5
 """What one more stream costs on average: its end, and its length beside the others'."""
@@ -22,6 +24,8 @@ def available() -> tuple[str, ...]:
     names = []
     if native.is_available():
         names.append("native")
+    if importlib.util.find_spec("tensorflow") is not None:
+        names.append("graph")
     return (*names, "python")
 
 
@@ -69,7 +73,7 @@ def encode(
       tables: the tables.
       streams: over how many independent streams to deal the values; see `choose_streams`. The
         decoder needs the same number.
-      implementation: "native" or "python"; None for the fastest one here. All write the
+      implementation: "native", "graph" or "python"; None for the fastest one here. All write the
         same bytes.
 
     Returns:
@@ -80,6 +84,10 @@ def encode(
     """
     implementation = _resolve(implementation)
     streams = payload.check_streams(streams)
+    if implementation == "graph":
+        indexes = symbols.check_indexes(indexes, tables)
+        values = symbols.check_values(values, indexes)
+        return tables.graph_coder.encode(values, indexes, streams)
     rows = symbols.Rows.of(indexes, tables)
     coded, escapes = symbols.to_symbols(values, rows, tables)
     if not coded.size:
@@ -111,7 +119,7 @@ def decode(
       indexes: int32 [n], the row of `tables` that each value was coded by.
       tables: the tables it was coded by.
       streams: how many streams it was dealt to.
-      implementation: "native" or "python"; None for the fastest one here.
+      implementation: "native", "graph" or "python"; None for the fastest one here.
 
     Returns:
       int32 [n], the values.
@@ -121,8 +129,14 @@ def decode(
     """
     implementation = _resolve(implementation)
     streams = payload.check_streams(streams)
+    if not isinstance(payload_bytes, (bytes, bytearray, memoryview)):
+        raise CodingError(f"A payload must be bytes. Received: {type(payload_bytes).__name__}.")
+    payload_bytes = bytes(payload_bytes)
+    if implementation == "graph":
+        indexes = symbols.check_indexes(indexes, tables)
+        return tables.graph_coder.decode(payload_bytes, indexes, streams)
     rows = symbols.Rows.of(indexes, tables)
-    strings, escapes = payload.split(bytes(payload_bytes), streams)
+    strings, escapes = payload.split(payload_bytes, streams)
     if implementation == "python" or not rows.coded_rows.size:
         cdfs = _cdfs(rows.coded_rows, tables)
         coded = np.empty(len(cdfs), np.int32)

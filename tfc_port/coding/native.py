@@ -79,7 +79,7 @@ def kernels() -> object:
         reasons.append(f"{package} lacks the range coder's ops")
     raise CodingError(
         'The "native" coder needs tensorflow-compression\'s kernels '
-        f'({"; ".join(reasons)}). Use "python", which reads and writes the same bytes.'
+        f'({"; ".join(reasons)}). Use "graph" or "python", which read and write the same bytes.'
     )
 
 

@@ -44,6 +44,37 @@ def int32_vector(value: object, name: str) -> np.ndarray:
     return np.ascontiguousarray(array, dtype=np.int32)
 
 
+def check_indexes(indexes: object, tables: Tables) -> np.ndarray:
+    """Returns `indexes` as int32 [n].
+
+    Raises:
+      CodingError: where they aren't, or one is not a row of the tables.
+    """
+    indexes = int32_vector(indexes, "indexes")
+    # Seen as unsigned, a negative index is larger than any row.
+    if indexes.size and int(indexes.view(np.uint32).max()) >= tables.rows:
+        raise CodingError(
+            f"`indexes` must be from 0 to {tables.rows - 1}. "
+            f"Received: {int(indexes.min())} to {int(indexes.max())}."
+        )
+    return indexes
+
+
+def check_values(values: object, indexes: np.ndarray) -> np.ndarray:
+    """Returns `values` as int32 [n].
+
+    Raises:
+      CodingError: where they aren't, or there are not as many as indexes.
+    """
+    values = int32_vector(values, "values")
+    if values.size != indexes.size:
+        raise CodingError(
+            f"`values` and `indexes` must have the same length. "
+            f"Received: {values.size} and {indexes.size}."
+        )
+    return values
+
+
 @dataclasses.dataclass(frozen=True)
 class Rows:
     """Which row each value is coded by.
@@ -65,15 +96,7 @@ class Rows:
         Raises:
           CodingError: where an index is not a row of the tables.
         """
-        indexes = int32_vector(indexes, "indexes")
-        if not indexes.size:
-            return cls(indexes, None, indexes)
-        # Seen as unsigned, a negative index is larger than any row.
-        if int(indexes.view(np.uint32).max()) >= tables.rows:
-            raise CodingError(
-                f"`indexes` must be from 0 to {tables.rows - 1}. "
-                f"Received: {int(indexes.min())} to {int(indexes.max())}."
-            )
+        indexes = check_indexes(indexes, tables)
         if not tables.certain.any():
             return cls(indexes, None, indexes)
         coded = np.flatnonzero(~tables.certain.take(indexes))
@@ -91,12 +114,7 @@ def to_symbols(values: object, rows: Rows, tables: Tables) -> tuple[np.ndarray, 
     Raises:
       CodingError: where `values` is not a vector of n int32.
     """
-    values = int32_vector(values, "values")
-    if values.size != rows.indexes.size:
-        raise CodingError(
-            f"`values` and `indexes` must have the same length. "
-            f"Received: {values.size} and {rows.indexes.size}."
-        )
+    values = check_values(values, rows.indexes)
     # Modulo 2**32 a value inside its row, and no other, is less than the row's size away from the
     # row's first: were v - first = k - 2**32 with k < size, v would be first + k - 2**32, and
     # first + k fits int32, so that v would not.

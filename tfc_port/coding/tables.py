@@ -12,11 +12,15 @@ import dataclasses
 import functools
 import heapq
 import math
+import typing
 from collections.abc import Sequence
 
 import numpy as np
 
 from tfc_port.coding.errors import CodingError
+
+if typing.TYPE_CHECKING:
+    from tfc_port.coding.graph import GraphCoder
 
 MAX_PRECISION = 16
 """Bits of probability a row may have; the range coder keeps 16 bits in reserve for it."""
@@ -124,6 +128,9 @@ class Tables:
     def __hash__(self) -> int:
         return hash(self.fingerprint_bytes())
 
+    def __reduce__(self) -> tuple:
+        return Tables, (self.lookup, self.minimum)
+
     @property
     def rows(self) -> int:
         """Number of rows."""
@@ -174,6 +181,13 @@ class Tables:
         lookup[self.starts] = MAX_PRECISION
         lookup.setflags(write=False)
         return lookup
+
+    @functools.cached_property
+    def graph_coder(self) -> GraphCoder:
+        """The coder in TensorFlow operations for these tables, made when first asked for."""
+        from tfc_port.coding.graph import GraphCoder
+
+        return GraphCoder(self)
 
     def cdf(self, row: int) -> np.ndarray:
         """Returns the cumulative counts of one row, int32 [size + 1]."""

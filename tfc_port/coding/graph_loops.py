@@ -1,0 +1,163 @@
+"""The range coder on N streams in lockstep, in core TensorFlow operations.
+
+Numbers are held in float64, which computes them exactly: a product of an interval's size (at most
+2**32) and a count (at most 2**16) has at most 48 bits, and so has the code value with 16 bits of
+fraction behind it. A loop step codes `UNROLL` symbols of every stream, since it is the number of
+operations, not their size, that takes the time.
+"""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from tfc_port.coding.graph_tables import WHOLE
+
+UNROLL = 16
+
+_REAL = tf.float64
+_WORD = float(WHOLE)
+_PER_WORD = 1 / _WORD
+_RANGE = _WORD * _WORD
+
+
+def whole_steps(symbols: tf.Tensor, streams: tf.Tensor) -> tf.Tensor:
+    """Returns how many symbols a stream takes, filler included: a multiple of `UNROLL`, not 0."""
+    steps = -(-symbols // streams)
+    return tf.maximum(-(-steps // UNROLL), 1) * UNROLL
+
+
+def deal(array: tf.Tensor, steps: tf.Tensor, streams: tf.Tensor, filler: int) -> tf.Tensor:
+    """Returns [m] as [steps, streams], the k-th in stream k mod N, with filler at the end."""
+    missing = steps * streams - tf.size(array)
+    return tf.reshape(tf.pad(array, [[0, missing]], constant_values=filler), [steps, streams])
+
+
+def final_value(base: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+    """Returns the value in [base, base + size) that ends in the most zero bytes of four.
+
+    float64; `size` is more than 2**16, so that there is a multiple of 2**16 at least.
+    """
+    end = base + size
+    by32 = tf.math.ceil(base / _RANGE) * _RANGE
+    by24 = tf.math.ceil(base / 2.0**24) * 2.0**24
+    by16 = tf.math.ceil(base / _WORD) * _WORD
+    return tf.where(by32 < end, by32, tf.where(by24 < end, by24, by16))
+
+
+def interval_sizes(low: tf.Tensor, high: tf.Tensor) -> tf.Tensor:
+    """Returns the interval each symbol leaves, before the shift that follows a small one.
+
+    Args:
+      low: float64 [steps, N], the symbols' lower cumulative counts; steps a multiple of `UNROLL`.
+      high: float64 [steps, N], their upper ones.
+
+    Returns:
+      float64 [steps, N]. This is all of the encoder that is sequential: what the intervals begin
+      with can be added up afterwards.
+    """
+    streams = tf.shape(low)[1]
+    low = tf.reshape(low, [-1, UNROLL, streams])
+    high = tf.reshape(high, [-1, UNROLL, streams])
+    blocks = tf.shape(low)[0]
+
+    def block(index, scaled, output):
+        sizes = []
+        lows, highs = tf.unstack(tf.gather(low, index)), tf.unstack(tf.gather(high, index))
+        for lower, upper in zip(lows, highs):
+            size = tf.floor(scaled * upper) - tf.floor(scaled * lower)
+            scaled = tf.where(size <= _WORD, size, size * _PER_WORD)
+            sizes.append(size)
+        return index + 1, scaled, output.write(index, tf.stack(sizes))
+
+    # The size is held divided by 2**16, by which counts are to be divided.
+    _, _, output = tf.while_loop(
+        lambda index, *_: index < blocks,
+        block,
+        (
+            tf.constant(0),
+            tf.fill([streams], tf.constant(_WORD, _REAL)),
+            tf.TensorArray(_REAL, blocks, element_shape=[UNROLL, None]),
+        ),
+        shape_invariants=(tf.TensorShape([]), tf.TensorShape([None]), tf.TensorShape(None)),
+    )
+    return tf.reshape(output.stack(), [-1, streams])
+
+
+def find_entries(
+    words: tf.Tensor,
+    first: tf.Tensor,
+    last: tf.Tensor,
+    bases: tf.Tensor,
+    lookup: tf.Tensor,
+    low: tf.Tensor,
+    high: tf.Tensor,
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Decodes.
+
+    Args:
+      words: int32 [words], the 16-bit words of all streams.
+      first: int32 [N], where each stream's begin.
+      last: int32 [N], from where on each stream's words are 0; there are two before it at least,
+        and `UNROLL` from it on.
+      bases: int32 [steps, N], where each symbol's row begins in the lookup; steps a multiple of
+        `UNROLL`.
+      lookup: int32 [rows * 2**16], the entry at each count of each row.
+      low: float64 [entries], the entries' lower cumulative counts.
+      high: float64 [entries], their upper ones.
+
+    Returns:
+      int32 [steps, N], the entries; int32 [N], how many words were read, or more than there are;
+      bool [N], whether each stream ends as an encoder ends it.
+    """
+    streams = tf.shape(bases)[1]
+    bases = tf.reshape(bases, [-1, UNROLL, streams])
+    blocks = tf.shape(bases)[0]
+    # The code value less the interval's base is held as `ahead` = value + 1 - 2**-16. Shifted by a
+    # word it becomes (ahead - 1 + 2**-16) * 2**16 + word + 1 - 2**-16.
+    shifted = tf.cast(words, _REAL) + (2.0 - _WORD - _PER_WORD)
+    window = tf.cast(tf.gather(words, first), _REAL) * _WORD
+    window += tf.cast(tf.gather(words, first + 1), _REAL)
+
+    def block(index, ahead, scaled, position, output):
+        found = []
+        # Behind a stream's end the words are 0, whichever is read.
+        position = tf.minimum(position, last)
+        for base in tf.unstack(tf.gather(bases, index)):
+            # The largest count c with size * c >> 16 <= value is floor(ahead / scaled). In floating
+            # point too: a quotient below 2**16 of a multiple of 2**-16 and one of 2**-16 below
+            # 2**16 that isn't whole is 2**-32 off the next whole number, and rounding moves it by
+            # less than 2**-37.
+            entry = tf.gather(lookup, base + tf.cast(ahead / scaled, tf.int32))
+            begin = tf.floor(scaled * tf.gather(low, entry))
+            size = tf.floor(scaled * tf.gather(high, entry)) - begin
+            ahead -= begin
+            small = size <= _WORD
+            ahead = tf.where(small, ahead * _WORD + tf.gather(shifted, position), ahead)
+            scaled = tf.where(small, size, size * _PER_WORD)
+            position += tf.cast(small, tf.int32)
+            found.append(entry)
+        return index + 1, ahead, scaled, position, output.write(index, tf.stack(found))
+
+    _, ahead, scaled, position, output = tf.while_loop(
+        lambda index, *_: index < blocks,
+        block,
+        (
+            tf.constant(0),
+            window + (1 - _PER_WORD),
+            tf.fill([streams], tf.constant(_WORD, _REAL)),
+            first + 2,
+            tf.TensorArray(tf.int32, blocks, element_shape=[UNROLL, None]),
+        ),
+        shape_invariants=(
+            tf.TensorShape([]),
+            tf.TensorShape([None]),
+            tf.TensorShape([None]),
+            tf.TensorShape([None]),
+            tf.TensorShape(None),
+        ),
+    )
+    window = tf.cast(tf.gather(words, position - 2), _REAL) * _WORD
+    window += tf.cast(tf.gather(words, position - 1), _REAL)
+    base = tf.math.floormod(window - tf.floor(ahead), _RANGE)
+    sound = tf.equal(tf.math.floormod(final_value(base, scaled * _WORD), _RANGE), window)
+    return tf.reshape(output.stack(), [-1, streams]), position - first, sound

@@ -1,0 +1,125 @@
+"""Tables as the graph coder reads them: by entry, all rows' symbols in one numbering.
+
+An *entry* is one symbol of one row that is not certain. Behind the last there is one more: the
+only symbol of a filler row, which codes to nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import tensorflow as tf
+
+from tfc_port.coding.errors import CodingError
+from tfc_port.coding.tables import Tables
+
+WHOLE = 1 << 16
+"""Counts in a row; every row is brought to precision 16."""
+
+MAX_CODED_ROWS = 4096
+"""The lookup takes 256 KiB per row that is not certain."""
+
+
+class _Lookup(tf.saved_model.experimental.TrackableResource):
+    """int32 [rows * 2**16]: the entry at each count of each row.
+
+    It is built where it is used, when it is made and when a SavedModel that holds it is loaded, and
+    is not stored. The resource is named by its content, so that equal ones are the same one.
+    """
+
+    def __init__(self, positions: np.ndarray, rows: int) -> None:
+        super().__init__(device="/CPU:0")
+        self._positions = positions
+        self._size = rows * WHOLE
+        digest = hashlib.sha256(positions.astype("<i4").tobytes()).hexdigest()[:32]
+        self._name = f"tfc_port_lookup_{rows}_{digest}"
+        with tf.init_scope():
+            self._initialize()
+
+    def _create_resource(self) -> tf.Tensor:
+        return tf.raw_ops.VarHandleOp(dtype=tf.int32, shape=[self._size], shared_name=self._name)
+
+    def _initialize(self) -> None:
+        with tf.device("/CPU:0"):
+            # Each entry starts at one place, and they are in order: the number of starts so far.
+            starts = tf.scatter_nd(
+                tf.constant(self._positions[:, None]),
+                tf.ones([self._positions.size], tf.int32),
+                [self._size],
+            )
+            tf.raw_ops.AssignVariableOp(resource=self.resource_handle, value=tf.cumsum(starts) - 1)
+
+    def read(self) -> tf.Tensor:
+        with tf.device("/CPU:0"):
+            entries = tf.raw_ops.ReadVariableOp(resource=self.resource_handle, dtype=tf.int32)
+        return tf.ensure_shape(entries, [self._size])
+
+
+class GraphTables(tf.Module):
+    """`Tables` made ready for `encode_tensors` and `decode_tensors`.
+
+    Keep it as an attribute of the module that is exported: the SavedModel then builds the lookup
+    when it is loaded.
+
+    Attributes:
+      minimum, size, mode, first_entry, lookup_base: int32 [rows]; where a row's values and symbols
+        begin, how many it has, which is the most probable, and where its entries and its part of
+        the lookup begin (the filler's, for a certain row).
+      certain: bool [rows].
+      low, high: float64 [entries], the entry's cumulative counts, from 0 to 2**16.
+      value: int32 [entries].
+      filler_entry, filler_base: the filler row's.
+    """
+
+    def __init__(self, tables: Tables) -> None:
+        """Prepares `tables`.
+
+        Raises:
+          CodingError: if more than `MAX_CODED_ROWS` rows are not certain.
+        """
+        super().__init__(name="graph_tables")
+        coded = np.flatnonzero(~tables.certain)
+        if coded.size > MAX_CODED_ROWS:
+            raise CodingError(
+                f'The "graph" coder takes at most {MAX_CODED_ROWS} rows of more than one symbol. '
+                f"Received: {coded.size}."
+            )
+        sizes = tables.sizes.astype(np.int64)
+        entries = int(sizes[coded].sum())
+        # Where each entry's lower count stands in the lookup tensor: behind precision and 0.
+        begins = np.cumsum(sizes[coded]) - sizes[coded]
+        within = np.arange(entries) - np.repeat(begins, sizes[coded])
+        owner = np.repeat(coded, sizes[coded])
+        place = tables.starts[owner] + 1 + within
+        low = np.append(tables.lookup16[place], 0)
+        high = np.append(tables.lookup16[place + 1], WHOLE)
+        number = np.append(np.repeat(np.arange(coded.size), sizes[coded]), coded.size)
+
+        first_entry = np.full(tables.rows, entries, np.int32)
+        first_entry[coded] = begins
+        lookup_base = np.full(tables.rows, coded.size * WHOLE, np.int32)
+        lookup_base[coded] = np.arange(coded.size) * WHOLE
+
+        self._arrays = {
+            "minimum": tables.minimum,
+            "size": tables.sizes,
+            "mode": tables.mode,
+            "certain": tables.certain,
+            "first_entry": first_entry,
+            "lookup_base": lookup_base,
+            "low": low.astype(np.float64),
+            "high": high.astype(np.float64),
+            "value": np.append(tables.minimum[owner] + within, 0).astype(np.int32),
+        }
+        self.filler_entry = entries
+        self.filler_base = coded.size * WHOLE
+        self._lookup = _Lookup((number * WHOLE + low).astype(np.int32), coded.size + 1)
+
+    def constant(self, name: str) -> tf.Tensor:
+        """Returns one of the arrays as a constant of the graph that is being built."""
+        return tf.constant(self._arrays[name])
+
+    def lookup(self) -> tf.Tensor:
+        """Returns int32 [rows * 2**16], the entry at each count of each row."""
+        return self._lookup.read()
