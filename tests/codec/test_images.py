@@ -414,3 +414,25 @@ def test_orientation_counts_even_where_the_rest_of_the_block_is_cut_off():
     picture = read_picture(saved(Image.fromarray(photo(24, 40)), "PNG", exif=block))
     assert picture.pixels.shape == (40, 24, 3)
     assert picture.exif is None
+
+
+def test_tiff_keeps_what_describes_the_picture():
+    tags = Image.Exif()
+    tags[0x010F] = "maker"
+    tags[0x0112] = 6
+    tags.get_ifd(0x8769)[0x8827] = 400  # ISO speed
+    tags.get_ifd(0x8825)[0x0001] = "N"  # GPS latitude
+    data = saved(Image.fromarray(photo(24, 40)), "TIFF", exif=tags.tobytes())
+    kept = Image.Exif()
+    kept.load(read_picture(data).exif)
+    assert kept[0x010F] == "maker"
+    assert kept.get_ifd(0x8769)[0x8827] == 400
+    assert kept.get_ifd(0x8825)[0x0001] == "N"
+    assert 0x0112 not in kept
+    assert 0x0111 not in kept  # where the strips of samples are: the file's affair
+
+
+def test_orientation_of_an_xmp_packet_counts():
+    packet = b'<x:xmpmeta><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+    data = saved(Image.fromarray(photo(24, 40)), "JPEG", xmp=packet)
+    assert read_picture(data).pixels.shape == (40, 24, 3)

@@ -261,6 +261,14 @@ def test_high_dynamic_range_is_refused(transfer, name):
     assert name in refusal(data[:33] + chunk + data[33:])
 
 
+@pytest.mark.skipif("AVIF" not in KINDS, reason="this Pillow reads no AVIF")
+@pytest.mark.parametrize(("transfer", "name"), [(16, "PQ"), (18, "HLG")])
+def test_high_dynamic_range_avif_is_refused(transfer, name):
+    data = example("AVIF")
+    at = data.index(b"colrnclx") + 10
+    assert name in refusal(data[:at] + bytes([0, transfer]) + data[at + 2 :])
+
+
 def test_16_bit_transparent_colour_is_refused():
     def chunk(kind, content):
         crc = zlib.crc32(kind + content)

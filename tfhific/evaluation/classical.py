@@ -19,7 +19,7 @@ Encoder = Callable[[np.ndarray, int], bytes]
 
 # Every encoder here takes each of these; a larger one means a better picture.
 SETTINGS = range(1, 101)
-# Sizes of small WebP files were seen to dip again within three settings of one that was too long.
+# How far above a setting that fits others are tried: the sizes of small WebP files go up and down.
 _LOOK_AHEAD = 4
 _FEATURE_OF_FORMAT = {"JPEG": "jpg", "WEBP": "webp", "JPEG2000": "jpg_2000", "AVIF": "avif"}
 
@@ -65,10 +65,14 @@ def encode_avif(
 
 
 def encode_jpeg2000(pixels: np.ndarray, quality: int) -> bytes:
-    """Encodes as JPEG 2000 (irreversible 9/7 wavelet); `quality` is the aimed-at PSNR in dB."""
-    return _encode(
-        pixels, "JPEG2000", quality, quality_mode="dB", quality_layers=[quality], irreversible=True
-    )
+    """Encodes as JPEG 2000, irreversible, aiming at a PSNR of 15 + .4 `quality` dB.
+
+    The colour transform is on; Pillow leaves it off unless told. Without it a Kodak photograph
+    of 24.8 dB took 29,013 bytes instead of 11,758.
+    """
+    decibels = 15 + 0.4 * quality
+    options = {"quality_mode": "dB", "quality_layers": [decibels], "irreversible": True, "mct": 1}
+    return _encode(pixels, "JPEG2000", quality, **options)
 
 
 def available() -> dict[str, Encoder]:
@@ -105,8 +109,8 @@ def at_size(
 ) -> SizedFile:
     """Finds the best setting whose file is at most `max_bytes` long, by bisection.
 
-    Sizes are taken to grow with the setting. They do not quite, so the four settings above the
-    one found are tried as well; a setting further above might fit, too.
+    Sizes are taken to grow with the setting. They do not quite, so the search goes on upwards
+    until none of the next four settings fits.
 
     Args:
       encode: gives a file for a picture and a setting.
@@ -135,9 +139,12 @@ def at_size(
             low, best = middle, found
         else:
             high = middle
-    for setting in settings[low + 2 : low + 1 + _LOOK_AHEAD]:
-        found = SizedFile(encode(pixels, setting), setting)
-        best = found if found.fits(max_bytes) else best
+    position = low + 2  # low + 1 is known not to fit
+    while position < min(low + 1 + _LOOK_AHEAD, len(settings)):
+        found = SizedFile(encode(pixels, settings[position]), settings[position])
+        if found.fits(max_bytes):
+            low, best = position, found
+        position += 1
     return best
 
 
