@@ -162,6 +162,42 @@ def test_cut_files_are_refused_unless_only_padding_is_missing(kind, recwarn, cap
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.parametrize("compression", ["jpeg", "tiff_lzw", "tiff_adobe_deflate", "packbits"])
+def test_cut_compressed_tiffs_are_refused_in_silence(compression, capfd):
+    held = io.BytesIO()
+    image = Image.open(io.BytesIO(example("PNG", (64, 64))))
+    image.save(held, "TIFF", compression=compression)
+    data = held.getvalue()
+    whole = read_picture(data).pixels
+    for length in range(4, len(data), max(1, len(data) // 200)):
+        try:
+            picture = read_picture(data[:length])
+        except ImageError:
+            continue
+        # Resolution and the like, behind everything that the samples need.
+        np.testing.assert_array_equal(picture.pixels, whole)
+        assert length > len(data) - 64
+    assert capfd.readouterr() == ("", "")
+
+
+def test_big_tiff_is_read_and_refused_when_cut():
+    held = io.BytesIO()
+    image = Image.open(io.BytesIO(example("PNG")))
+    image.save(held, "TIFF", big_tiff=True)
+    data = held.getvalue()
+    np.testing.assert_array_equal(read_picture(data).pixels, np.asarray(image))
+    for length in (8, 16, 17, 40, 200, len(data) - 1):
+        refusal(data[:length])
+
+
+def test_tiff_whose_folder_or_tables_lie_outside_is_refused():
+    for first in (0xFFFFFFFF, 1 << 20):
+        assert "first folder" in refusal(b"II*\x00" + struct.pack("<I", first) + bytes(40))
+    entry = struct.pack("<HHII", 273, 4, 0xFFFFFFFF, 8)
+    data = b"II*\x00" + struct.pack("<IH", 8, 1) + entry + bytes(40)
+    assert "tables" in refusal(data)
+
+
 def test_png_cut_anywhere_is_refused():
     data = example("PNG")
     for length in [*range(40), *range(len(data) - 40, len(data))]:

@@ -2,6 +2,9 @@
 
 Which colours and depths are read, and how, is tabled in `picture_colour`. Of several frames or
 pages the first is read. A PNG's gAMA and cHRM chunks are not applied.
+
+Damage that a format cannot show by itself (a changed byte inside a JPEG's scan) goes unnoticed, as
+in any viewer. On such damage in a compressed TIFF, libtiff may print a line on standard error.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from tfhific.codec.picture_colour import UnfaithfulError, to_colours
 from tfhific.codec.picture_exif import ORIENTATION, exif_of_tiff, upright_exif
 from tfhific.codec.picture_header import Header, read_header
 from tfhific.codec.picture_source import Source, open_source
+from tfhific.codec.picture_tiff import check_tiff_is_whole
 from tfhific.errors import ImageError, OutputError
 
 # Where Pillow, too, stops believing that a picture is meant well.
@@ -97,6 +101,8 @@ def read_picture(source: Source, max_pixels: int = DEFAULT_MAX_PIXELS) -> Pictur
             _check_format(header, name)
             if header.size:
                 _check_size(header.size, max_pixels, name)
+            if header.format == "TIFF":
+                check_tiff_is_whole(stream)
             with Image.open(stream, formats=[header.format]) as image:
                 _check_size(image.size, max_pixels, name)
                 image.load()

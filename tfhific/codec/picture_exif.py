@@ -62,7 +62,6 @@ def exif_of_tiff(tags: Image.Exif) -> bytes | None:
     for tag in (_EXIF_FOLDER, _GPS_FOLDER):
         folder = tags.get_ifd(tag)
         if folder:
-            kept.get_ifd(tag).update(folder)
             kept[tag] = folder
     return kept.tobytes() if len(kept) else None
 
