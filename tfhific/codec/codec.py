@@ -17,6 +17,9 @@ from tfhific.errors import BitstreamError, ImageError
 
 _MAX_SYMBOL = 1 << 24
 
+MAX_WHOLE_PIXELS = 40_000_000
+"""Pictures are coded whole, in memory that grows with their size: larger ones are refused."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Latents:
@@ -130,7 +133,7 @@ class Codec:
         """
         import tensorflow as tf
 
-        image = validate_array(image)
+        image = _check_size(validate_array(image))
         latents = self._latents(image, container.quality_code(quality))
         model = self.published
         z = latents.z.reshape(-1, latents.z.shape[-1]).T.astype(np.float64)
@@ -152,7 +155,7 @@ class Codec:
           quality: 1 to 8.
           **metadata: `alpha` (a grey PNG), `icc`, `exif`; bytes stored as they are.
         """
-        image = validate_array(image)
+        image = _check_size(validate_array(image))
         code = container.quality_code(quality)
         latents = self._latents(image, code)
         model = self.published
@@ -206,7 +209,7 @@ class Codec:
     def _unpack(self, data: bytes) -> Contents:
         if not isinstance(data, (bytes, bytearray, memoryview)):
             raise BitstreamError(f"Expected the bytes of a .tfh file. Received: {type(data)}.")
-        contents = container.unpack(bytes(data))
+        contents = container.unpack(bytes(data), max_pixels=MAX_WHOLE_PIXELS)
         if contents.fingerprint != self.fingerprint:
             raise BitstreamError(
                 f"The file was made by the model {contents.fingerprint.hex()}; this is "
@@ -288,6 +291,16 @@ class Codec:
         below = min(int(position), len(table) - 2)
         share = np.float32(position - below)
         return np.exp(table[below] + share * (table[below + 1] - table[below]))
+
+
+def _check_size(image: np.ndarray) -> np.ndarray:
+    height, width = image.shape[:2]
+    if height * width > MAX_WHOLE_PIXELS:
+        raise ImageError(
+            f"expected a picture of at most {MAX_WHOLE_PIXELS:,} pixels, received {width}x{height}"
+            "; scale it down or cut it into parts"
+        )
+    return image
 
 
 def _to_symbols(values: np.ndarray) -> np.ndarray:

@@ -146,7 +146,7 @@ def run(
             else:
                 folder = os.path.dirname(job.destination)
                 if planned.folder and folder:
-                    _make_folder(folder)
+                    ensure_folder(folder)
                 facts.update(work(job))
         except TfhificError as error:
             failures += 1
@@ -158,7 +158,12 @@ def run(
     return failures
 
 
-def _make_folder(folder: str) -> None:
+def ensure_folder(folder: str) -> None:
+    """Makes a folder and those above it.
+
+    Raises:
+      OutputError: when that can't be done.
+    """
     try:
         os.makedirs(folder, exist_ok=True)
     except OSError as error:

@@ -1,0 +1,45 @@
+# Makes the virtual environment of a stack, once. Sourced by the launchers beside it.
+#   prepare_environment REQUIREMENTS FOLDER PYTHON...   sets $python to the environment's Python
+# Nothing is done where the environment is already what the requirements ask for.
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+_works() { # PYTHON LOWEST HIGHEST: whether it runs and is a Python 3.LOWEST to 3.HIGHEST
+  "$1" -c "import sys, venv, ensurepip
+sys.exit(not (3, $2) <= sys.version_info[:2] <= (3, $3))" >/dev/null 2>&1
+}
+
+prepare_environment() { # REQUIREMENTS FOLDER LOWEST HIGHEST
+  local requirements=$root/$1 folder=$root/$2 lowest=$3 highest=$4 base="" candidate wanted
+  wanted=$(cksum <"$requirements")
+  python=$folder/bin/python
+  if [ "$(cat "$folder/complete" 2>/dev/null)" = "$wanted" ] && _works "$python" "$lowest" "$highest"; then
+    return 0
+  fi
+  exec 9>"$root/.$(basename "$folder").lock"
+  if command -v flock >/dev/null 2>&1; then
+    flock 9
+    if [ "$(cat "$folder/complete" 2>/dev/null)" = "$wanted" ]; then
+      exec 9>&-
+      return 0
+    fi
+  fi
+  for candidate in ${PYTHON:-} $(seq -f "python3.%g" "$highest" -1 "$lowest") python3 python; do
+    if _works "$candidate" "$lowest" "$highest"; then base=$candidate; break; fi
+  done
+  if [ -z "$base" ]; then
+    echo "error: expected Python 3.$lowest to 3.$highest with its venv module, found none." \
+         "Install one, or name it: PYTHON=/path/to/python3.$highest $0" >&2
+    return 1
+  fi
+  echo "Setting up $folder with $("$base" --version) (once, about 2 GB)" >&2
+  rm -rf "$folder"
+  "$base" -m venv "$folder" || return 1
+  "$python" -m pip install --quiet --disable-pip-version-check -r "$requirements" >&2 || {
+    echo "error: the packages of $1 could not be installed; run the command again when the" \
+         "network is back." >&2
+    return 1
+  }
+  echo "$wanted" >"$folder/complete"
+  exec 9>&-
+}

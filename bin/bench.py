@@ -1,0 +1,120 @@
+#!/usr/bin/env python3
+"""Times the codec: bench.py [IMAGE]. Medians and ratios, what is compared interleaved.
+
+Encode and decode of a loaded codec, by implementation of the entropy coder; then whole commands
+from a cold start, with their peak memory.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+from absl import app, flags
+
+if __package__ in (None, ""):
+    sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from bin import common
+
+FLAGS = flags.FLAGS
+
+
+def define_flags() -> None:
+    flags.DEFINE_string("model", "mini", "Name or folder of the model.")
+    flags.DEFINE_float("quality", 5.0, "1 to 8.", 1.0, 8.0)
+    flags.DEFINE_integer("runs", 7, "Timed runs of each.", lower_bound=1)
+    flags.DEFINE_list("size", ["768", "512"], "Width and height of the picture made without IMAGE.")
+
+
+def _picture(width: int, height: int):
+    """A smooth picture with texture and edges, uint8 [height, width, 3]."""
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:height, :width]
+    waves = sum(
+        np.sin(2 * np.pi * (x * rng.normal(0, 0.02) + y * rng.normal(0, 0.02)) + phase)
+        for phase in rng.uniform(0, 6, 24)
+    )
+    grain = rng.normal(0, 6, [height, width]) * (x > width // 2)
+    base = 128 + 12 * waves + grain + 40 * ((x // 64 + y // 64) % 2)
+    colour = base[..., None] + 20 * np.stack([np.sin(x / 90), np.cos(y / 70), np.sin(y / 50)], -1)
+    return np.clip(colour, 0, 255).astype(np.uint8)
+
+
+def _command(script: str, *arguments: str) -> tuple[float, float]:
+    """Seconds and peak memory (MiB) of a script in a new process."""
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), script)
+    started = time.perf_counter()
+    process = subprocess.Popen([sys.executable, path, *arguments], stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, script)
+    return time.perf_counter() - started, usage.ru_maxrss / 1024
+
+
+def bench(argv: list[str]) -> int:
+    import tfhific
+    from tfc_port import coding
+    from tfhific.codec.images import read_picture, write_png
+
+    if len(argv) > 1:
+        pixels = read_picture(argv[1]).pixels
+    else:
+        pixels = _picture(*map(int, FLAGS.size))
+    height, width = pixels.shape[:2]
+    codecs = {name: tfhific.load(FLAGS.model, coder=name) for name in coding.available()}
+    data = next(iter(codecs.values())).compress(pixels, FLAGS.quality)
+    print(
+        f"{width}x{height}, quality {FLAGS.quality:g}, {len(data):,} bytes, {os.cpu_count()} cores"
+    )
+    times: dict[tuple[str, str], list[float]] = {}
+    for run in range(FLAGS.runs + 1):
+        for name, codec in codecs.items():
+            started = time.perf_counter()
+            codec.compress(pixels, FLAGS.quality)
+            middle = time.perf_counter()
+            codec.decompress(data)
+            if run:
+                times.setdefault((name, "encode"), []).append(middle - started)
+                times.setdefault((name, "decode"), []).append(time.perf_counter() - middle)
+    first = next(iter(codecs))
+    for (name, what), values in times.items():
+        ratio = statistics.median(own / other for own, other in zip(values, times[first, what]))
+        print(
+            f"{what}, loaded, coder {name:8} median {statistics.median(values):.3f} s "
+            f"(min {min(values):.3f}, max {max(values):.3f}), {ratio:.2f} x {first}"
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        image, packed, back = (os.path.join(folder, n) for n in ("a.png", "a.tfh", "b.png"))
+        write_png(pixels, image)
+        results: dict[str, list[tuple[float, float]]] = {}
+        model = f"--model={FLAGS.model}"
+        for _ in range(max(3, FLAGS.runs // 2)):
+            compress = _command("compress.py", image, packed, model, "--overwrite")
+            decompress = _command("decompress.py", packed, back, model, "--overwrite")
+            results.setdefault("compress.py", []).append(compress)
+            results.setdefault("decompress.py", []).append(decompress)
+    for script, values in results.items():
+        seconds, memory = (statistics.median(column) for column in zip(*values))
+        print(f"bin/{script}, whole process: median {seconds:.2f} s, peak {memory:.0f} MiB")
+    return 0
+
+
+def main(argv: list[str]) -> int:
+    return common.guarded(lambda: bench(argv), argv, positional=1)
+
+
+def run() -> None:
+    define_flags()
+    app.run(main)
+
+
+if __name__ == "__main__":
+    run()
