@@ -16,7 +16,7 @@ prepare_environment() { # REQUIREMENTS FOLDER LOWEST HIGHEST
   if [ "$(cat "$folder/complete" 2>/dev/null)" = "$wanted" ] && _works "$python" "$lowest" "$highest"; then
     return 0
   fi
-  exec 9>"$root/.$(basename "$folder").lock"
+  exec 9>"$folder.lock"
   if command -v flock >/dev/null 2>&1; then
     flock 9
     if [ "$(cat "$folder/complete" 2>/dev/null)" = "$wanted" ]; then
