@@ -125,10 +125,11 @@ class _Reader:
 
 
 def _log2_streams(streams: int) -> int:
-    log2 = streams.bit_length() - 1
-    if streams != 1 << log2 or log2 > MAX_LOG2_STREAMS:
-        raise ValueError(f"Expected a power of two up to {1 << MAX_LOG2_STREAMS}: {streams}.")
-    return log2
+    if streams < 1 or streams & (streams - 1) or streams > 1 << MAX_LOG2_STREAMS:
+        raise ValueError(
+            f"Expected a power of two up to {1 << MAX_LOG2_STREAMS}. Received: {streams} streams."
+        )
+    return streams.bit_length() - 1
 
 
 def pack(contents: Contents) -> bytes:
