@@ -1,0 +1,223 @@
+"""A small model, pictures that resemble photographs, and the scripts: what many tests share."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import subprocess
+import sys
+import types
+
+import numpy as np
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+
+
+def pytest_configure(config):
+    # TensorFlow's start-up notices would bury a failing test's own words.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+def natural_picture(height: int, width: int, seed: int = 0) -> np.ndarray:
+    """A picture with the 1/f spectrum and the correlated colours of photographs.
+
+    Returns:
+      uint8 [height, width, 3].
+    """
+    rng = np.random.default_rng([seed, height, width])
+    frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None, :])
+    weight = 1.0 / (frequency + 1.0 / 256) ** 1.3
+    weight[0, 0] = 0.0
+    planes = []
+    for strength in (1.0, 0.2, 0.15):
+        noise = np.fft.rfft2(rng.normal(size=[height, width])) * weight
+        plane = np.fft.irfft2(noise, [height, width])
+        planes.append(strength * plane / max(float(plane.std()), 1e-9))
+    light, red, blue = planes
+    colours = np.stack([light + red, light - red / 2 - blue / 2, light + blue], axis=-1)
+    return np.clip(np.rint(122 + 45 * colours), 0, 255).astype(np.uint8)
+
+
+@pytest.fixture(scope="session")
+def photo():
+    """The function `natural_picture(height, width, seed=0)`."""
+    return natural_picture
+
+
+@pytest.fixture(scope="session")
+def tiny_config():
+    """The configuration of a `Mini` that costs next to nothing."""
+    from tfhific.models.mini import MiniConfig
+
+    return MiniConfig(latent_channels=48, hyper_channels=16, fine_channels=8, coarse_channels=16)
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tiny_config):
+    """A `Mini` of that configuration, every weight of which is moved away from where it began.
+
+    Its hyperprior is fitted to one picture by hand, so that its latents behave as a trained
+    model's do: few escapes, many different scales.
+    """
+    import tensorflow as tf
+
+    from tfhific.backend import keras
+    from tfhific.models.mini import Mini
+
+    keras.utils.set_random_seed(7)
+    model = Mini(tiny_config)
+    rng = np.random.default_rng(7)
+    image = tf.constant(natural_picture(256, 256, seed=99)[None], tf.float32)
+    y = model.analysis(image / 255.0 - 0.5)
+    model.synthesis(y)
+    z = model.hyper_analysis(y)
+    model.hyper_synthesis_mean(z)
+    model.hyper_synthesis_scale(z)
+    for variable in model.trainable_variables:
+        value = variable.numpy()
+        size = 0.1 * float(np.abs(value).mean()) or 0.02 / np.sqrt(np.prod(value.shape[:-1]) or 1)
+        variable.assign_add(rng.normal(0.0, size, value.shape))
+
+    gain, _ = model.gains(tf.constant([5.0]))
+    y = model.analysis(image / 255.0 - 0.5) * gain
+    _resize(model.hyper_analysis, lambda: model.hyper_analysis(y), 2.0)
+    z = tf.round(model.hyper_analysis(y))
+    _resize(model.hyper_synthesis_mean, lambda: model.hyper_synthesis_mean(z), 0.5)
+    _resize(model.hyper_synthesis_scale, lambda: model.hyper_synthesis_scale(z), 0.3)
+    deviation = np.sqrt(np.mean((y - model.hyper_synthesis_mean(z)).numpy() ** 2, (0, 1, 2)))
+    scales = tiny_config.scales()
+    wanted = np.interp(np.log(deviation), np.log(scales), np.arange(len(scales)))
+    present = np.mean(model.scale_indexes(z).numpy(), (0, 1, 2))
+    _, bias = sorted(
+        model.hyper_synthesis_scale.layers[-1].trainable_variables, key=lambda v: -v.shape.rank
+    )
+    bias.assign_add((wanted - present) / model.scale_gain)
+    return model
+
+
+def _resize(network, output, deviation: float) -> None:
+    """Scales a network's last layer so that its output has a standard deviation."""
+    factor = deviation / float(np.std(output().numpy()))
+    for variable in network.layers[-1].trainable_variables:
+        variable.assign(variable * factor)
+
+
+@pytest.fixture(scope="session")
+def tiny_published(tiny_model):
+    """The tiny model, published; in memory."""
+    from tfhific.codec.publish import publish
+
+    return publish(tiny_model, "tiny", {"system": "mini", "step": 0})
+
+
+@pytest.fixture(scope="session")
+def models_folder(tiny_published, tmp_path_factory) -> pathlib.Path:
+    """A folder of models as TFHIFIC_MODELS names them: `tiny`, and `stranger`, another one."""
+    import dataclasses
+
+    from tfhific.codec.model import save_model
+
+    folder = tmp_path_factory.mktemp("models")
+    save_model(tiny_published, folder / "tiny")
+    changed = tiny_published.log_inverse_gain + np.float32(0.25)
+    stranger = dataclasses.replace(tiny_published, name="stranger", log_inverse_gain=changed)
+    save_model(stranger, folder.parent / f"{folder.name}-elsewhere" / "stranger")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_model_folder(models_folder) -> pathlib.Path:
+    """The folder of the published tiny model."""
+    return models_folder / "tiny"
+
+
+@pytest.fixture(scope="session")
+def tiny_codec(tiny_model_folder):
+    """The tiny model as a codec, read from its folder."""
+    import tfhific
+
+    return tfhific.load(tiny_model_folder)
+
+
+@pytest.fixture(scope="session")
+def stranger_codec(models_folder):
+    """The codec of another model, which lies where nobody searches."""
+    import tfhific
+
+    return tfhific.load(models_folder.parent / f"{models_folder.name}-elsewhere" / "stranger")
+
+
+@pytest.fixture
+def tiny_search(models_folder, monkeypatch):
+    """Lets the tiny model be found by name and by fingerprint in this process."""
+    monkeypatch.setenv("TFHIFIC_MODELS", str(models_folder))
+    return models_folder
+
+
+@pytest.fixture(scope="session")
+def run_python():
+    """A function that runs Python in a new process.
+
+    `run_python(*arguments, stdin=None, environment=None)` returns the CompletedProcess, its
+    streams as bytes.
+    """
+
+    def run(*arguments, stdin=None, environment=None) -> subprocess.CompletedProcess:
+        return subprocess.run(
+            [sys.executable, *map(str, arguments)],
+            input=stdin,
+            stdin=subprocess.DEVNULL if stdin is None else None,
+            capture_output=True,
+            env={
+                **os.environ,
+                "PYTHONPATH": str(ROOT),
+                **(environment or {}),
+            },
+            timeout=600,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def run_script(run_python, models_folder):
+    """A function that runs a script of `bin` in a new process: `run_script("info", "x.tfh")`.
+
+    The script finds the tiny model by its name and by its fingerprint.
+    """
+
+    def run(name, *arguments, stdin=None) -> subprocess.CompletedProcess:
+        environment = {"TFHIFIC_MODELS": str(models_folder)}
+        script = ROOT / "bin" / f"{name}.py"
+        return run_python(script, *arguments, stdin=stdin, environment=environment)
+
+    return run
+
+
+@pytest.fixture
+def call_script(tiny_search, capfd):
+    """A function that calls a script of `bin` in this process, as its process would.
+
+    `call_script("compress", "a.png", "--quality=2")` returns `code`, `out` and `err`.
+    """
+    import importlib
+
+    from absl import flags
+
+    def call(name, *arguments) -> types.SimpleNamespace:
+        module = importlib.import_module(f"bin.{name}")
+        before = set(flags.FLAGS)
+        capfd.readouterr()
+        try:
+            module.define_flags()
+            code = module.main(flags.FLAGS([name, *map(str, arguments)]))
+        finally:
+            # Two scripts may define one flag: each has the flags for itself in its own process.
+            for flag in set(flags.FLAGS) - before:
+                delattr(flags.FLAGS, flag)
+        out, err = capfd.readouterr()
+        return types.SimpleNamespace(code=code, out=out, err=err)
+
+    return call
