@@ -1,0 +1,9 @@
+"""Probability distributions, based on `tfp.distributions.Distribution`."""
+
+from __future__ import annotations
+
+from tfc_port import _names
+from tfc_port._lazy import lazy_attributes
+
+__all__ = sorted(_names.DISTRIBUTIONS)
+__getattr__, __dir__ = lazy_attributes(__name__, _names.DISTRIBUTIONS, _names.LEFT_OUT)

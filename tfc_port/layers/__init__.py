@@ -1,0 +1,9 @@
+"""Keras layers, and the parameters and initializers they are made of."""
+
+from __future__ import annotations
+
+from tfc_port import _names
+from tfc_port._lazy import lazy_attributes
+
+__all__ = sorted(_names.LAYERS)
+__getattr__, __dir__ = lazy_attributes(__name__, _names.LAYERS, _names.LEFT_OUT)

@@ -1,0 +1,20 @@
+"""int64 arithmetic where TensorFlow would take a Python number for an int32."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+
+def where(condition, x, y) -> tf.Tensor:
+    """`tf.where` of int64 tensors or Python integers."""
+    return tf.where(condition, tf.cast(x, tf.int64), tf.cast(y, tf.int64))
+
+
+def shift_left(x, bits: int) -> tf.Tensor:
+    """`x << bits`."""
+    return tf.bitwise.left_shift(x, tf.cast(bits, tf.int64))
+
+
+def shift_right(x, bits: int) -> tf.Tensor:
+    """`x >> bits`."""
+    return tf.bitwise.right_shift(x, tf.cast(bits, tf.int64))
