@@ -62,6 +62,11 @@ def same_padding(kernel: int) -> tuple[int, int]:
     return kernel // 2, (kernel - 1) // 2
 
 
+def spans(kernel: int, stride: int) -> bool:
+    """Whether a kernel centred on every stride-th pixel reaches the pixels up to the next one."""
+    return kernel - kernel // 2 >= stride
+
+
 _ARRAYS = {"conv": ("kernel", "bias"), "deconv": ("kernel", "bias"), "gdn": ("gamma", "beta")}
 _RANKS = {"kernel": 4, "bias": 1, "gamma": 2, "beta": 1}
 
@@ -71,6 +76,8 @@ def _check(layers, weights) -> None:
         raise ModelError(f"Expected a list of layers in the model. Received: {layers!r}.")
     for layer in layers:
         op = layer.get("op") if isinstance(layer, dict) else None
+        if not isinstance(op, str):
+            raise ModelError(f"Expected a layer of the model with its `op`. Received: {layer!r}.")
         if op in _ARRAYS:
             for array in _ARRAYS[op]:
                 name = f"{layer.get('name')}/{array}"
@@ -81,10 +88,23 @@ def _check(layers, weights) -> None:
                         f"The model's array {name!r} should have {_RANKS[array]} dimensions. "
                         f"Received: shape {weights[name].shape}."
                     )
-            if op != "gdn" and layer.get("stride") not in range(1, 17):
+            if op == "gdn":
+                if not isinstance(layer.get("inverse"), bool):
+                    raise ModelError(f"Expected `inverse`, true or false. Received: {layer!r}.")
+                continue
+            if layer.get("stride") not in range(1, 17):
                 raise ModelError(f"Expected a stride of 1 to 16. Received: {layer!r}.")
+            size = min(weights[f"{layer['name']}/kernel"].shape[:2])
+            if op == "deconv" and not spans(size, layer["stride"]):
+                raise ModelError(
+                    f"Expected a kernel of at least twice its stride less 1. Received: {size} in "
+                    f"{layer!r}."
+                )
         elif op == "sum":
-            for branch in layer.get("branches", []):
+            branches = layer.get("branches")
+            if not isinstance(branches, list) or not branches:
+                raise ModelError(f"Expected branches to sum up. Received: {layer!r}.")
+            for branch in branches:
                 _check(branch, weights)
         elif op == "residual":
             _check(layer.get("branch"), weights)
@@ -186,7 +206,7 @@ def deconv(x, kernel, stride: int):
 
     Args:
       x: float [batch, height, width, in].
-      kernel: [k, k, out, in], k at least `stride`.
+      kernel: [k, k, out, in], such that `spans(k, stride)`.
       stride: upsampling.
 
     Returns:
