@@ -19,7 +19,7 @@ import dataclasses
 
 import numpy as np
 
-from tfhific.codec.network import Network, conv, deconv
+from tfhific.codec.network import Network, conv, deconv, spans
 from tfhific.errors import ModelError
 
 MAX_INPUT = 4095
@@ -49,11 +49,24 @@ class IntegerLayer:
     kernel: np.ndarray
     bias: np.ndarray
 
+    def is_sound(self) -> bool:
+        """Whether the fields are of the kinds and shapes that they should be."""
+        if self.op not in ("conv", "deconv") or self.kernel.dtype != np.int16:
+            return False
+        if self.kernel.ndim != 4 or self.kernel.size == 0 or self.bias.dtype != np.int64:
+            return False
+        if self.stride not in range(1, 17) or self.shift not in range(1, MAX_SUM_BITS):
+            return False
+        fits = self.op == "conv" or spans(min(self.kernel.shape[:2]), self.stride)
+        return fits and self.bias.shape == (self.kernel.shape[3 if self.op == "conv" else 2],)
+
     def largest_sum(self, largest_input: int) -> int:
         """A bound on the magnitude of every partial sum, for inputs bounded in magnitude."""
         axes = (0, 1, 2) if self.op == "conv" else (0, 1, 3)
         absolute = np.abs(self.kernel.astype(np.int64)).sum(axes) * largest_input
-        return int((absolute + np.abs(self.bias)).max()) + (1 << self.shift)
+        # The smallest int64 has no absolute value: a bias is compared from both sides.
+        bias = np.maximum(self.bias, -np.maximum(self.bias, -(1 << 62)))
+        return int((absolute + np.minimum(bias, 1 << 62)).max()) + (1 << self.shift)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,9 +84,7 @@ class IntegerBranch:
     def __post_init__(self) -> None:
         largest = MAX_INPUT
         for number, layer in enumerate(self.layers):
-            if layer.op not in ("conv", "deconv") or layer.kernel.dtype != np.int16:
-                raise ModelError(f"Layer {number} of the model's integer branch is malformed.")
-            if layer.stride not in range(1, 17) or layer.shift not in range(1, MAX_SUM_BITS):
+            if not layer.is_sound():
                 raise ModelError(f"Layer {number} of the model's integer branch is malformed.")
             bound = layer.largest_sum(largest)
             if bound >= 1 << MAX_SUM_BITS:
