@@ -12,7 +12,8 @@ import numpy as np
 
 
 def _sigmoid(x: np.ndarray) -> np.ndarray:
-    return 0.5 * (1.0 + np.tanh(0.5 * x))
+    # Unlike 1 + tanh, this keeps its digits where the result is close to 0.
+    return np.exp(-np.logaddexp(0.0, -x))
 
 
 @dataclasses.dataclass(frozen=True)
