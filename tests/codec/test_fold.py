@@ -1,0 +1,114 @@
+"""Folding keeps what a trained network computes, and refuses what it can't keep."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tfhific.backend import keras, tfc
+from tfhific.codec.fold import fold
+from tfhific.errors import ModelError
+from tfhific.models.layers import Parallel, Residual, Scale
+
+INPUTS = {
+    "analysis": [2, 64, 48, 3],
+    "synthesis": [2, 3, 4, 48],
+    "hyper_analysis": [2, 8, 4, 48],
+    "hyper_synthesis_mean": [2, 2, 3, 16],
+    "hyper_synthesis_scale": [2, 2, 3, 16],
+}
+
+
+@pytest.mark.parametrize("name", INPUTS)
+def test_folded_transform_computes_what_keras_computes(name, tiny_model):
+    layer = getattr(tiny_model, name)
+    x = np.random.default_rng(3).normal(size=INPUTS[name]).astype(np.float32)
+    expected, found = layer(x).numpy(), fold(layer, name)(x).numpy()
+    assert found.shape == expected.shape
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize(("k", "stride"), [(3, 1), (3, 2), (5, 1), (5, 2), (5, 3), (7, 4)])
+@pytest.mark.parametrize("parameter", ["variable", "rdft"])
+@pytest.mark.parametrize("size", [(12, 6), (1, 1)])
+def test_deconv_is_the_upsampling_signal_convolution(k, stride, parameter, size):
+    keras.utils.set_random_seed(k * stride)
+    layer = tfc.SignalConv2D(
+        4,
+        (k, k),
+        corr=False,
+        strides_up=stride,
+        padding="same_zeros",
+        use_bias=True,
+        bias_initializer="ones",
+        kernel_parameter=parameter,
+    )
+    x = np.random.default_rng(4).normal(size=[2, *size, 3]).astype(np.float32)
+    expected = layer(x).numpy()
+    network = fold(layer, "up")
+    assert [entry["op"] for entry in network.layers] == ["deconv"]
+    np.testing.assert_allclose(network(x).numpy(), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("k", [1, 3, 5])
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("parameter", ["variable", "rdft"])
+def test_conv_is_the_downsampling_signal_convolution(k, stride, parameter):
+    keras.utils.set_random_seed(k * stride)
+    layer = tfc.SignalConv2D(
+        4,
+        (k, k),
+        corr=True,
+        strides_down=stride,
+        padding="same_zeros",
+        kernel_parameter=parameter,
+        activation="relu",
+    )
+    x = np.random.default_rng(4).normal(size=[2, 6, 4, 3]).astype(np.float32)
+    expected = layer(x).numpy()
+    network = fold(layer, "down")
+    assert [entry["op"] for entry in network.layers] == ["conv", "relu"]
+    np.testing.assert_allclose(network(x).numpy(), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("inverse", [False, True])
+def test_gdn_is_the_generalised_divisive_normalisation(inverse):
+    layer = tfc.GDN(inverse=inverse)
+    rng = np.random.default_rng(5)
+    x = rng.normal(size=[1, 3, 3, 4]).astype(np.float32)
+    layer(x)
+    for variable in layer.trainable_variables:
+        variable.assign_add(rng.uniform(0, 0.3, variable.shape))
+    np.testing.assert_allclose(fold(layer, "g")(x).numpy(), layer(x).numpy(), rtol=1e-5, atol=1e-6)
+
+
+def conv(**changes):
+    options = {"corr": True, "padding": "same_zeros", **changes}
+    return tfc.SignalConv2D(3, options.pop("kernel", (3, 3)), **options)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: keras.layers.Dense(3),
+        lambda: Residual(keras.layers.Dense(3)),
+        lambda: Parallel([Scale(1.0), keras.layers.Dense(3)]),
+        lambda: conv(padding="valid"),
+        lambda: conv(padding="same_reflect"),
+        lambda: conv(kernel=(4, 4)),
+        lambda: conv(kernel=(3, 5)),
+        lambda: conv(strides_down=(1, 2)),
+        lambda: conv(strides_up=2),
+        lambda: conv(corr=False, strides_down=2),
+        lambda: conv(corr=False, strides_up=3),
+        lambda: conv(activation="tanh"),
+        lambda: tfc.GDN(rectify=True),
+        lambda: tfc.GDN(alpha_parameter=2),
+        lambda: tfc.GDN(epsilon_parameter=0.5),
+    ],
+)
+def test_what_has_no_folded_form_is_refused(make):
+    layer = make()
+    layer(np.ones([1, 8, 8, 3], np.float32))
+    with pytest.raises(ModelError):
+        fold(layer, "layer")
