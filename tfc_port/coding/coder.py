@@ -12,7 +12,7 @@ from tfc_port.coding.tables import Tables
 
 IMPLEMENTATIONS = ("native", "graph", "python")
 
-BYTES_PER_STREAM = 1.5
+BYTES_PER_STREAM = 1.25
 """What one more stream costs on average: its end, and its length beside the others'."""
 
 _MOST_STREAMS = 512

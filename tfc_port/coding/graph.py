@@ -45,15 +45,12 @@ def encode_tensors(
     with tf.device("/CPU:0"):
         values, indexes = tf.cast(values, _INT32), tf.cast(indexes, _INT32)
         streams = tf.cast(streams, _INT32)
-        symbols, escapes = _to_symbols(values, indexes, tables)
-        certain = tf.gather(tables.constant("certain"), indexes)
-        entries = tf.gather(tables.constant("first_entry"), indexes) + symbols
-        entries = tf.boolean_mask(entries, ~certain)
+        entries, escapes = _to_entries(values, indexes, tables)
+        # What is certain has the filler's entry already.
+        entries = tf.boolean_mask(entries, entries < tables.filler_entry)
         steps = graph_loops.whole_steps(tf.size(entries), streams)
         entries = graph_loops.deal(entries, steps, streams, tables.filler_entry)
-        low = tf.gather(tables.constant("low"), entries)
-        high = tf.gather(tables.constant("high"), entries)
-        lengths, octets = _write(low, graph_loops.interval_sizes(low, high))
+        lengths, octets = _write(*graph_loops.narrow(entries, *tables.counts()))
         return graph_payload.join(lengths, octets, escapes)
 
 
@@ -89,65 +86,63 @@ def decode_tensors(
             return tf.zeros_like(indexes), tf.where(possible, _FRAME, _STREAMS)
 
         values, code = tf.cond(sound, decode, refuse)
-        values = tf.where(tf.equal(code, 0), values, 0)
+        values *= tf.cast(tf.equal(code, 0), _INT32)
         return tf.ensure_shape(values, indexes.shape), tf.gather(tf.constant(_MESSAGES), code)
 
 
-def _to_symbols(
+def _to_entries(
     values: tf.Tensor, indexes: tf.Tensor, tables: GraphTables
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns int32 [n] symbols within their rows, and the escape list, uint8."""
-    size = tf.gather(tables.constant("size"), indexes)
-    first = tf.cast(tf.gather(tables.constant("minimum"), indexes), tf.int64)
-    relative = tf.cast(values, tf.int64) - first
-    above = relative - tf.cast(size, tf.int64)
-    inside = (relative >= 0) & (above < 0)
+    """Returns int32 [n] entries, and the escape list, uint8."""
+    first = tf.gather(tables.constant("first"), indexes)
+    last = tf.gather(tables.constant("last"), indexes)
+    inside = (values >= first) & (values <= last)
+    entries = values - tf.gather(tables.constant("value_base"), indexes)
 
     def escape():
         position = tf.boolean_mask(tf.range(tf.size(values, tf.int64), dtype=tf.int64), ~inside)
-        over = tf.gather(above, position)
-        excess = tf.where(over >= 0, 2 * over, -2 * tf.gather(relative, position) - 1)
+        value = tf.cast(tf.gather(values, position), tf.int64)
+        above = value - tf.cast(tf.gather(last, position), tf.int64)
+        below = tf.cast(tf.gather(first, position), tf.int64) - value
+        excess = tf.where(above > 0, 2 * above - 2, 2 * below - 1)
         gap = position - tf.concat([[-1], position[:-1]], axis=0) - 1
-        return graph_payload.encode_varints(tf.reshape(tf.stack([gap, excess], axis=1), [-1]))
+        pairs = tf.reshape(tf.stack([gap, excess], axis=1), [-1])
+        mode = tf.gather(tables.constant("mode_entry"), indexes)
+        return tf.where(inside, entries, mode), graph_payload.encode_varints(pairs)
 
-    escapes = tf.cond(tf.reduce_all(inside), lambda: tf.zeros([0], tf.uint8), escape)
-    mode = tf.gather(tables.constant("mode"), indexes)
-    return tf.where(inside, tf.cast(relative, _INT32), mode), escapes
+    return tf.cond(tf.reduce_all(inside), lambda: (entries, tf.zeros([0], tf.uint8)), escape)
 
 
-def _write(low: tf.Tensor, sizes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Adds up the streams from the symbols' lower counts and the intervals they leave.
+def _write(begins: tf.Tensor, shifted: tf.Tensor, sizes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Adds up the streams.
 
     Args:
-      low: float64 [steps, N], the symbols' lower cumulative counts.
-      sizes: float64 [steps, N], the interval each leaves, before the shift that follows it if that
-        is at most 2**16.
+      begins: float64 [steps, N], where in the interval before it each symbol's begins.
+      shifted: bool [steps, N], whether a word is shifted out behind it.
+      sizes: float64 [N], the last intervals' sizes.
 
     Returns:
       int64 [N], the streams' lengths in bytes; uint8 [sum of lengths], the streams.
     """
-    streams = tf.shape(low)[1]
-    small = sizes <= 2.0**16
-    shifts = tf.cast(small, _INT32)
-    scaled = tf.where(small, sizes, sizes * 2.0**-16)
-    scaled = tf.concat([tf.fill([1, streams], tf.constant(2.0**16, tf.float64)), scaled], axis=0)
-    begins = tf.floor(scaled[:-1] * low)
-    # All that is added between two shifts lies within an interval of at most 2**32; so its sum is
-    # below that. It counts in units of the second word behind the words shifted out.
-    shifted = tf.reduce_sum(shifts, axis=0)
-    words = shifted + 1
-    first = tf.cumsum(words, exclusive=True)
-    place = first + tf.cumsum(shifts, axis=0, exclusive=True)
+    streams = tf.shape(begins)[1]
+    shifts = tf.cast(shifted, _INT32)
+    before = tf.cumsum(shifts, axis=0, exclusive=True)
+    words = before[-1] + shifts[-1] + 1
+    start = tf.cumsum(words, exclusive=True)
+    last = start + words - 1
     count = tf.reduce_sum(words)
-    sums = tf.math.unsorted_segment_sum(tf.reshape(begins, [-1]), tf.reshape(place, [-1]), count)
+    # All that is added between two shifts lies within an interval of at most 2**32, and so its sum
+    # is below that. Its upper half belongs to the next word to be shifted out.
+    sums = tf.raw_ops.DenseBincount(
+        input=tf.reshape(before + start, [-1]), size=count, weights=tf.reshape(begins, [-1])
+    )
+    sums = tf.ensure_shape(sums, [None])
     lower = tf.math.floormod(sums, 2.0**16)
-    is_first = tf.scatter_nd(first[:, None], tf.ones([streams], tf.bool), [count])
-    carried_over = tf.where(is_first, tf.zeros_like(lower), tf.roll(lower, 1, axis=0))
-
-    last = first + shifted
-    base = tf.gather(carried_over, last) * 2.0**16 + tf.gather(sums, last)
-    final = graph_loops.final_value(base, scaled[-1] * 2.0**16)
-    digits = tf.cast(tf.floor(sums * 2.0**-16) + carried_over, _INT32)
+    is_first = tf.scatter_nd(start[:, None], tf.ones([streams], tf.bool), [count])
+    handed_on = tf.where(is_first, tf.zeros_like(lower), tf.roll(lower, 1, axis=0))
+    base = tf.gather(handed_on, last) * 2.0**16 + tf.gather(sums, last)
+    final = graph_loops.final_value(base, sizes)
+    digits = tf.cast(tf.floor(sums * 2.0**-16) + handed_on, _INT32)
     digits = tf.tensor_scatter_nd_update(digits, last[:, None], tf.cast(final * 2.0**-16, _INT32))
     # Two 16-bit numbers add up to at most 2 * FFFF: a carry is 1, and a digit of FFFF hands on what
     # it gets. So a digit gets a carry if the next one that isn't FFFF has one. None leaves the
@@ -163,10 +158,10 @@ def _write(low: tf.Tensor, sizes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     # Zero bytes at the end are not written, but for words shifted out before the value came to
     # be 0 without a carry: TFC's encoder has written those by then.
     used = tf.math.unsorted_segment_max(tf.where(tf.equal(octets, 0), -1, position), owner, streams)
-    end = tf.maximum(used + 1, 2 * first)
+    end = tf.maximum(used + 1, 2 * start)
     end = tf.where(tf.equal(tf.math.floormod(base, 2.0**32), 0.0), 2 * last, end)
     octets = tf.boolean_mask(octets, position < tf.gather(end, owner))
-    return tf.cast(end - 2 * first, tf.int64), tf.cast(octets, tf.uint8)
+    return tf.cast(end - 2 * start, tf.int64), tf.cast(octets, tf.uint8)
 
 
 def _decode_sound(
@@ -179,8 +174,9 @@ def _decode_sound(
     streams: tf.Tensor,
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns the values and which message there is, of a payload whose frame is sound."""
-    certain = tf.gather(tables.constant("certain"), indexes)
-    bases = tf.gather(tables.constant("lookup_base"), tf.boolean_mask(indexes, ~certain))
+    bases = tf.gather(tables.constant("lookup_base"), indexes)
+    coded = bases < tables.filler_base
+    bases = tf.boolean_mask(bases, coded)
     steps = graph_loops.whole_steps(tf.size(bases), streams)
     bases = graph_loops.deal(bases, steps, streams, tables.filler_base)
 
@@ -203,15 +199,15 @@ def _decode_sound(
         first + counts,
         bases,
         tables.lookup(),
-        tables.constant("low"),
-        tables.constant("high"),
+        *tables.counts(),
     )
     code = tf.where(tf.reduce_all(sound & (ends - starts <= 2 * read)), 0, _STREAM)
-    decoded = tf.gather(tables.constant("value"), tf.reshape(entries, [-1]))
-    values = tf.gather(tables.constant("minimum"), indexes)
-    rank = tf.cumsum(tf.cast(~certain, _INT32), exclusive=True)
-    decoded = tf.concat([decoded, [0]], axis=0)
-    values = tf.where(certain, values, tf.gather(decoded, tf.where(certain, 0, rank)))
+    # A certain row's value is its entry, the filler's, and so needs none from the streams.
+    rank = tf.cumsum(tf.cast(coded, _INT32), exclusive=True)
+    filler = tf.constant([tables.filler_entry])
+    entries = tf.gather(tf.concat([tf.reshape(entries, [-1]), filler], axis=0), rank)
+    entries = tf.where(coded, entries, tables.filler_entry)
+    values = entries + tf.gather(tables.constant("value_base"), indexes)
     return tf.cond(
         tf.size(escapes) > 0,
         lambda: _put_escapes(values, code, escapes, indexes, tables),
@@ -232,11 +228,10 @@ def _put_escapes(
     position = tf.boolean_mask(position, within)
     excess = tf.boolean_mask(pairs[:, 1], within)
     row = tf.gather(indexes, position)
-    minimum = tf.gather(tables.constant("minimum"), row)
-    expected = minimum + tf.gather(tables.constant("mode"), row)
+    expected = tf.gather(tables.constant("mode_entry") + tables.constant("value_base"), row)
     sound &= tf.reduce_all(tf.equal(tf.gather(values, position), expected))
-    first = tf.cast(minimum, tf.int64)
-    last = first + tf.cast(tf.gather(tables.constant("size"), row), tf.int64) - 1
+    first = tf.cast(tf.gather(tables.constant("first"), row), tf.int64)
+    last = tf.cast(tf.gather(tables.constant("last"), row), tf.int64)
     away = excess // 2 + 1
     value = tf.where(tf.equal(excess % 2, 0), last + away, first - away)
     sound &= tf.reduce_all((value >= _INT32.min) & (value <= _INT32.max))

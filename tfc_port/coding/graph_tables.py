@@ -62,14 +62,16 @@ class GraphTables(tf.Module):
     Keep it as an attribute of the module that is exported: the SavedModel then builds the lookup
     when it is loaded.
 
+    Its arrays, for `constant`:
+      first, last: int32 [rows], a row's lowest and highest value.
+      mode_entry: int32 [rows], the entry of its most probable symbol.
+      value_base: int32 [rows], what to add to a row's entry for its value, modulo 2**32.
+      lookup_base: int32 [rows], where a row's part of the lookup begins.
+      low: int32 [entries], the entry's lower cumulative count, 0 to 2**16 - 1.
+
     Attributes:
-      minimum, size, mode, first_entry, lookup_base: int32 [rows]; where a row's values and symbols
-        begin, how many it has, which is the most probable, and where its entries and its part of
-        the lookup begin (the filler's, for a certain row).
-      certain: bool [rows].
-      low, high: float64 [entries], the entry's cumulative counts, from 0 to 2**16.
-      value: int32 [entries].
-      filler_entry, filler_base: the filler row's.
+      filler_entry, filler_base: the filler row's entry and part of the lookup, behind all others;
+        a certain row has them too.
     """
 
     def __init__(self, tables: Tables) -> None:
@@ -93,7 +95,6 @@ class GraphTables(tf.Module):
         owner = np.repeat(coded, sizes[coded])
         place = tables.starts[owner] + 1 + within
         low = np.append(tables.lookup16[place], 0)
-        high = np.append(tables.lookup16[place + 1], WHOLE)
         number = np.append(np.repeat(np.arange(coded.size), sizes[coded]), coded.size)
 
         first_entry = np.full(tables.rows, entries, np.int32)
@@ -102,15 +103,12 @@ class GraphTables(tf.Module):
         lookup_base[coded] = np.arange(coded.size) * WHOLE
 
         self._arrays = {
-            "minimum": tables.minimum,
-            "size": tables.sizes,
-            "mode": tables.mode,
-            "certain": tables.certain,
-            "first_entry": first_entry,
+            "first": tables.minimum,
+            "last": tables.minimum + (tables.sizes - 1),
+            "mode_entry": first_entry + tables.mode,
+            "value_base": (tables.minimum - first_entry.astype(np.int64)).astype(np.int32),
             "lookup_base": lookup_base,
-            "low": low.astype(np.float64),
-            "high": high.astype(np.float64),
-            "value": np.append(tables.minimum[owner] + within, 0).astype(np.int32),
+            "low": low.astype(np.int32),
         }
         self.filler_entry = entries
         self.filler_base = coded.size * WHOLE
@@ -119,6 +117,14 @@ class GraphTables(tf.Module):
     def constant(self, name: str) -> tf.Tensor:
         """Returns one of the arrays as a constant of the graph that is being built."""
         return tf.constant(self._arrays[name])
+
+    def counts(self) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns float64 [entries], twice: the lower and the upper cumulative counts."""
+        low = self.constant("low")
+        # The next entry's, but a row ends where the next one begins with 0.
+        high = tf.roll(low, -1, axis=0)
+        high = tf.where(tf.equal(high, 0), WHOLE, high)
+        return tf.cast(low, tf.float64), tf.cast(high, tf.float64)
 
     def lookup(self) -> tf.Tensor:
         """Returns int32 [rows * 2**16], the entry at each count of each row."""

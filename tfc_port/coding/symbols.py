@@ -80,12 +80,12 @@ class Rows:
     """Which row each value is coded by.
 
     Attributes:
-      indexes: int32 [n].
-      coded: int64 [m], the positions of the values that are coded, rising; None for all of them.
+      places: intp [n], the rows.
+      coded: intp [m], the positions of the values that are coded, rising; None for all of them.
       coded_rows: int32 [m], their rows.
     """
 
-    indexes: np.ndarray
+    places: np.ndarray
     coded: np.ndarray | None
     coded_rows: np.ndarray
 
@@ -97,10 +97,16 @@ class Rows:
           CodingError: where an index is not a row of the tables.
         """
         indexes = check_indexes(indexes, tables)
-        if not tables.certain.any():
-            return cls(indexes, None, indexes)
-        coded = np.flatnonzero(~tables.certain.take(indexes))
-        return cls(indexes, coded, indexes.take(coded))
+        places = indexes.astype(np.intp)
+        if not (indexes.size and tables.certain.any()):
+            return cls(places, None, indexes)
+        coded = np.flatnonzero(_take(~tables.certain, places))
+        return cls(places, coded, _take(indexes, coded))
+
+
+def _take(array: np.ndarray, places: np.ndarray) -> np.ndarray:
+    # The places are known to be within the array; "clip" is faster than "raise".
+    return array.take(places, mode="clip")
 
 
 def to_symbols(values: object, rows: Rows, tables: Tables) -> tuple[np.ndarray, bytes]:
@@ -114,18 +120,17 @@ def to_symbols(values: object, rows: Rows, tables: Tables) -> tuple[np.ndarray, 
     Raises:
       CodingError: where `values` is not a vector of n int32.
     """
-    values = check_values(values, rows.indexes)
+    values = check_values(values, rows.places)
     # Modulo 2**32 a value inside its row, and no other, is less than the row's size away from the
     # row's first: were v - first = k - 2**32 with k < size, v would be first + k - 2**32, and
     # first + k fits int32, so that v would not.
-    minimum = tables.minimum.view(np.uint32).take(rows.indexes)
-    relative = values.view(np.uint32) - minimum
-    sizes = tables.sizes.view(np.uint32).take(rows.indexes)
-    outside = np.flatnonzero(relative >= sizes)
+    relative = values.view(np.uint32) - _take(tables.minimum.view(np.uint32), rows.places)
+    is_outside = relative >= _take(tables.sizes.view(np.uint32), rows.places)
     symbols = relative.view(np.int32)
     escapes = b""
-    if outside.size:
-        escaped_rows = rows.indexes[outside]
+    if is_outside.any():
+        outside = np.flatnonzero(is_outside)
+        escaped_rows = rows.places[outside]
         symbols[outside] = tables.mode[escaped_rows]
         first = tables.minimum[escaped_rows].astype(np.int64)
         last = first + tables.sizes[escaped_rows] - 1
@@ -134,7 +139,7 @@ def to_symbols(values: object, rows: Rows, tables: Tables) -> tuple[np.ndarray, 
         pairs[:, 0] = np.diff(outside, prepend=-1) - 1
         pairs[:, 1] = np.where(value > last, 2 * (value - last - 1), 2 * (first - value - 1) + 1)
         escapes = varints.encode(pairs.reshape(-1))
-    return (symbols if rows.coded is None else symbols.take(rows.coded)), escapes
+    return (symbols if rows.coded is None else _take(symbols, rows.coded)), escapes
 
 
 def to_values(symbols: np.ndarray, escapes: bytes, rows: Rows, tables: Tables) -> np.ndarray:
@@ -149,11 +154,12 @@ def to_values(symbols: np.ndarray, escapes: bytes, rows: Rows, tables: Tables) -
     Raises:
       CodingError: where the escape list is not one that `to_symbols` writes.
     """
-    values = tables.minimum.take(rows.indexes)
-    if rows.coded is None:
-        values += symbols
-    else:
-        values[rows.coded] += symbols
+    values = _take(tables.minimum, rows.places)
+    if rows.coded is not None:
+        spread = np.zeros_like(values)
+        spread[rows.coded] = symbols
+        symbols = spread
+    values += symbols
     if not escapes:
         return values
     numbers = varints.decode(escapes)
@@ -167,7 +173,7 @@ def to_values(symbols: np.ndarray, escapes: bytes, rows: Rows, tables: Tables) -
             f"The escape list must stay within the {values.size} values. "
             f"Received: position {int(positions[-1])}."
         )
-    escaped_rows = rows.indexes[positions]
+    escaped_rows = rows.places[positions]
     expected = tables.minimum[escaped_rows] + tables.mode[escaped_rows]
     if np.any(values[positions] != expected):
         raise CodingError(
