@@ -158,11 +158,23 @@ def save_model(model: Model, folder: str | os.PathLike) -> str:
         "density_layers": len(model.density.matrices),
         "training": model.training,
     }
+    description["sha256"] = _digest(description, arrays)
     os.makedirs(folder, exist_ok=True)
     path = os.path.join(folder, FILE_NAME)
     data = save(arrays, {"tfhific": json.dumps(description, sort_keys=True)})
     write_atomically(path, data, overwrite=True)
     return path
+
+
+def _digest(description: dict, arrays: dict[str, np.ndarray]) -> str:
+    """SHA-256 of all that a model's file holds; the fingerprint leaves out what only encodes."""
+    rest = {key: value for key, value in description.items() if key != "sha256"}
+    digest = hashlib.sha256(json.dumps(rest, sort_keys=True).encode())
+    for name in sorted(arrays):
+        head = [name, str(arrays[name].dtype), list(arrays[name].shape)]
+        digest.update(json.dumps(head).encode())
+        digest.update(np.ascontiguousarray(arrays[name]).data)
+    return digest.hexdigest()
 
 
 def read_description(folder: str | os.PathLike) -> dict:
@@ -202,8 +214,11 @@ def load_model(folder: str | os.PathLike) -> Model:
     description = read_description(folder)
     path = os.path.join(folder, FILE_NAME)
     try:
-        model = _assemble(description, load_file(path))
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        arrays = load_file(path)
+        if _digest(description, arrays) != description["sha256"]:
+            raise ModelError(f"{path!r} is damaged: its checksum does not fit its contents.")
+        model = _assemble(description, arrays)
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise ModelError(f"{path!r} is not a complete model ({error!r}).") from None
     except (OSError, SafetensorError, CodingError) as error:
         raise ModelError(f"{path!r} is damaged ({error}).") from None
