@@ -69,7 +69,10 @@ def _density(prior) -> FactorizedDensity:
     base = prior.base
 
     def arrays(variables, constrain):
-        return tuple(constrain(v.numpy().astype(np.float64)).astype(np.float32) for v in variables)
+        return tuple(
+            constrain(_finite(v.name, v.numpy()).astype(np.float64)).astype(np.float32)
+            for v in variables
+        )
 
     return FactorizedDensity(
         arrays(base._matrices, lambda v: np.logaddexp(v, 0.0)),
