@@ -1,0 +1,258 @@
+"""A published model is one file: what is saved comes back, and damage is told."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import struct
+
+import numpy as np
+import pytest
+from safetensors.numpy import load, save
+
+from tfhific.codec.model import FILE_NAME, _digest, load_model, read_description, save_model
+from tfhific.codec.publish import publish
+from tfhific.errors import ModelError, TfhificError
+
+
+@pytest.fixture(scope="module")
+def data(tiny_model_folder) -> bytes:
+    return (tiny_model_folder / FILE_NAME).read_bytes()
+
+
+@pytest.fixture
+def load_bytes(tmp_path):
+    """A function that loads a model's bytes."""
+
+    def load_bytes(data: bytes):
+        (tmp_path / FILE_NAME).write_bytes(data)
+        return load_model(tmp_path)
+
+    return load_bytes
+
+
+def refusal(load_bytes, data) -> str:
+    with pytest.raises(ModelError) as caught:
+        load_bytes(data)
+    message = str(caught.value)
+    assert FILE_NAME in message
+    assert "\n" not in message
+    return message
+
+
+def rewritten(data: bytes, change, *, sealed: bool = False) -> bytes:
+    """The file with its description changed by a function, and its checksum too if `sealed`."""
+    length = struct.unpack("<Q", data[:8])[0]
+    header = json.loads(data[8 : 8 + length])
+    description = json.loads(header["__metadata__"]["tfhific"])
+    change(description)
+    if sealed:
+        description["sha256"] = _digest(description, load(data))
+    header["__metadata__"]["tfhific"] = json.dumps(description)
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    return struct.pack("<Q", len(text)) + text + data[8 + length :]
+
+
+def test_what_is_saved_comes_back(tiny_published, tiny_model_folder):
+    loaded = load_model(tiny_model_folder)
+    assert loaded.fingerprint == tiny_published.fingerprint
+    assert loaded.training == {"system": "mini", "step": 0}
+    for name, network in tiny_published.networks.items():
+        assert loaded.networks[name].layers == network.layers
+        assert sorted(loaded.networks[name].weights) == sorted(network.weights)
+        for key, value in network.weights.items():
+            np.testing.assert_array_equal(loaded.networks[name].weights[key], value)
+    for name in ("y_tables", "z_tables", "scale_gain", "scale_centre", "name", "system"):
+        assert getattr(loaded, name) == getattr(tiny_published, name)
+    for name in ("log_gain", "log_inverse_gain", "scales"):
+        np.testing.assert_array_equal(getattr(loaded, name), getattr(tiny_published, name))
+    for ours, theirs in zip(loaded.branch.layers, tiny_published.branch.layers):
+        assert (ours.op, ours.stride, ours.shift) == (theirs.op, theirs.stride, theirs.shift)
+        np.testing.assert_array_equal(ours.kernel, theirs.kernel)
+        np.testing.assert_array_equal(ours.bias, theirs.bias)
+
+
+def test_saving_twice_gives_the_same_bytes(tiny_model_folder, data, tmp_path):
+    save_model(load_model(tiny_model_folder), tmp_path)
+    assert (tmp_path / FILE_NAME).read_bytes() == data
+
+
+def test_description_is_read_without_the_arrays(tiny_model_folder, tiny_published):
+    description = read_description(tiny_model_folder)
+    assert description["name"] == "tiny"
+    assert description["fingerprint"] == tiny_published.fingerprint.hex()
+
+
+def test_published_kernels_are_half_precision_numbers(tiny_published):
+    for network in tiny_published.networks.values():
+        for value in network.weights.values():
+            np.testing.assert_array_equal(value, value.astype(np.float16).astype(np.float32))
+
+
+def changed(model, name, change):
+    network = model.networks[name]
+    weights = {key: change(value) for key, value in network.weights.items()}
+    networks = {**model.networks, name: dataclasses.replace(network, weights=weights)}
+    return dataclasses.replace(model, networks=networks)
+
+
+def test_fingerprint_names_what_gives_the_latents_back_and_nothing_else(tiny_published):
+    model = tiny_published
+
+    def nudged(array):
+        array = array.copy()
+        array.flat[0] += 1
+        return array
+
+    branch = model.branch
+    first = branch.layers[0]
+    elsewhere = [
+        changed(model, "hyper_synthesis_mean", nudged),
+        dataclasses.replace(model, log_inverse_gain=nudged(model.log_inverse_gain)),
+        dataclasses.replace(
+            model,
+            branch=dataclasses.replace(
+                branch,
+                layers=(
+                    dataclasses.replace(first, kernel=nudged(first.kernel)),
+                    *branch.layers[1:],
+                ),
+            ),
+        ),
+        dataclasses.replace(
+            model,
+            z_tables=dataclasses.replace(model.z_tables, minimum=nudged(model.z_tables.minimum)),
+        ),
+    ]
+    assert len({other.fingerprint for other in [model, *elsewhere]}) == len(elsewhere) + 1
+    for same in (
+        changed(model, "synthesis", nudged),
+        changed(model, "analysis", nudged),
+        dataclasses.replace(model, name="other", training={"step": 5}),
+        dataclasses.replace(model, log_gain=nudged(model.log_gain)),
+    ):
+        assert same.fingerprint == model.fingerprint
+
+
+def test_every_flipped_bit_tried_in_the_arrays_is_told(load_bytes, data):
+    start = 8 + struct.unpack("<Q", data[:8])[0]
+    rng = np.random.default_rng(1)
+    for place in rng.integers(start, len(data), 60):
+        damaged = bytearray(data)
+        damaged[place] ^= 1 << rng.integers(8)
+        refusal(load_bytes, bytes(damaged))
+
+
+def test_every_flipped_bit_tried_in_the_header_is_told(load_bytes, data):
+    end = 8 + struct.unpack("<Q", data[:8])[0]
+    rng = np.random.default_rng(2)
+    for place in [*range(8), *rng.integers(8, end, 120)]:
+        damaged = bytearray(data)
+        damaged[place] ^= 1 << rng.integers(8)
+        refusal(load_bytes, bytes(damaged))
+
+
+@pytest.mark.parametrize("share", [0.0, 1e-5, 0.001, 0.02, 0.5, 0.999999])
+def test_cut_files_are_told(share, load_bytes, data):
+    refusal(load_bytes, data[: int(share * len(data))])
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        bytes(100),
+        b"not a model",
+        b"\xff" * 1000,
+        struct.pack("<Q", 1 << 62) + b"{}",
+        struct.pack("<Q", 2) + b"{}",
+        struct.pack("<Q", 20) + b'{"__metadata__": {}} ',
+        struct.pack("<Q", 40) + b'{"__metadata__": {"tfhific": "[1, 2]"}} ',
+    ],
+    ids=range(7),
+)
+def test_garbage_and_files_of_others_are_told(data, load_bytes):
+    refusal(load_bytes, data)
+
+
+def test_files_of_other_programs_with_arrays_are_told(load_bytes, tmp_path):
+    arrays = {"weight": np.zeros([2, 2], np.float32)}
+    refusal(load_bytes, save(arrays))
+    refusal(load_bytes, save(arrays, {"tfhific": "{"}))
+    refusal(load_bytes, save(arrays, {"tfhific": '{"format": 1}'}))
+
+
+def test_format_of_another_version_is_named(load_bytes, data):
+    message = refusal(
+        load_bytes, rewritten(data, lambda description: description.update(format=99))
+    )
+    assert "99" in message
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["format", "name", "fingerprint", "networks", "branch", "scale_gain", "density_layers"],
+)
+def test_missing_or_changed_entries_of_the_description_are_told(key, load_bytes, data):
+    refusal(load_bytes, rewritten(data, lambda description: description.pop(key)))
+    for value in (None, [], {}, "x", -1, 1e400):
+        refusal(
+            load_bytes, rewritten(data, lambda description, v=value: description.update({key: v}))
+        )
+
+
+@pytest.mark.parametrize("value", [None, [], {}, "x", -1, 0, 1e400, [None], [{}], {"a": []}])
+@pytest.mark.parametrize("key", ["networks", "branch", "scale_gain", "density_layers", "training"])
+def test_hostile_descriptions_are_read_or_told_though_the_checksum_fits(
+    key, value, load_bytes, data
+):
+    hostile = rewritten(data, lambda description: description.update({key: value}), sealed=True)
+    try:
+        load_bytes(hostile)
+    except ModelError as error:
+        told = str(error)
+    else:
+        told = None
+    # A gain is any number, and how it was trained changes nothing: those are read.
+    sound = {"scale_gain": value in (-1, 0, 1e400), "training": not value or value == {"a": []}}
+    assert (told is None) == sound.get(key, False), told
+
+
+def test_folder_without_a_model_is_told(tmp_path):
+    for folder in (tmp_path, tmp_path / "missing"):
+        with pytest.raises(ModelError, match="holds no model"):
+            load_model(folder)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (lambda m: {"networks": {**m.networks, "extra": m.networks["analysis"]}}, "networks"),
+        (lambda m: {"networks": {"analysis": m.networks["analysis"]}}, "networks"),
+        (lambda m: {"log_gain": m.log_gain[:, :-1]}, "gains"),
+        (lambda m: {"log_gain": m.log_gain[:1], "log_inverse_gain": m.log_gain[:1]}, "gains"),
+        (lambda m: {"scales": m.scales[:-1]}, "scales"),
+        (lambda m: {"scales": -m.scales}, "scales"),
+        (lambda m: {"y_tables": m.z_tables}, "scales"),
+        (lambda m: {"z_tables": m.y_tables}, "tables"),
+        (lambda m: {"branch": dataclasses.replace(m.branch, layers=())}, "branch"),
+        (lambda m: {"branch": dataclasses.replace(m.branch, num_scales=5)}, "branch"),
+    ],
+    ids=range(10),
+)
+def test_parts_that_do_not_fit_each_other_are_refused(changes, said, tiny_published):
+    with pytest.raises(ModelError, match=f"its .*{said} do not fit"):
+        dataclasses.replace(tiny_published, **changes(tiny_published))
+
+
+@pytest.mark.parametrize("name", ["log_gain", "analysis", "z_prior"])
+def test_weights_that_are_not_finite_are_not_published(name, tiny_model):
+    part = getattr(tiny_model, name)
+    variable = part if name == "log_gain" else part.trainable_variables[0]
+    before = variable.numpy()
+    variable.assign(np.full_like(before, np.nan))
+    try:
+        with pytest.raises(TfhificError, match="finite"):
+            publish(tiny_model, "broken")
+    finally:
+        variable.assign(before)
