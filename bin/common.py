@@ -51,6 +51,23 @@ def define_file_flags() -> None:
     flags.DEFINE_bool("overwrite", False, "Replace outputs that are there already.")
     flags.DEFINE_bool("recursive", False, "Also the folders below a folder.")
     flags.DEFINE_bool("json", False, "Print one JSON object per file.")
+    flags.DEFINE_integer("max_pixels", 178_956_970, "Larger pictures are refused.", lower_bound=1)
+    flags.DEFINE_integer(
+        "tile", None, "Side of the tiles that networks run on, pixels; default: by the picture."
+    )
+
+
+def codec_options() -> dict:
+    """What the flags say about how a codec runs.
+
+    Raises:
+      TfhificError: for tiles that are too small.
+    """
+    from tfhific.errors import TfhificError
+
+    if FLAGS.tile is not None and FLAGS.tile < 64:
+        raise TfhificError(f"--tile: expected at least 64 pixels. Received: {FLAGS.tile}.")
+    return {"tile": FLAGS.tile, "max_pixels": FLAGS.max_pixels}
 
 
 def refuse_existing(destination: str, overwrite: bool) -> None:

@@ -6,6 +6,7 @@ IN is an image, a folder of images, or - for standard input; OUT a .tfh file, a 
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sys
 import time
@@ -26,6 +27,7 @@ def define_flags() -> None:
     flags.DEFINE_float("target_bpp", None, "Largest quality within so many bits per pixel.")
     flags.DEFINE_integer("target_bytes", None, "Largest quality within so many bytes.")
     flags.DEFINE_bool("verify", False, "Decode each file again and compare before writing it.")
+    flags.DEFINE_bool("strip", False, "Leave out the ICC profile and EXIF; alpha stays.")
     common.define_file_flags()
 
 
@@ -69,7 +71,9 @@ def _work(codec, job) -> dict:
 
     common.refuse_existing(job.destination, FLAGS.overwrite)
     started = time.perf_counter()
-    picture = read_picture(job.source)
+    picture = read_picture(job.source, FLAGS.max_pixels)
+    if FLAGS.strip:
+        picture = dataclasses.replace(picture, icc=None, exif=None)
     try:
         data, quality = _compress(codec, picture)
     except TfhificError as error:
@@ -100,7 +104,7 @@ def _verify(codec, data: bytes, picture, name: str) -> float | None:
     from tfhific.evaluation.metrics import psnr
 
     decoded = codec.decompress_picture(data)
-    coded = codec.encode(picture.pixels, container.unpack(data).quality)
+    coded = codec.encode(picture.pixels, container.unpack(data, FLAGS.max_pixels).quality)
     same = np.array_equal(decoded.pixels, codec.reconstruct(coded))
     if picture.alpha is not None:
         same = same and np.array_equal(decoded.alpha, picture.alpha)
@@ -123,11 +127,12 @@ def compress(argv: list[str]) -> int:
     from tfhific.codec.jobs import IMAGE_EXTENSIONS
 
     _check_flags()
+    options = common.codec_options()
     planned = common.plan_files(argv, extensions=IMAGE_EXTENSIONS, suffix=".tfh")
 
     import tfhific
 
-    codec = tfhific.load(FLAGS.model)
+    codec = tfhific.load(FLAGS.model, **options)
     return common.run_files(planned, lambda job: _work(codec, job), _line)
 
 

@@ -59,20 +59,21 @@ def _line(facts: dict) -> str:
 
 
 def decompress(argv: list[str]) -> int:
+    options = common.codec_options()
     planned = common.plan_files(argv, extensions=(".tfh",), suffix=".png")
 
     import tfhific
     from tfhific.codec import container
 
     loaded = {}
-    named = tfhific.load(FLAGS.model) if FLAGS.model else None
+    named = tfhific.load(FLAGS.model, **options) if FLAGS.model else None
 
     def codec_for(data: bytes):
         if named is not None:
             return named
-        fingerprint = container.unpack(data).fingerprint
+        fingerprint = container.unpack(data, FLAGS.max_pixels).fingerprint
         if fingerprint not in loaded:
-            loaded[fingerprint] = tfhific.load_for(data)
+            loaded[fingerprint] = tfhific.load_for(data, **options)
         return loaded[fingerprint]
 
     return common.run_files(planned, lambda job: _work(codec_for, job), _line)

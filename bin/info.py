@@ -28,14 +28,14 @@ def facts_of(data: bytes) -> dict:
     from tfhific.codec.model import read_description
     from tfhific.errors import BitstreamError
 
-    contents = container.unpack(data)
+    contents = container.unpack(data, max_pixels=sys.maxsize)
     try:
         folder = zoo.find_by_fingerprint(contents.fingerprint)
         model = read_description(folder)["name"]
     except BitstreamError:
         model = None
     return {
-        "format_version": container.VERSION,
+        "format_version": contents.version,
         "model": model,
         "fingerprint": contents.fingerprint.hex(),
         "width": contents.width,
@@ -45,6 +45,7 @@ def facts_of(data: bytes) -> dict:
         "bpp": round(8 * len(data) / (contents.width * contents.height), 4),
         "latents_bytes": len(contents.y),
         "latents_streams": contents.y_streams,
+        "band_rows": contents.band_rows,
         "hyperlatents_bytes": len(contents.z),
         "hyperlatents_streams": contents.z_streams,
         "alpha_bytes": len(contents.alpha or b""),

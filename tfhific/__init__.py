@@ -8,7 +8,7 @@ image = codec.decompress(data)
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tfhific.errors import BitstreamError, ImageError, ModelError, OutputError, TfhificError
 
@@ -26,12 +26,12 @@ __all__ = [
 ]
 
 
-def load(model: str | os.PathLike = "mini", coder: str | None = None) -> Codec:
+def load(model: str | os.PathLike = "mini", **options: Any) -> Codec:
     """Loads a published model as a codec.
 
     Args:
       model: a model's name (`mini`, `mini-v1`), or the folder of one.
-      coder: implementation of the entropy coder; None for the fastest one here.
+      **options: `coder`, `tile`, `max_pixels`; see `tfhific.codec.codec.Codec`.
 
     Raises:
       ModelError: when there is no such model, or it is damaged.
@@ -40,11 +40,15 @@ def load(model: str | os.PathLike = "mini", coder: str | None = None) -> Codec:
     from tfhific.codec.codec import Codec
     from tfhific.codec.model import load_model
 
-    return Codec(load_model(zoo.find_by_name(model)), coder)
+    return Codec(load_model(zoo.find_by_name(model)), **options)
 
 
-def load_for(data: bytes, coder: str | None = None) -> Codec:
+def load_for(data: bytes, **options: Any) -> Codec:
     """Loads the codec of the model that made a `.tfh` file, found by its fingerprint.
+
+    Args:
+      data: the file's bytes.
+      **options: see `load`.
 
     Raises:
       BitstreamError: when the bytes are no such file, damaged, or of a model that is not here.
@@ -54,5 +58,6 @@ def load_for(data: bytes, coder: str | None = None) -> Codec:
     from tfhific.codec.codec import Codec
     from tfhific.codec.model import load_model
 
-    folder = zoo.find_by_fingerprint(container.unpack(data).fingerprint)
-    return Codec(load_model(folder), coder)
+    max_pixels = options.get("max_pixels", container.DEFAULT_MAX_PIXELS)
+    folder = zoo.find_by_fingerprint(container.unpack(data, max_pixels).fingerprint)
+    return Codec(load_model(folder), **options)

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
+import math
+from collections.abc import Iterator
 
 import numpy as np
 
 from tfc_port import coding
 from tfhific.codec import container
 from tfhific.codec.container import Contents
-from tfhific.codec.images import Picture, read_picture, validate_array
+from tfhific.codec.images import Picture, validate_array
 from tfhific.codec.model import Model
+from tfhific.codec.plane import decode_plane, encode_plane
 from tfhific.codec.rate import gaussian_bits
+from tfhific.codec.transforms import Transforms, to_symbols
 from tfhific.errors import BitstreamError, ImageError
 
-_MAX_SYMBOL = 1 << 24
-
-MAX_WHOLE_PIXELS = 40_000_000
-"""Pictures are coded whole, in memory that grows with their size: larger ones are refused."""
+_BAND_LATENTS = 1 << 21
+"""So many latents a band, about: what coding takes in memory does not grow with the picture."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Latents:
 
     Attributes:
       y: int32 [h, w, latent channels], latents rounded about their means.
-      z: int32 [ceil(h / 4), ceil(w / 4), hyperlatent channels].
+      z: int32 [., ., hyperlatent channels].
       mean: float32, shaped like y.
       indexes: int32, shaped like y, the row of the CDF tables that codes each latent.
     """
@@ -40,17 +41,17 @@ class Latents:
 
 @dataclasses.dataclass(frozen=True)
 class Coded:
-    """A compressed picture with what its decoder will show.
+    """A compressed picture with what its decoder will see.
 
     Attributes:
       data: the file's bytes.
-      latents: what was coded.
+      y_hat: float32 [h, w, latent channels], decoded latents before the gain.
       quality_code: the stored quality.
       size: height and width in pixels.
     """
 
     data: bytes
-    latents: Latents
+    y_hat: np.ndarray
     quality_code: int
     size: tuple[int, int]
 
@@ -62,16 +63,29 @@ class Codec:
       published: the model's arrays and description.
     """
 
-    def __init__(self, published: Model, coder: str | None = None) -> None:
+    def __init__(
+        self,
+        published: Model,
+        coder: str | None = None,
+        tile: int | None = None,
+        max_pixels: int = container.DEFAULT_MAX_PIXELS,
+    ) -> None:
         """Initializer.
 
         Args:
           published: the model.
           coder: implementation of the entropy coder (`native`, `python`, ...); None for the
             fastest one here. They read and write the same streams.
+          tile: side of the tiles, in pixels, that networks run on; None to choose by size.
+          max_pixels: larger pictures are refused, in both directions.
+
+        Raises:
+          ValueError: when `tile` is too small.
         """
         self.published = published
         self._coder = coder
+        self._transforms = Transforms(published, tile)
+        self._max_pixels = max_pixels
 
     @property
     def name(self) -> str:
@@ -81,14 +95,6 @@ class Codec:
     def fingerprint(self) -> bytes:
         """8 bytes that a file names its model by."""
         return self.published.fingerprint
-
-    @functools.cached_property
-    def _stride(self) -> int:
-        return self.published.networks["analysis"].strides()[0]
-
-    @functools.cached_property
-    def _hyper_stride(self) -> int:
-        return self.published.networks["hyper_analysis"].strides()[0]
 
     def compress(self, image: np.ndarray, quality: float = 5.0) -> bytes:
         """Compresses a picture.
@@ -101,7 +107,7 @@ class Codec:
           The bytes of a `.tfh` file.
 
         Raises:
-          ImageError: when `image` is no such array.
+          ImageError: when `image` is no such array, or too large.
           ValueError: when `quality` is outside 1..8.
         """
         return self.encode(image, quality).data
@@ -128,23 +134,21 @@ class Codec:
           quality: 1 to 8.
 
         Raises:
-          ImageError: when `image` is no such array.
+          ImageError: when `image` is no such array, or too large.
           ValueError: when `quality` is outside 1..8.
         """
-        import tensorflow as tf
-
-        image = _check_size(validate_array(image))
-        latents = self._latents(image, container.quality_code(quality))
+        image = self._checked(image)
+        y = self._transforms.analyse(image, container.quality_code(quality))
+        z = self._transforms.hyper_analyse(y)
         model = self.published
-        z = latents.z.reshape(-1, latents.z.shape[-1]).T.astype(np.float64)
-        bits = -np.log2(np.maximum(model.density.mass(z), 1e-300)).sum()
-        network = model.networks["hyper_synthesis_scale"]
-        raw = network(tf.constant(latents.z[None], tf.float32)).numpy()[0].astype(np.float64)
-        height, width = latents.y.shape[:2]
-        index = model.scale_gain * raw[:height, :width] + model.scale_centre
+        flat = z.reshape(-1, z.shape[-1]).T.astype(np.float64)
+        bits = -np.log2(np.maximum(model.density.mass(flat), 1e-300)).sum()
         log_scales = np.log(model.scales)
-        scale = np.exp(np.interp(index, np.arange(len(log_scales)), log_scales))
-        bits += gaussian_bits(latents.y.astype(np.float64), scale).sum()
+        for rows in self._bands(*y.shape[:2])[1]:
+            mean, _ = self._transforms.predict(z, rows, y.shape[1])
+            index = self._transforms.scale_indexes(z, rows, y.shape[1])
+            scale = np.exp(np.interp(index, np.arange(len(log_scales)), log_scales))
+            bits += gaussian_bits(to_symbols(y[rows] - mean).astype(np.float64), scale).sum()
         return float(bits / (image.shape[0] * image.shape[1]))
 
     def encode(self, image: np.ndarray, quality: float = 5.0, **metadata: bytes | None) -> Coded:
@@ -155,25 +159,34 @@ class Codec:
           quality: 1 to 8.
           **metadata: `alpha` (a grey PNG), `icc`, `exif`; bytes stored as they are.
         """
-        image = _check_size(validate_array(image))
+        image = self._checked(image)
         code = container.quality_code(quality)
-        latents = self._latents(image, code)
         model = self.published
-        z_indexes = _channel_indexes(latents.z.shape)
-        z, z_streams = self._code(latents.z, z_indexes, model.z_tables)
-        y, y_streams = self._code(latents.y, latents.indexes, model.y_tables)
+        y = self._transforms.analyse(image, code)
+        z = self._transforms.hyper_analyse(y)
+        z_payload, z_streams = self._code(z, _channel_indexes(z.shape), model.z_tables)
+        band_rows, bands = self._bands(*y.shape[:2])
+        payloads, streams = [], None
+        for rows in bands:
+            mean, indexes = self._transforms.predict(z, rows, y.shape[1])
+            symbols = to_symbols(y[rows] - mean)
+            payload, streams = self._code(symbols, indexes, model.y_tables, streams)
+            payloads.append(payload)
+            # From here on these rows are what the decoder has, in the memory of the encoder's.
+            np.add(symbols, mean, out=y[rows], dtype=np.float32)
         contents = Contents(
             fingerprint=model.fingerprint,
             height=image.shape[0],
             width=image.shape[1],
             quality_code=code,
-            z=z,
-            y=y,
+            z=z_payload,
+            y=container.join_bands(payloads),
             z_streams=z_streams,
-            y_streams=y_streams,
+            y_streams=streams,
+            band_rows=band_rows,
             **metadata,
         )
-        return Coded(container.pack(contents), latents, code, image.shape[:2])
+        return Coded(container.pack(contents), y, code, image.shape[:2])
 
     def reconstruct(self, coded: Coded) -> np.ndarray:
         """What `decompress` will make of `coded.data`, from the encoder's side.
@@ -181,13 +194,11 @@ class Codec:
         Returns:
           uint8 [H, W, 3].
         """
-        return self._synthesise(coded.latents, coded.quality_code, coded.size)
+        return self._transforms.synthesise(coded.y_hat, coded.quality_code, coded.size)
 
     def compress_picture(self, picture: Picture, quality: float = 5.0) -> bytes:
         """Compresses a picture with its alpha plane (losslessly), ICC profile and EXIF block."""
-        alpha = None
-        if picture.alpha is not None:
-            alpha = _encode_plane(picture.alpha)
+        alpha = None if picture.alpha is None else encode_plane(picture.alpha)
         coded = self.encode(
             picture.pixels, quality, alpha=alpha, icc=picture.icc, exif=picture.exif
         )
@@ -200,16 +211,36 @@ class Codec:
           BitstreamError: as `decompress`.
         """
         contents = self._unpack(data)
-        pixels = self._decode(contents)
         alpha = None
         if contents.alpha is not None:
-            alpha = _decode_plane(contents.alpha, pixels.shape[:2])
+            alpha = decode_plane(contents.alpha, (contents.height, contents.width))
+        pixels = self._decode(contents)
         return Picture(pixels=pixels, alpha=alpha, icc=contents.icc, exif=contents.exif)
+
+    def decode_latents(self, data: bytes) -> Latents:
+        """What the entropy decoder makes of a file.
+
+        Raises:
+          BitstreamError: as `decompress`.
+        """
+        z, bands = self._decode_latents(self._unpack(data))
+        mean, indexes, y = (np.concatenate(parts) for parts in zip(*(band[1:] for band in bands)))
+        return Latents(y=y, z=z, mean=mean, indexes=indexes)
+
+    def _checked(self, image: np.ndarray) -> np.ndarray:
+        image = validate_array(image)
+        height, width = image.shape[:2]
+        if height * width > self._max_pixels:
+            raise ImageError(
+                f"expected a picture of at most {self._max_pixels:,} pixels, received "
+                f"{width}x{height}; raise the limit or scale it down"
+            )
+        return image
 
     def _unpack(self, data: bytes) -> Contents:
         if not isinstance(data, (bytes, bytearray, memoryview)):
             raise BitstreamError(f"Expected the bytes of a .tfh file. Received: {type(data)}.")
-        contents = container.unpack(bytes(data), max_pixels=MAX_WHOLE_PIXELS)
+        contents = container.unpack(bytes(data), max_pixels=self._max_pixels)
         if contents.fingerprint != self.fingerprint:
             raise BitstreamError(
                 f"The file was made by the model {contents.fingerprint.hex()}; this is "
@@ -217,21 +248,64 @@ class Codec:
             )
         return contents
 
+    def _bands(self, height: int, width: int) -> tuple[int, list[slice]]:
+        """The stored number of latent rows a band (0: one band), and the bands."""
+        unit = self._transforms.hyper_stride
+        row = width * self.published.log_gain.shape[-1]
+        rows = max(_BAND_LATENTS // (row * unit), 1) * unit
+        if rows >= height:
+            return 0, [slice(0, height)]
+        return rows, _cut(height, rows)
+
     def _decode(self, contents: Contents) -> np.ndarray:
-        model = self.published
-        size = contents.height, contents.width
-        height, width = (-(-side // self._stride) for side in size)
-        z_shape = (
-            -(-height // self._hyper_stride),
-            -(-width // self._hyper_stride),
-            model.z_tables.rows,
+        height, width = self._transforms.latent_size((contents.height, contents.width))
+        _, bands = self._decode_latents(contents)
+        y_hat = np.empty([height, width, self.published.log_gain.shape[-1]], np.float32)
+        for rows, mean, _, symbols in bands:
+            np.add(symbols, mean, out=y_hat[rows], dtype=np.float32)
+        return self._transforms.synthesise(
+            y_hat, contents.quality_code, (contents.height, contents.width)
         )
+
+    def _decode_latents(self, contents: Contents) -> tuple[np.ndarray, Iterator[tuple]]:
+        """The hyperlatents, and an iterator over rows, means, indexes and symbols of the bands."""
+        model, transforms = self.published, self._transforms
+        height, width = transforms.latent_size((contents.height, contents.width))
+        z_shape = (*transforms.hyper_size((height, width)), model.z_tables.rows)
+        self._check_plausible(contents, z_shape)
+        rows = contents.band_rows or height
+        if rows > height or (contents.band_rows and rows % transforms.hyper_stride):
+            raise BitstreamError(f"The file claims impossible bands, of {rows} latent rows.")
+        cuts = _cut(height, rows)
+        payloads = container.split_bands(contents.y, len(cuts))
         z = self._decode_symbols(
             contents.z, _channel_indexes(z_shape), model.z_tables, contents.z_streams
         )
-        mean, indexes = self._predict(z, height, width)
-        y = self._decode_symbols(contents.y, indexes, model.y_tables, contents.y_streams)
-        return self._synthesise(Latents(y, z, mean, indexes), contents.quality_code, size)
+
+        def bands() -> Iterator[tuple]:
+            for cut, payload in zip(cuts, payloads):
+                mean, indexes = transforms.predict(z, cut, width)
+                symbols = self._decode_symbols(payload, indexes, model.y_tables, contents.y_streams)
+                yield cut, mean, indexes, symbols
+
+        return z, bands()
+
+    def _check_plausible(self, contents: Contents, z_shape: tuple[int, int, int]) -> None:
+        """Refuses a picture far larger than so few bytes can hold, before anything is allocated.
+
+        No symbol takes less than its row's most probable one, so so many hyperlatents can't have
+        been coded in less than the sum of those.
+        """
+        tables = self.published.z_tables
+        least = 0.0
+        for row in range(tables.rows):
+            least -= math.log2(int(np.diff(tables.cdf(row)).max()) / int(tables.cdf(row)[-1]))
+        bits = least * z_shape[0] * z_shape[1]
+        if 8 * (len(contents.z) + 4 * contents.z_streams) < bits:
+            raise BitstreamError(
+                f"The file claims a picture of {contents.width}x{contents.height} pixels, which "
+                f"its {len(contents.z)} bytes of hyperlatents can't hold."
+            )
 
     def _decode_symbols(self, payload, indexes, tables, streams) -> np.ndarray:
         try:
@@ -242,104 +316,23 @@ class Codec:
             raise BitstreamError(f"The file's latents can't be decoded: {error}") from None
         return flat.reshape(indexes.shape)
 
-    def _code(self, values, indexes, tables) -> tuple[bytes, int]:
+    def _code(self, values, indexes, tables, streams: int | None = None) -> tuple[bytes, int]:
+        """Payload and number of streams, which is chosen by the payload's size where not given."""
         values, indexes = values.ravel(), indexes.ravel()
-        payload = coding.encode(values, indexes, tables, streams=1, implementation=self._coder)
+
+        def code(count: int) -> bytes:
+            return coding.encode(values, indexes, tables, streams=count, implementation=self._coder)
+
+        if streams is not None:
+            return code(streams), streams
+        payload = code(1)
         streams = coding.choose_streams(len(payload))
-        if streams > 1:
-            payload = coding.encode(
-                values, indexes, tables, streams=streams, implementation=self._coder
-            )
-        return payload, streams
-
-    def _latents(self, image: np.ndarray, quality_code: int) -> Latents:
-        import tensorflow as tf
-
-        model = self.published
-        padded = _extend(image, self._stride)
-        x = tf.constant(padded[None], tf.float32) / 255.0 - 0.5
-        y = model.networks["analysis"](x).numpy()[0] * self._gain(model.log_gain, quality_code)
-        wide = _extend(y, self._hyper_stride)
-        z = model.networks["hyper_analysis"](tf.constant(wide[None])).numpy()[0]
-        z = _to_symbols(z)
-        mean, indexes = self._predict(z, *y.shape[:2])
-        return Latents(_to_symbols(y - mean), z, mean, indexes)
-
-    def _predict(self, z: np.ndarray, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
-        import tensorflow as tf
-
-        model = self.published
-        mean = model.networks["hyper_synthesis_mean"](tf.constant(z[None], tf.float32)).numpy()[0]
-        indexes = model.branch(z[None])[0]
-        return (
-            np.ascontiguousarray(mean[:height, :width]),
-            np.ascontiguousarray(indexes[:height, :width]),
-        )
-
-    def _synthesise(self, latents: Latents, quality_code: int, size: tuple) -> np.ndarray:
-        import tensorflow as tf
-
-        gain = self._gain(self.published.log_inverse_gain, quality_code)
-        y = (latents.y.astype(np.float32) + latents.mean) * gain
-        x = self.published.networks["synthesis"](tf.constant(y[None]))
-        x = tf.saturate_cast(tf.round((x[0, : size[0], : size[1]] + 0.5) * 255.0), tf.uint8)
-        return x.numpy()
-
-    @staticmethod
-    def _gain(table: np.ndarray, quality_code: int) -> np.ndarray:
-        position = quality_code / container.QUALITY_STEPS
-        below = min(int(position), len(table) - 2)
-        share = np.float32(position - below)
-        return np.exp(table[below] + share * (table[below + 1] - table[below]))
+        return (payload if streams == 1 else code(streams)), streams
 
 
-def _check_size(image: np.ndarray) -> np.ndarray:
-    height, width = image.shape[:2]
-    if height * width > MAX_WHOLE_PIXELS:
-        raise ImageError(
-            f"expected a picture of at most {MAX_WHOLE_PIXELS:,} pixels, received {width}x{height}"
-            "; scale it down or cut it into parts"
-        )
-    return image
-
-
-def _to_symbols(values: np.ndarray) -> np.ndarray:
-    return np.clip(np.rint(values), -_MAX_SYMBOL, _MAX_SYMBOL).astype(np.int32)
+def _cut(height: int, rows: int) -> list[slice]:
+    return [slice(top, min(top + rows, height)) for top in range(0, height, rows)]
 
 
 def _channel_indexes(shape: tuple) -> np.ndarray:
     return np.ascontiguousarray(np.broadcast_to(np.arange(shape[-1], dtype=np.int32), shape))
-
-
-def _extend(array: np.ndarray, multiple: int) -> np.ndarray:
-    """Extends rows and columns to a multiple, by reflection or, too short for it, the edge."""
-    for axis in (0, 1):
-        missing = -array.shape[axis] % multiple
-        if missing:
-            pads = [(0, 0)] * array.ndim
-            pads[axis] = (0, missing)
-            array = np.pad(array, pads, "reflect" if missing < array.shape[axis] else "edge")
-    return array
-
-
-def _encode_plane(plane: np.ndarray) -> bytes:
-    import io
-
-    from PIL import Image
-
-    buffer = io.BytesIO()
-    Image.fromarray(plane).save(buffer, "PNG", optimize=True)
-    return buffer.getvalue()
-
-
-def _decode_plane(data: bytes, shape: tuple) -> np.ndarray:
-    try:
-        plane = read_picture(data, max_pixels=shape[0] * shape[1]).pixels[..., 0]
-    except ImageError as error:
-        raise BitstreamError(f"The file's alpha plane can't be read: {error}") from None
-    if plane.shape != tuple(shape):
-        raise BitstreamError(
-            f"The file's alpha plane has {plane.shape[1]}x{plane.shape[0]} pixels, its picture "
-            f"{shape[1]}x{shape[0]}."
-        )
-    return np.ascontiguousarray(plane)

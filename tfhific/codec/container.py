@@ -1,18 +1,19 @@
-"""The `.tfh` file, format version 0 (experimental): see docs/format.md.
+"""The `.tfh` file, format versions 0 and 1: see docs/format.md. Version 1 is written.
 
 Little-endian. `varint` is a LEB128 unsigned integer in its shortest form.
 
 | field | bytes | |
 | --- | --- | --- |
 | magic | 3 | `TFH` |
-| version | 1 | 0 |
+| version | 1 | 1; 0 differs where it is said |
 | fingerprint | 8 | of what gives the latents back, see `tfhific.codec.model` |
 | height, width | varint each | of the picture, in pixels, at least 1 |
 | quality, metadata flag | 2 | low 15 bits: (quality - 1) * 4096; top bit: metadata follows |
 | streams | 1 | low 4 bits: log2 of the streams of z; high 4 bits: of y |
+| band | varint | latent rows a band, 0: all in one; not in version 0, where all are |
 | length of z | varint | |
 | length of metadata | varint | only with the metadata flag |
-| z, metadata, y | | y takes what is left before the checksum |
+| z, metadata, y | | y takes what is left before the checksum; see `join_bands` |
 | checksum | 8 | farmhash64 of every byte before it |
 """
 
@@ -24,7 +25,8 @@ from tfhific.codec.checksum import checksum
 from tfhific.errors import BitstreamError
 
 MAGIC = b"TFH"
-VERSION = 0
+VERSION = 1
+READABLE_VERSIONS = (0, 1)
 QUALITY_STEPS = 4096
 MAX_QUALITY_CODE = 7 * QUALITY_STEPS
 MAX_LOG2_STREAMS = 10
@@ -45,12 +47,14 @@ class Contents:
       width: of the picture, pixels.
       quality_code: (quality - 1) * 4096, an integer from 0 to 28672.
       z: payload of the hyperlatents.
-      y: payload of the latents.
+      y: payloads of the latents' bands, see `join_bands`; with one band, its payload.
       z_streams: streams that z was dealt to, a power of two.
-      y_streams: the same for y.
+      y_streams: the same for each band of y.
+      band_rows: latent rows a band, the last may have fewer; 0: all in one.
       alpha: the alpha plane as a grey PNG, or None.
       icc: ICC profile, or None.
       exif: EXIF block, or None.
+      version: of the format.
     """
 
     fingerprint: bytes
@@ -61,9 +65,11 @@ class Contents:
     y: bytes
     z_streams: int = 1
     y_streams: int = 1
+    band_rows: int = 0
     alpha: bytes | None = None
     icc: bytes | None = None
     exif: bytes | None = None
+    version: int = VERSION
 
     @property
     def quality(self) -> float:
@@ -145,12 +151,13 @@ def pack(contents: Contents) -> bytes:
     body = b"".join(
         [
             MAGIC,
-            bytes([VERSION]),
+            bytes([contents.version]),
             contents.fingerprint,
             write_varint(contents.height),
             write_varint(contents.width),
             (contents.quality_code | flag).to_bytes(2, "little"),
             bytes([streams]),
+            write_varint(contents.band_rows) if contents.version else b"",
             write_varint(len(contents.z)),
             write_varint(len(metadata)) if metadata else b"",
             contents.z,
@@ -177,10 +184,12 @@ def unpack(data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS) -> Contents:
         raise BitstreamError("Expected a .tfh file. Received: no bytes at all.")
     if data[: len(MAGIC)] != MAGIC[: len(data)]:
         raise BitstreamError("Not a .tfh file: it does not begin with the letters TFH.")
-    if len(data) > len(MAGIC) and data[len(MAGIC)] != VERSION:
+    version = data[len(MAGIC)] if len(data) > len(MAGIC) else VERSION
+    if version not in READABLE_VERSIONS:
         raise BitstreamError(
-            f"The file has format version {data[len(MAGIC)]}; this tfhific reads version "
-            f"{VERSION}. It was made by another version, or is damaged."
+            f"The file has format version {version}; this tfhific reads versions "
+            f"{', '.join(map(str, READABLE_VERSIONS))}. It was made by another version, or is "
+            "damaged."
         )
     reader = _Reader(data, len(data) - _CHECKSUM_BYTES)
     if reader.left < 0:
@@ -205,12 +214,44 @@ def unpack(data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS) -> Contents:
     z_log2, y_log2 = streams & 15, streams >> 4
     if max(z_log2, y_log2) > MAX_LOG2_STREAMS:
         raise BitstreamError(f"The file claims an impossible number of streams ({streams:#04x}).")
+    band_rows = reader.varint("rows of a band") if version else 0
     z_length = reader.varint("length of z")
     metadata_length = reader.varint("length of metadata") if has_metadata else 0
     z = reader.take(z_length, "hyperlatents")
     metadata = _unpack_metadata(reader.take(metadata_length, "metadata"))
     y = reader.take(reader.left, "latents")
-    return Contents(fingerprint, height, width, quality, z, y, 1 << z_log2, 1 << y_log2, **metadata)
+    return Contents(
+        fingerprint,
+        height,
+        width,
+        quality,
+        z,
+        y,
+        1 << z_log2,
+        1 << y_log2,
+        band_rows,
+        version=version,
+        **metadata,
+    )
+
+
+def join_bands(payloads: list[bytes]) -> bytes:
+    """The y section: payloads of the bands, all but the last behind their lengths."""
+    heads = [write_varint(len(payload)) + payload for payload in payloads[:-1]]
+    return b"".join([*heads, payloads[-1]])
+
+
+def split_bands(section: bytes, count: int) -> list[bytes]:
+    """The payloads of `count` bands.
+
+    Raises:
+      BitstreamError: when the section is too short for their lengths.
+    """
+    reader = _Reader(section, len(section))
+    payloads = []
+    for _ in range(count - 1):
+        payloads.append(reader.take(reader.varint("length of a band"), "latents"))
+    return [*payloads, reader.take(reader.left, "latents")]
 
 
 def _unpack_metadata(data: bytes) -> dict[str, bytes]:

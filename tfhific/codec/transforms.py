@@ -1,0 +1,239 @@
+"""The networks of a published model on pictures and latents of any size."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+
+from tfhific.codec import container, tiling
+from tfhific.codec.model import Model
+from tfhific.codec.tiling import Geometry
+
+WHOLE_PIXELS = 6_000_000
+"""Pictures up to this size are transformed whole, unless a tile size is asked for."""
+
+DEFAULT_TILE = 2048
+_MAX_SYMBOL = 1 << 24
+
+
+class Transforms:
+    """Runs a model's networks, in tiles where a picture is large.
+
+    Attributes:
+      model: the published model.
+      stride: pixels per latent.
+      hyper_stride: latents per hyperlatent.
+    """
+
+    def __init__(self, model: Model, tile: int | None = None) -> None:
+        """Initializer.
+
+        Args:
+          model: the published model.
+          tile: side of the tiles in pixels; None to choose by the picture's size.
+
+        Raises:
+          ValueError: when `tile` is smaller than one hyperlatent's pixels.
+        """
+        self.model = model
+        self.stride = self._geometry("analysis").down
+        self.hyper_stride = self._geometry("hyper_analysis").down
+        smallest = self.stride * self.hyper_stride
+        if tile is not None and tile < smallest:
+            raise ValueError(f"Expected tiles of at least {smallest} pixels. Received: {tile}.")
+        self._tile = tile
+
+    @functools.lru_cache(maxsize=8)  # noqa: B019 (as many entries as networks)
+    def _geometry(self, name: str) -> Geometry:
+        network = self.model.branch if name == "branch" else self.model.networks[name]
+        return Geometry.of(network)
+
+    def latent_size(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Rows and columns of a picture's latents."""
+        return -(-size[0] // self.stride), -(-size[1] // self.stride)
+
+    def hyper_size(self, latent_size: tuple[int, int]) -> tuple[int, int]:
+        """Rows and columns of the hyperlatents of so many latents."""
+        return -(-latent_size[0] // self.hyper_stride), -(-latent_size[1] // self.hyper_stride)
+
+    def _tile_of(self, latent_size: tuple[int, int]) -> int:
+        """Side of the tiles in pixels, a multiple of one hyperlatent's."""
+        if self._tile is not None:
+            unit = self.stride * self.hyper_stride
+            return self._tile // unit * unit
+        pixels = latent_size[0] * latent_size[1] * self.stride**2
+        return DEFAULT_TILE if pixels > WHOLE_PIXELS else 1 << 30
+
+    def analyse(self, image: np.ndarray, quality_code: int) -> np.ndarray:
+        """Latents of a picture, scaled for a quality.
+
+        Args:
+          image: uint8 [H, W, 3].
+          quality_code: see `tfhific.codec.container`.
+
+        Returns:
+          float32 [ceil(H / stride), ceil(W / stride), latent channels].
+        """
+        import tensorflow as tf
+
+        network = self.model.networks["analysis"]
+        rows, columns = (tiling.extension(side, self.stride) for side in image.shape[:2])
+        gain = self.gain(self.model.log_gain, quality_code)
+        height, width = self.latent_size(image.shape[:2])
+        y = np.empty([height, width, len(gain)], np.float32)
+
+        def read(down: slice, across: slice) -> np.ndarray:
+            return image[rows[down][:, None], columns[across][None, :]]
+
+        def transform(pixels: np.ndarray) -> np.ndarray:
+            return network(tf.constant(pixels, tf.float32) / 255.0 - 0.5).numpy()
+
+        for region, values in tiling.run(
+            transform,
+            self._geometry("analysis"),
+            read,
+            (len(rows), len(columns)),
+            self._tile_of((height, width)),
+        ):
+            np.multiply(values, gain, out=y[region])
+        return y
+
+    def hyper_analyse(self, y: np.ndarray) -> np.ndarray:
+        """Hyperlatents of scaled latents.
+
+        Args:
+          y: float32 [h, w, latent channels].
+
+        Returns:
+          int32 [ceil(h / hyper stride), ceil(w / hyper stride), hyperlatent channels].
+        """
+        import tensorflow as tf
+
+        network = self.model.networks["hyper_analysis"]
+        rows, columns = (tiling.extension(side, self.hyper_stride) for side in y.shape[:2])
+        z = np.empty([*self.hyper_size(y.shape[:2]), self.model.z_tables.rows], np.int32)
+        for region, values in tiling.run(
+            lambda values: network(tf.constant(values)).numpy(),
+            self._geometry("hyper_analysis"),
+            lambda down, across: y[rows[down][:, None], columns[across][None, :]],
+            (len(rows), len(columns)),
+            max(self._tile_of(y.shape[:2]) // self.stride, 1),
+        ):
+            z[region] = to_symbols(values)
+        return z
+
+    def predict(self, z: np.ndarray, band: slice, width: int) -> tuple[np.ndarray, np.ndarray]:
+        """Means and scale indexes of a band of latent rows.
+
+        Args:
+          z: int32 [., ., hyperlatent channels], all of them.
+          band: rows of latents; its start is a multiple of the hyper stride.
+          width: columns of latents.
+
+        Returns:
+          float32 and int32, each [rows of the band, width, latent channels].
+        """
+        import tensorflow as tf
+
+        network = self.model.networks["hyper_synthesis_mean"]
+        means = self._over_band(
+            lambda values: network(tf.constant(values, tf.float32)).numpy(),
+            "hyper_synthesis_mean",
+            z,
+            band,
+            width,
+            np.float32,
+        )
+        indexes = self._over_band(self.model.branch, "branch", z, band, width, np.int32)
+        return means, indexes
+
+    def scale_indexes(self, z: np.ndarray, band: slice, width: int) -> np.ndarray:
+        """What the trained float network says where `predict` gives integers, as float32.
+
+        Not bounded to the range of the tables. Nothing that is coded may depend on it.
+        """
+        import tensorflow as tf
+
+        model = self.model
+        network = model.networks["hyper_synthesis_scale"]
+        raw = self._over_band(
+            lambda values: network(tf.constant(values, tf.float32)).numpy(),
+            "hyper_synthesis_scale",
+            z,
+            band,
+            width,
+            np.float32,
+        )
+        return model.scale_gain * raw + model.scale_centre
+
+    def _over_band(self, network, name, z, band, width, dtype) -> np.ndarray:
+        factor = self.hyper_stride
+        rows = slice(band.start // factor, -(-band.stop // factor))
+        channels = self.model.log_gain.shape[-1]
+        height = (rows.stop - rows.start) * factor
+        out = np.empty([height, z.shape[1] * factor, channels], dtype)
+        for (down, across), values in tiling.run(
+            network,
+            self._geometry(name),
+            lambda down, across: z[down, across],
+            z.shape[:2],
+            max(self._tile_of((z.shape[0] * factor, width)) // (self.stride * factor), 1),
+            rows,
+        ):
+            first = rows.start * factor
+            out[down.start - first : down.stop - first, across] = values
+        return np.ascontiguousarray(out[: band.stop - band.start, :width])
+
+    def synthesise(self, y_hat: np.ndarray, quality_code: int, size: tuple[int, int]) -> np.ndarray:
+        """The picture of decoded latents.
+
+        Args:
+          y_hat: float32 [h, w, latent channels], symbols plus means.
+          quality_code: see `tfhific.codec.container`.
+          size: the picture's height and width.
+
+        Returns:
+          uint8 [H, W, 3].
+        """
+        import tensorflow as tf
+
+        network = self.model.networks["synthesis"]
+        gain = self.gain(self.model.log_inverse_gain, quality_code)
+        picture = np.empty([*size, 3], np.uint8)
+
+        def transform(latents: np.ndarray) -> np.ndarray:
+            x = network(tf.constant(latents * gain))
+            return tf.saturate_cast(tf.round((x + 0.5) * 255.0), tf.uint8).numpy()
+
+        for region, values in tiling.run(
+            transform,
+            self._geometry("synthesis"),
+            lambda down, across: y_hat[down, across],
+            y_hat.shape[:2],
+            max(self._tile_of(y_hat.shape[:2]) // self.stride, 1),
+        ):
+            target = picture[region]
+            target[...] = values[: target.shape[0], : target.shape[1]]
+        return picture
+
+    @staticmethod
+    def gain(table: np.ndarray, quality_code: int) -> np.ndarray:
+        """Gains of a quality, interpolated between the logarithms of two whole ones.
+
+        Args:
+          table: float32 [qualities, channels], logarithms.
+          quality_code: see `tfhific.codec.container`.
+
+        Returns:
+          float32 [channels].
+        """
+        position = quality_code / container.QUALITY_STEPS
+        below = min(int(position), len(table) - 2)
+        share = np.float32(position - below)
+        return np.exp(table[below] + share * (table[below + 1] - table[below]))
+
+
+def to_symbols(values: np.ndarray) -> np.ndarray:
+    """Rounds to integers, int32, within what the coder's escapes can carry."""
+    return np.clip(np.rint(values), -_MAX_SYMBOL, _MAX_SYMBOL).astype(np.int32)
