@@ -12,7 +12,7 @@ PACKAGE = "tensorflow_compression"
 """The package under which Keras objects are registered: configurations fit TFC's."""
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def load_keras() -> types.ModuleType:
     """Returns Keras 2: `tf.keras` up to TensorFlow 2.15, the package tf_keras from 2.16 on.
 

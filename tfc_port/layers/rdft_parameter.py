@@ -9,11 +9,19 @@ import tensorflow as tf
 from tfc_port._keras import PACKAGE, load_keras
 from tfc_port.layers.parameter import Parameter
 
+
+def _irfft3d(rdft, fft_length):
+    """As `tf.signal.irfft3d`, which in TensorFlow 2.14 has no gradient."""
+    planes = tf.transpose(rdft, [0, 1, 3, 4, 2])
+    planes = tf.transpose(tf.signal.ifft(planes), [0, 1, 4, 2, 3])
+    return tf.signal.irfft2d(planes, fft_length=fft_length[1:])
+
+
 # Number of spatial dimensions to the real transform and its inverse.
 _TRANSFORMS = {
     1: (tf.signal.rfft, tf.signal.irfft),
     2: (tf.signal.rfft2d, tf.signal.irfft2d),
-    3: (tf.signal.rfft3d, tf.signal.irfft3d),
+    3: (tf.signal.rfft3d, _irfft3d),
 }
 
 
