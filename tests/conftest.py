@@ -77,6 +77,8 @@ def tiny_model(tiny_config):
     for variable in model.trainable_variables:
         value = variable.numpy()
         size = 0.1 * float(np.abs(value).mean()) or 0.02 / np.sqrt(np.prod(value.shape[:-1]) or 1)
+        # Gains and their inverses are to stay nearly that.
+        size = 0.02 if "gain" in variable.name else size
         variable.assign_add(rng.normal(0.0, size, value.shape))
 
     gain, _ = model.gains(tf.constant([5.0]))

@@ -10,11 +10,21 @@ from hypothesis import strategies as st
 
 from tfhific.codec import container
 from tfhific.codec.checksum import checksum
-from tfhific.codec.container import Contents, pack, quality_code, unpack, write_varint
+from tfhific.codec.container import (
+    Contents,
+    join_bands,
+    pack,
+    quality_code,
+    split_bands,
+    unpack,
+    write_varint,
+)
 from tfhific.errors import BitstreamError
 
-SMALL = Contents(bytes(range(8)), 13, 17, quality_code(3.7), b"hyper", b"latents", 2, 4)
+SMALL = Contents(bytes(range(8)), 13, 17, quality_code(3.7), b"hyper", b"latents", 2, 4, 1)
 FULL = dataclasses.replace(SMALL, alpha=b"\x89PNG", icc=b"profile", exif=b"Exif\0\0")
+FIRST = dataclasses.replace(SMALL, band_rows=0, version=0)
+FILES = pytest.mark.parametrize("contents", [SMALL, FULL, FIRST], ids=["now", "full", "version 0"])
 
 
 def refusal(data, **limits) -> str:
@@ -31,10 +41,18 @@ def sealed(body: bytes) -> bytes:
 
 
 def header(
-    *, height=b"\x0d", width=b"\x11", quality=b"\0\0", streams=b"\0", lengths=b"\0", rest=b""
+    *,
+    height=b"\x0d",
+    width=b"\x11",
+    quality=b"\0\0",
+    streams=b"\0",
+    band=b"\0",
+    lengths=b"\0",
+    rest=b"",
 ) -> bytes:
     """A whole file with fields as raw bytes and a checksum that fits them."""
-    return sealed(b"TFH\0" + bytes(8) + height + width + quality + streams + lengths + rest)
+    fields = [bytes(8), height, width, quality, streams, band, lengths, rest]
+    return sealed(b"TFH\1" + b"".join(fields))
 
 
 optional_bytes = st.none() | st.binary(max_size=300)
@@ -55,18 +73,50 @@ optional_bytes = st.none() | st.binary(max_size=300)
         alpha=optional_bytes,
         icc=optional_bytes,
         exif=optional_bytes,
+        band_rows=st.integers(0, 1 << 20),
     )
 )
 def test_what_is_packed_comes_back(contents):
     assert unpack(pack(contents)) == contents
 
 
-def test_header_takes_at_most_32_bytes_without_metadata():
-    # The longest of each field: sides that still fit the limit on pixels, 2^28 - 1 bytes of z.
-    for height, width in [(1, container.DEFAULT_MAX_PIXELS), (13_377, 13_377)]:
-        contents = Contents(bytes(8), height, width, container.MAX_QUALITY_CODE, b"", b"")
-        z_length = len(write_varint((1 << 28) - 1)) - 1
-        assert len(pack(contents)) + z_length <= 32
+@pytest.mark.parametrize(
+    ("height", "width", "band_rows", "z_bytes"),
+    [
+        (13_377, 13_377, 127, (1 << 28) - 1),
+        (127, 1_409_109, 127, (1 << 28) - 1),
+        (1 << 20, 170, (1 << 14) - 1, (1 << 21) - 1),
+        (1, 10_000_000, 0, (1 << 21) - 1),
+    ],
+)
+def test_header_takes_at_most_32_bytes_without_metadata(height, width, band_rows, z_bytes):
+    contents = Contents(
+        bytes(8), height, width, container.MAX_QUALITY_CODE, b"", b"", band_rows=band_rows
+    )
+    assert len(pack(contents)) - 1 + len(write_varint(z_bytes)) <= 32
+
+
+def test_version_0_is_read_without_its_bands():
+    data = pack(FIRST)
+    assert data[3] == 0
+    assert len(data) == len(pack(SMALL)) - 1
+    assert unpack(data) == FIRST
+
+
+@given(st.lists(st.binary(max_size=300), min_size=1, max_size=5))
+def test_bands_that_are_joined_are_split_again(payloads):
+    assert split_bands(join_bands(payloads), len(payloads)) == payloads
+
+
+def test_bands_beyond_the_end_are_refused():
+    section = join_bands([b"first", b"second", b"third"])
+    with pytest.raises(BitstreamError):
+        split_bands(section, 8)
+    for length in range(len(section) - len(b"third")):
+        with pytest.raises(BitstreamError):
+            split_bands(section[:length], 3)
+    with pytest.raises(BitstreamError):
+        split_bands(b"\xff\xff\xff\xff\x7f" + section, 2)
 
 
 @pytest.mark.parametrize("quality", [1, 1.5, 3.7, 5.0, 7.99999, 8])
@@ -83,14 +133,14 @@ def test_quality_that_is_none_is_refused(quality):
         quality_code(quality)
 
 
-@pytest.mark.parametrize("contents", [SMALL, FULL], ids=["plain", "metadata"])
+@FILES
 def test_every_truncation_is_refused(contents):
     data = pack(contents)
     for length in range(len(data)):
         refusal(data[:length])
 
 
-@pytest.mark.parametrize("contents", [SMALL, FULL], ids=["plain", "metadata"])
+@FILES
 def test_every_other_value_of_every_byte_is_refused(contents):
     data = pack(contents)
     for place in range(len(data)):
@@ -105,7 +155,7 @@ def test_bytes_after_the_end_are_refused(more):
     refusal(pack(SMALL) + more)
 
 
-@pytest.mark.parametrize("version", range(1, 256, 36))
+@pytest.mark.parametrize("version", range(2, 256, 36))
 def test_other_versions_are_named(version):
     data = pack(SMALL)
     body = data[:3] + bytes([version]) + data[4:-8]
@@ -138,9 +188,10 @@ def test_what_is_no_such_file_is_called_so(data):
         (header(quality=b"\0\x80", lengths=b"\0\x05", rest=b"ALPH\x01"), "metadata"),
         (header(quality=b"\0\x80", lengths=b"\0\x05", rest=b"WHAT\0"), "WHAT"),
         (header(quality=b"\0\x80", lengths=b"\0\x0a", rest=b"ICCP\0ICCP\0"), "ICCP"),
-        (sealed(b"TFH\0"), "fingerprint"),
-        (sealed(b"TFH\0" + bytes(8)), "height"),
-        (sealed(b"TFH\0" + bytes(8) + b"\x01\x01"), "quality"),
+        (header(band=b"\x80\x00"), "not a valid number"),
+        (sealed(b"TFH\1"), "fingerprint"),
+        (sealed(b"TFH\1" + bytes(8)), "height"),
+        (sealed(b"TFH\1" + bytes(8) + b"\x01\x01"), "quality"),
     ],
 )
 def test_hostile_fields_are_refused_though_the_checksum_fits(data, said):
@@ -158,10 +209,10 @@ def test_metadata_flag_without_metadata_is_what_it_says():
 
 
 @settings(deadline=None, max_examples=300)
-@given(st.binary(max_size=200))
-def test_any_body_with_a_fitting_checksum_is_read_or_refused(body):
+@given(st.sampled_from(container.READABLE_VERSIONS), st.binary(max_size=200))
+def test_any_body_with_a_fitting_checksum_is_read_or_refused(version, body):
     try:
-        contents = unpack(sealed(b"TFH\0" + body))
+        contents = unpack(sealed(b"TFH" + bytes([version]) + body))
     except BitstreamError:
         return
     assert contents.height * contents.width > 0
