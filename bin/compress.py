@@ -67,20 +67,22 @@ def _compress(codec, picture) -> tuple[bytes, float]:
 def _work(codec, job) -> dict:
     from tfhific.codec.atomic import write_atomically
     from tfhific.codec.images import read_picture
+    from tfhific.codec.jobs import unchanged
     from tfhific.errors import TfhificError
 
     common.refuse_existing(job.destination, FLAGS.overwrite)
     started = time.perf_counter()
-    picture = read_picture(job.source, FLAGS.max_pixels)
-    if FLAGS.strip:
-        picture = dataclasses.replace(picture, icc=None, exif=None)
-    try:
-        data, quality = _compress(codec, picture)
-    except TfhificError as error:
-        raise type(error)(f"{job.source}: {error}") from None
     facts = {}
-    if FLAGS.verify:
-        facts["psnr"] = _verify(codec, data, picture, job.source)
+    with unchanged(job.source):
+        picture = read_picture(job.source, FLAGS.max_pixels)
+        if FLAGS.strip:
+            picture = dataclasses.replace(picture, icc=None, exif=None)
+        try:
+            data, quality = _compress(codec, picture)
+        except TfhificError as error:
+            raise type(error)(f"{job.source}: {error}") from None
+        if FLAGS.verify:
+            facts["psnr"] = _verify(codec, data, picture, job.source)
     write_atomically(job.destination, data, overwrite=FLAGS.overwrite)
     height, width = picture.pixels.shape[:2]
     return {

@@ -69,7 +69,7 @@ def test_one_of_many_writers_wins_and_the_others_are_told(links, tmp_path, monke
     assert os.listdir(tmp_path) == ["x"]
 
 
-def no_links(*_):
+def no_links(*_, **_options):
     raise PermissionError(1, "Operation not permitted")
 
 

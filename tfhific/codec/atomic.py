@@ -20,9 +20,11 @@ def write_atomically(
     """Writes `data` so that no reader ever sees a part of it under the destination's name.
 
     The bytes go to a temporary file in the destination's folder, which is flushed to the disk
-    and then given its name in one step. The file's permissions follow the process's umask. A
-    symbolic link is followed: what it points to is replaced, the link stays. Devices and pipes
-    (`/dev/null`, a FIFO) are written to directly, since a rename would replace them.
+    and then given its name in one step. Where the system has files without a name, it is one of
+    those, and a process killed at any moment leaves nothing behind. The file's permissions follow
+    the process's umask. A symbolic link is followed: what it points to is replaced, the link stays.
+    Devices and pipes (`/dev/null`, a FIFO) are written to directly, since a rename would replace
+    them.
 
     Args:
       destination: path, or "-" for standard output.
@@ -66,6 +68,9 @@ def _write_beside_and_move(
 ) -> None:
     # The name is short and independent of the target's, which may use all 255 bytes allowed.
     temporary = os.path.join(folder, f".{secrets.token_hex(8)}.tmp")
+    if _write_nameless(temporary, target, folder, name, data, overwrite):
+        _flush_folder(folder)
+        return
     # os.open applies the umask to the mode itself; reading the umask would mean setting it,
     # which other threads would see.
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
@@ -85,6 +90,49 @@ def _write_beside_and_move(
             os.unlink(temporary)
         raise
     _flush_folder(folder)
+
+
+def _write_nameless(
+    temporary: str, target: str, folder: str, name: str, data: bytes, overwrite: bool
+) -> bool:
+    """Writes through a file without a name (Linux); False where there is no such thing."""
+    if not hasattr(os, "O_TMPFILE"):
+        return False
+    try:
+        descriptor = os.open(folder, os.O_WRONLY | os.O_TMPFILE, 0o666)
+    except OSError:
+        return False
+    try:
+        _write_all(descriptor, data)
+        os.fsync(descriptor)
+        if not overwrite:
+            try:
+                _name(descriptor, target)
+            except FileExistsError as error:
+                raise _exists(name) from error
+            except OSError:
+                return False
+            return True
+        # Only a rename replaces, and it needs a name to start from: by now a whole file's.
+        try:
+            _name(descriptor, temporary)
+        except OSError:
+            return False
+        try:
+            os.replace(temporary, target)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+            raise
+        return True
+    finally:
+        os.close(descriptor)
+
+
+def _name(descriptor: int, path: str) -> None:
+    # With a folder's descriptor given, though an absolute path does not need it, Python calls
+    # linkat and has it follow the link that /proc shows; without one it calls link, which does not.
+    os.link(f"/proc/self/fd/{descriptor}", path, src_dir_fd=descriptor, follow_symlinks=True)
 
 
 def _move_unless_taken(temporary: str, target: str, name: str) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from tfhific.errors import OutputError, TfhificError
 
@@ -20,6 +21,7 @@ class Job:
       source: path read, `-` for standard input.
       destination: path written, `-` for standard output.
       done: the destination stood there already when a folder was planned: left alone.
+      outdated: it did, and the source has been changed since it was made.
       clash: another source has this destination; that source's path.
     """
 
@@ -27,6 +29,7 @@ class Job:
     destination: str
     done: bool = False
     clash: str | None = None
+    outdated: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,8 +98,23 @@ def plan(
         clash = taken.get(destination)
         taken.setdefault(destination, path)
         done = os.path.exists(destination) and not overwrite
-        jobs.append(Job(path, destination, done=done and clash is None, clash=clash))
+        jobs.append(
+            Job(
+                path,
+                destination,
+                done=done and clash is None,
+                clash=clash,
+                outdated=done and _newer(path, destination),
+            )
+        )
     return Plan(tuple(jobs), folder=True)
+
+
+def _newer(source: str, destination: str) -> bool:
+    try:
+        return os.stat(source).st_mtime_ns > os.stat(destination).st_mtime_ns
+    except OSError:
+        return False
 
 
 def _files(folder: str, extensions: Sequence[str], recursive: bool) -> Iterable[str]:
@@ -141,6 +159,11 @@ def run(
                     f"{job.source}: its output {job.destination} is that of {job.clash} too; "
                     "rename one of them."
                 )
+            if job.outdated:
+                raise OutputError(
+                    f"{job.source}: was changed after {job.destination} was made; --overwrite "
+                    "makes it again."
+                )
             if job.done:
                 facts["skipped"] = "the output is there already"
             else:
@@ -156,6 +179,27 @@ def run(
         with tqdm.external_write_mode():
             report(facts)
     return failures
+
+
+@contextlib.contextmanager
+def unchanged(source: str) -> Iterator[None]:
+    """Watches an input while it is read and worked on.
+
+    Raises:
+      TfhificError: at the end, when the file was changed meanwhile.
+    """
+
+    def state() -> tuple | None:
+        try:
+            found = os.stat(source)
+        except OSError:
+            return None
+        return found.st_mtime_ns, found.st_size, found.st_ino
+
+    before = None if source == "-" else state()
+    yield
+    if before is not None and state() != before:
+        raise TfhificError(f"{source}: was changed while it was worked on; nothing was written.")
 
 
 def ensure_folder(folder: str) -> None:
