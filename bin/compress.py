@@ -59,7 +59,8 @@ def _compress(codec, picture) -> tuple[bytes, float]:
     else:
         limit = FLAGS.target_bytes
         if limit is None:
-            limit = int(FLAGS.target_bpp * height * width / 8)
+            # The bound is for rates that a float, but no integer, can multiply.
+            limit = int(min(FLAGS.target_bpp * height * width / 8, 1 << 62))
         data, quality = largest_that_fits(lambda q: codec.compress_picture(picture, q), limit)
     return data, container.quality_code(quality) / container.QUALITY_STEPS + 1.0
 
