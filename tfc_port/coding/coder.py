@@ -15,6 +15,7 @@ IMPLEMENTATIONS = ("native", "graph", "python")
 BYTES_PER_STREAM = 1.25
 """What one more stream costs on average: its end, and its length beside the others'."""
 
+_BYTES_FOR_SEVERAL = 2
 _MOST_STREAMS = 512
 _ALLOWANCE = 0.005
 
@@ -39,9 +40,9 @@ def choose_streams(payload_bytes: float) -> int:
       The largest power of two from 1 to 512 whose stream ends and lengths stay under .5 % of that;
       1 where none does.
     """
-    most = _ALLOWANCE * payload_bytes / BYTES_PER_STREAM
+    allowed = _ALLOWANCE * payload_bytes - _BYTES_FOR_SEVERAL
     streams = 1
-    while streams < _MOST_STREAMS and 2 * streams <= most:
+    while streams < _MOST_STREAMS and (2 * streams - 1) * BYTES_PER_STREAM <= allowed:
         streams *= 2
     return streams
 

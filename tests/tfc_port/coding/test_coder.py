@@ -96,13 +96,15 @@ def cases(draw):
 
 @settings(deadline=None, max_examples=150)
 @given(cases(), st.integers(1, 9))
-def test_any_values_of_any_tables_come_back(usable, case, streams):
+def test_any_values_of_any_tables_come_back(case, streams):
     tables, values, indexes = case
+    # The graph is traced for each set of tables, which takes seconds; it has its own test.
     data = {
         name: coding.encode(values, indexes, tables, streams=streams, implementation=name)
-        for name in ("python", usable("native"))
+        for name in coding.available()
+        if name != "graph"
     }
-    assert data["python"] == data["native"]
+    assert len(set(data.values())) == 1
     for name in data:
         back = coding.decode(data[name], indexes, tables, streams=streams, implementation=name)
         assert np.array_equal(back, values)
@@ -145,13 +147,84 @@ def test_one_stream_is_within_three_bytes_of_the_ideal(gaussians, draw_values):
     assert ideal <= len(data) <= ideal + 3
 
 
+def read_as_the_page_says(data, indexes, tables, streams):
+    """A decoder written from docs/coding.md alone, checks left out."""
+
+    def varint(at):
+        number = place = 0
+        while data[at] & 128:
+            number |= (data[at] & 127) << place
+            at, place = at + 1, place + 7
+        return number | data[at] << place, at + 1
+
+    width, at, escapes = data[0] & 31, 1, (0, 0)
+    if data[0] & 128:
+        length, at = varint(at)
+        escapes = (at, at + length)
+        at += length
+    lengths = []
+    if streams > 1:
+        base, at = varint(at)
+        packed = ((streams - 1) * width + 7) // 8
+        bits = "".join(f"{octet:08b}" for octet in data[at : at + packed])
+        at += packed
+        for first in range(0, (streams - 1) * width, width or 1):
+            lengths.append(base + int(bits[first : first + width], 2))
+        lengths = lengths or [base] * (streams - 1)
+    states = []
+    for length in lengths:
+        states.append([data[at : at + length]])
+        at += length
+    states.append([data[at:]])
+    for state in states:
+        state += [int.from_bytes(state[0][:4].ljust(4, b"\0"), "big"), 1 << 32, 4]
+    values, coded = [], 0
+    for row in indexes.tolist():
+        counts = tables.cdf(row).tolist()
+        precision = int(tables.precisions[row])
+        if len(counts) == 2:
+            values.append(int(tables.minimum[row]))
+            continue
+        octets, value, size, read = states[coded % streams]
+        t = (((value + 1) << precision) - 1) // size
+        i = next(i for i in range(len(counts) - 1) if counts[i] <= t < counts[i + 1])
+        low, high = size * counts[i] >> precision, size * counts[i + 1] >> precision
+        value, size = value - low, high - low
+        if size <= 1 << 16:
+            two = octets[read : read + 2].ljust(2, b"\0")
+            value, size, read = value << 16 | int.from_bytes(two, "big"), size << 16, read + 2
+        states[coded % streams] = [octets, value, size, read]
+        values.append(int(tables.minimum[row]) + i)
+        coded += 1
+    at, position = escapes[0], -1
+    while at < escapes[1]:
+        gap, at = varint(at)
+        excess, at = varint(at)
+        position += gap + 1
+        first = int(tables.minimum[indexes[position]])
+        last = first + int(tables.sizes[indexes[position]]) - 1
+        away = excess // 2 + 1
+        values[position] = first - away if excess % 2 else last + away
+    return values
+
+
+@pytest.mark.parametrize("streams", [1, 2, 5, 40])
+def test_a_decoder_written_from_the_page_reads_payloads(streams, oddities, gaussians, draw_values):
+    rng = np.random.default_rng(streams)
+    for tables in (oddities, gaussians):
+        for count, escapes in itertools.product([0, 1, 300], [0, 0.05]):
+            values, indexes = draw_values(rng, tables, count, escapes)
+            data = coding.encode(values, indexes, tables, streams=streams, implementation="python")
+            assert read_as_the_page_says(data, indexes, tables, streams) == values.tolist()
+
+
 def test_chosen_streams_cost_less_than_half_a_percent(gaussians, draw_values):
-    for count in (3000, 30000):
+    for count in (1000, 3000, 30000):
         values, indexes = draw_values(np.random.default_rng(2), gaussians, count)
         one = coding.encode(values, indexes, gaussians, streams=1, implementation="python")
         streams = coding.choose_streams(len(one))
         data = coding.encode(values, indexes, gaussians, streams=streams, implementation="python")
-        assert streams > 1
+        assert streams > 1 or count == 1000
         assert len(data) - len(one) < 0.005 * len(one)
 
 
