@@ -28,6 +28,7 @@ def define_flags() -> None:
     flags.DEFINE_string("model", "mini", "Name or folder of the model.")
     flags.DEFINE_float("quality", 5.0, "1 to 8.", 1.0, 8.0)
     flags.DEFINE_integer("runs", 7, "Timed runs of each.", lower_bound=1)
+    flags.DEFINE_bool("loaded", True, "Also time a loaded codec, not whole commands alone.")
     flags.DEFINE_list("size", ["768", "512"], "Width and height of the picture made without IMAGE.")
 
 
@@ -75,7 +76,7 @@ def bench(argv: list[str]) -> int:
         f"{width}x{height}, quality {FLAGS.quality:g}, {len(data):,} bytes, {os.cpu_count()} cores"
     )
     times: dict[tuple[str, str], list[float]] = {}
-    for run in range(FLAGS.runs + 1):
+    for run in range(FLAGS.runs + 1 if FLAGS.loaded else 0):
         for name, codec in codecs.items():
             started = time.perf_counter()
             codec.compress(pixels, FLAGS.quality)
@@ -96,7 +97,7 @@ def bench(argv: list[str]) -> int:
         write_png(pixels, image)
         results: dict[str, list[tuple[float, float]]] = {}
         model = f"--model={FLAGS.model}"
-        for _ in range(max(3, FLAGS.runs // 2)):
+        for _ in range((FLAGS.runs + 1) // 2):
             compress = _command("compress.py", image, packed, model, "--overwrite")
             decompress = _command("decompress.py", packed, back, model, "--overwrite")
             results.setdefault("compress.py", []).append(compress)

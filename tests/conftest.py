@@ -165,9 +165,9 @@ def run_python():
     streams as bytes.
     """
 
-    def run(*arguments, stdin=None, environment=None) -> subprocess.CompletedProcess:
+    def run(*arguments, stdin=None, environment=None, python=None) -> subprocess.CompletedProcess:
         return subprocess.run(
-            [sys.executable, *map(str, arguments)],
+            [str(python or sys.executable), *map(str, arguments)],
             input=stdin,
             stdin=subprocess.DEVNULL if stdin is None else None,
             capture_output=True,

@@ -69,6 +69,7 @@ class Codec:
         coder: str | None = None,
         tile: int | None = None,
         max_pixels: int = container.DEFAULT_MAX_PIXELS,
+        precision: str = "float32",
     ) -> None:
         """Initializer.
 
@@ -78,13 +79,15 @@ class Codec:
             fastest one here. They read and write the same streams.
           tile: side of the tiles, in pixels, that networks run on; None to choose by size.
           max_pixels: larger pictures are refused, in both directions.
+          precision: of the analysis and synthesis transforms, `float32` or `bfloat16`; any of
+            them reads what any wrote.
 
         Raises:
-          ValueError: when `tile` is too small.
+          ValueError: when `tile` is too small, or for another precision.
         """
         self.published = published
         self._coder = coder
-        self._transforms = Transforms(published, tile)
+        self._transforms = Transforms(published, tile, precision)
         self._max_pixels = max_pixels
 
     @property

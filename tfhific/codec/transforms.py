@@ -14,6 +14,7 @@ WHOLE_PIXELS = 6_000_000
 """Pictures up to this size are transformed whole, unless a tile size is asked for."""
 
 DEFAULT_TILE = 2048
+PRECISIONS = ("float32", "bfloat16")
 _MAX_SYMBOL = 1 << 24
 
 
@@ -26,16 +27,24 @@ class Transforms:
       hyper_stride: latents per hyperlatent.
     """
 
-    def __init__(self, model: Model, tile: int | None = None) -> None:
+    def __init__(self, model: Model, tile: int | None = None, precision: str = "float32") -> None:
         """Initializer.
 
         Args:
           model: the published model.
           tile: side of the tiles in pixels; None to choose by the picture's size.
+          precision: of the picture networks (analysis and synthesis), `float32` or `bfloat16`.
+            What a stream depends on is never computed in anything less than float32.
 
         Raises:
-          ValueError: when `tile` is smaller than one hyperlatent's pixels.
+          ValueError: when `tile` is smaller than one hyperlatent's pixels, or for another
+            precision.
         """
+        if precision not in PRECISIONS:
+            raise ValueError(
+                f"Expected a precision among {', '.join(PRECISIONS)}. Received: {precision!r}."
+            )
+        self._precision = precision
         self.model = model
         self.stride = self._geometry("analysis").down
         self.hyper_stride = self._geometry("hyper_analysis").down
@@ -87,7 +96,8 @@ class Transforms:
             return image[rows[down][:, None], columns[across][None, :]]
 
         def transform(pixels: np.ndarray) -> np.ndarray:
-            return network(tf.constant(pixels, tf.float32) / 255.0 - 0.5).numpy()
+            x = tf.cast(tf.constant(pixels, tf.float32) / 255.0 - 0.5, self._precision)
+            return tf.cast(network(x), tf.float32).numpy()
 
         for region, values in tiling.run(
             transform,
@@ -203,7 +213,7 @@ class Transforms:
         picture = np.empty([*size, 3], np.uint8)
 
         def transform(latents: np.ndarray) -> np.ndarray:
-            x = network(tf.constant(latents * gain))
+            x = tf.cast(network(tf.cast(tf.constant(latents * gain), self._precision)), tf.float32)
             return tf.saturate_cast(tf.round((x + 0.5) * 255.0), tf.uint8).numpy()
 
         for region, values in tiling.run(

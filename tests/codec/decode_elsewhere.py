@@ -1,0 +1,51 @@
+"""Decodes files in this process's settings and says what came out: run as a child process.
+
+decode_elsewhere.py MODEL_FOLDER CODER PRECISION OUT.npz FILE.tfh...
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import numpy as np
+
+
+def main() -> None:
+    folder, coder, precision, out, *paths = sys.argv[1:]
+    import tensorflow as tf
+
+    import tfhific
+
+    threads = int(os.environ.get("INTRA_OP_THREADS", "0"))
+    if threads:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+    codec = tfhific.load(folder, coder=None if coder == "default" else coder, precision=precision)
+    results: dict[str, np.ndarray] = {"tensorflow": np.array(tf.__version__)}
+    stacked: dict[tuple, list[np.ndarray]] = {}
+    for number, path in enumerate(paths):
+        with open(path, "rb") as file:
+            data = file.read()
+        latents = codec.decode_latents(data)
+        results[f"{number}/y"], results[f"{number}/z"] = latents.y, latents.z
+        results[f"{number}/picture"] = codec.decompress(data)
+        rows = slice(0, latents.y.shape[0])
+        floats = codec._transforms.scale_indexes(latents.z, rows, latents.y.shape[1])
+        limit = len(codec.published.scales) - 1
+        results[f"{number}/float_branch"] = np.rint(np.clip(floats, 0, limit)).astype(np.int32)
+        stacked.setdefault(latents.z.shape, []).append(latents.z)
+    for count in (1, 4):
+        same = True
+        for zs in stacked.values():
+            batch = np.stack((zs * count)[:count])
+            whole = codec.published.branch(batch)
+            same &= all(
+                np.array_equal(whole[i], codec.published.branch(z[None])[0])
+                for i, z in enumerate(batch)
+            )
+        results[f"batch_of_{count}"] = np.array(same)
+    np.savez(out, **results)
+
+
+if __name__ == "__main__":
+    main()
