@@ -1,8 +1,8 @@
 # Makes the virtual environment of a stack, once. Sourced by the launchers beside it.
-#   prepare_environment REQUIREMENTS FOLDER PYTHON...   sets $python to the environment's Python
-# Nothing is done where the environment is already what the requirements ask for.
+# prepare_environment REQUIREMENTS FOLDER LOWEST HIGHEST sets $python to the Python of an environment
+# with those packages, made from a Python 3.LOWEST to 3.HIGHEST. Nothing is done where it is already
+# what the requirements ask for.
 
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 _works() { # PYTHON LOWEST HIGHEST: whether it runs and is a Python 3.LOWEST to 3.HIGHEST
   "$1" -c "import sys, venv, ensurepip
@@ -42,4 +42,18 @@ prepare_environment() { # REQUIREMENTS FOLDER LOWEST HIGHEST
   }
   echo "$wanted" >"$folder/complete"
   exec 9>&-
+}
+
+prepare_stack() { # default | latest
+  case "$1" in
+    default) prepare_environment requirements.txt .venv 9 11 ;;
+    latest)
+      prepare_environment requirements-latest.txt .venv-latest 12 13
+      export TF_USE_LEGACY_KERAS=1
+      ;;
+    *)
+      echo "error: expected --stack=default or --stack=latest. Received: $1" >&2
+      return 1
+      ;;
+  esac
 }
