@@ -3,6 +3,7 @@
 # with those packages, made from a Python 3.LOWEST to 3.HIGHEST. Nothing is done where it is already
 # what the requirements ask for.
 
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 _works() { # PYTHON LOWEST HIGHEST: whether it runs and is a Python 3.LOWEST to 3.HIGHEST
   "$1" -c "import sys, venv, ensurepip
