@@ -55,7 +55,7 @@ def pmf_to_quantized_cdf(pmf, precision, name=None):
         ]
         with tf.control_dependencies([check for check in checks if check is not None]):
             mass = tf.cast(tf.reshape(pmf, tf.stack([-1, size])), tf.float64)
-        counts = _nearest_counts(mass, 1 << precision)
+        counts = nearest_counts(mass, 1 << precision)
         cdf = tf.pad(tf.cumsum(counts, axis=-1), [[0, 0], [1, 0]])
         shape = tf.concat([tf.shape(pmf)[:-1], [size + 1]], 0)
         cdf = tf.reshape(tf.cast(cdf, tf.int32), shape)
@@ -64,22 +64,37 @@ def pmf_to_quantized_cdf(pmf, precision, name=None):
         return cdf
 
 
-def _nearest_counts(mass, total):
-    """Counts [rows, n] (int64) of at least 1, each row summing to `total`."""
+def nearest_counts(mass, total, present=None):
+    """The counts that `pmf_to_quantized_cdf` finds, for rows of different lengths.
+
+    Args:
+      mass: float64 [rows, n], not negative.
+      total: Python integer, what each row's counts sum to.
+      present: Boolean [rows, n], which entries there are; None for all. The others have no mass.
+
+    Returns:
+      int64 [rows, n]: at least 1 where there is an entry, else 0.
+    """
+    if present is None:
+        present = tf.ones_like(mass, dtype=tf.bool)
     # The limit keeps huge, unnormalised masses inside int64: beyond it only the order matters.
     counts = tf.cast(tf.minimum(tf.round(mass * total), 2.0**30), tf.int64)
-    counts = tf.maximum(counts, 1)
-    counts = _adjust(counts, total, -1, lambda counts: _loss(mass, counts), mass)
-    return _adjust(counts, total, +1, lambda counts: -_gain(mass, counts), mass)
+    counts = tf.where(present, tf.maximum(counts, 1), tf.zeros_like(counts))
+    for step, cost in ((-1, _loss), (+1, _negative_gain)):
+        counts = _adjust(counts, total, step, cost, mass, present)
+    return counts
 
 
-def _adjust(counts, total, step, cost, mass):
+def _adjust(counts, total, step, cost_of, mass, present):
     """Moves counts by `step`, always where `cost` is lowest, until the rows' sums reach `total`.
 
     One round of the loop makes all moves that certainly come before any second move of the same
     entry: those whose cost is at most the lowest cost of a second move. Since the cost of an entry
     rises with every move, the moves are those of the one-by-one procedure.
     """
+
+    def cost(counts):
+        return tf.where(present, cost_of(mass, counts), tf.constant(float("inf"), tf.float64))
 
     def distance(counts):
         return tf.maximum((total - tf.reduce_sum(counts, axis=-1, keepdims=True)) * step, 0)
@@ -94,7 +109,7 @@ def _adjust(counts, total, step, cost, mass):
 
     # A table far from normalised would take very many rounds; most of its way is one jump.
     far = tf.reduce_max(distance(counts)) > 2 * tf.cast(tf.shape(counts)[-1], tf.int64)
-    counts = tf.cond(far, lambda: _jump(counts, total, step, mass), lambda: counts)
+    counts = tf.cond(far, lambda: _jump(counts, total, step, mass, present), lambda: counts)
     return tf.while_loop(
         lambda counts: tf.reduce_any(distance(counts) > 0),
         one_round,
@@ -104,7 +119,7 @@ def _adjust(counts, total, step, cost, mass):
     )[0]
 
 
-def _jump(counts, total, step, mass):
+def _jump(counts, total, step, mass, present):
     """Makes most of the moves at once, and none that the one-by-one procedure would not make.
 
     All moves that cost less than a threshold t come before all others. A count c may fall while
@@ -137,13 +152,13 @@ def _jump(counts, total, step, mass):
     )
     jumped = tf.cast(moved(low if step < 0 else high, short=1.0), tf.int64)
     beyond = (tf.reduce_sum(jumped, axis=-1, keepdims=True) - total) * step > 0
-    jumped = tf.where(beyond, counts, jumped)
+    jumped = tf.where(beyond | ~present, counts, jumped)
     if step > 0:
         # Without any mass, all entries cost the same.
         missing = total - tf.reduce_sum(jumped, axis=-1, keepdims=True)
-        share = missing // tf.cast(tf.shape(counts)[-1], tf.int64)
+        share = missing // tf.reduce_sum(tf.cast(present, tf.int64), axis=-1, keepdims=True)
         empty = tf.reduce_max(mass, axis=-1, keepdims=True) == 0.0
-        jumped = tf.where(empty, jumped + share, jumped)
+        jumped = tf.where(empty & present, jumped + share, jumped)
     return jumped
 
 
@@ -154,9 +169,11 @@ def _loss(mass, counts):
     return tf.where(counts > 1, loss, tf.constant(float("inf"), tf.float64))
 
 
-def _gain(mass, counts):
+def _negative_gain(mass, counts):
     value = tf.cast(counts, tf.float64)
-    return mass * (_log2(value + 1.0) - _log2(value))
+    # Entries that are not there have count 0.
+    value = tf.maximum(value, 1.0)
+    return mass * (_log2(value) - _log2(value + 1.0))
 
 
 def _log2(value):

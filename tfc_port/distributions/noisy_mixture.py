@@ -1,0 +1,108 @@
+"""Mixtures of distributions with uniform noise."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from tfc_port.distributions.tails import lower_tail, quantization_offset, upper_tail
+from tfc_port.distributions.uniform_noise import UniformNoiseAdapter
+
+
+class NoisyMixtureSameFamily(tfp.distributions.MixtureSameFamily):
+    """Mixture of components of one family, with uniform noise on [-1/2, 1/2] added."""
+
+    def __init__(
+        self, mixture_distribution, components_distribution, name="NoisyMixtureSameFamily"
+    ):
+        """Makes the distribution, from the arguments of `tfp.distributions.MixtureSameFamily`.
+
+        Args:
+          mixture_distribution: A `tfp.distributions.Categorical`, the weights.
+          components_distribution: Distribution whose last batch dimension runs over components,
+            without noise.
+          name: Its name.
+        """
+        super().__init__(
+            mixture_distribution=mixture_distribution,
+            components_distribution=UniformNoiseAdapter(components_distribution),
+            name=name,
+        )
+        self._base = tfp.distributions.MixtureSameFamily(
+            mixture_distribution=mixture_distribution,
+            components_distribution=components_distribution,
+            name=f"{name}Base",
+        )
+
+    @property
+    def base(self):
+        """The mixture without noise."""
+        return self._base
+
+    def _batch_shape_tensor(self):
+        return self.base.batch_shape_tensor()
+
+    def _batch_shape(self):
+        return self.base.batch_shape
+
+    def _event_shape_tensor(self):
+        return self.base.event_shape_tensor()
+
+    def _event_shape(self):
+        return self.base.event_shape
+
+    def _quantization_offset(self):
+        """The offset of the component at whose offset the mixture is densest."""
+        offsets = quantization_offset(self.components_distribution)
+        rank = self.batch_shape.rank
+        candidates = tf.transpose(offsets, [rank, *range(rank)])
+        densest = tf.argmax(self.log_prob(candidates), axis=0)
+        return tf.gather(offsets, densest, axis=-1, batch_dims=rank)
+
+    def _lower_tail(self, tail_mass):
+        return lower_tail(self.base, tail_mass)
+
+    def _upper_tail(self, tail_mass):
+        return upper_tail(self.base, tail_mass)
+
+    @classmethod
+    def _parameter_properties(cls, dtype=tf.float32, num_classes=None):
+        raise NotImplementedError(f"`{cls.__name__}` does not implement `_parameter_properties`.")
+
+
+class NoisyNormalMixture(NoisyMixtureSameFamily):
+    """Mixture of normal distributions with uniform noise."""
+
+    def __init__(self, loc, scale, weight, name="NoisyNormalMixture"):
+        """Makes the distribution.
+
+        Args:
+          loc: Means, [..., components].
+          scale: Standard deviations, [..., components].
+          weight: Probabilities of the components, [..., components].
+          name: Its name.
+        """
+        super().__init__(
+            mixture_distribution=tfp.distributions.Categorical(probs=weight),
+            components_distribution=tfp.distributions.Normal(loc=loc, scale=scale),
+            name=name,
+        )
+
+
+class NoisyLogisticMixture(NoisyMixtureSameFamily):
+    """Mixture of logistic distributions with uniform noise."""
+
+    def __init__(self, loc, scale, weight, name="NoisyLogisticMixture"):
+        """Makes the distribution.
+
+        Args:
+          loc: Means, [..., components].
+          scale: Scale parameters, [..., components].
+          weight: Probabilities of the components, [..., components].
+          name: Its name.
+        """
+        super().__init__(
+            mixture_distribution=tfp.distributions.Categorical(probs=weight),
+            components_distribution=tfp.distributions.Logistic(loc=loc, scale=scale),
+            name=name,
+        )

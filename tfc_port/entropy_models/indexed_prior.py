@@ -1,0 +1,52 @@
+"""Priors that integers select."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from tfc_port.ops.bounds import lower_bound, upper_bound
+
+
+def check_prior_arguments(prior_fn, parameter_fns) -> None:
+    """Checks the arguments that describe a family of priors.
+
+    Raises:
+      TypeError: if `prior_fn` or a value of `parameter_fns` is not callable, or a key no string.
+    """
+    if not callable(prior_fn):
+        raise TypeError("`prior_fn` must be a class or factory function.")
+    for name, function in parameter_fns.items():
+        if not isinstance(name, str):
+            raise TypeError("`parameter_fns` must have string keys.")
+        if not callable(function):
+            raise TypeError(f"`parameter_fns['{name}']` must be callable.")
+
+
+def all_indexes(index_ranges, channel_axis):
+    """Every combination of indexes, int32, with the combination along `channel_axis`."""
+    if channel_axis is None:
+        (size,) = index_ranges
+        return tf.range(size, dtype=tf.int32)
+    grids = tf.meshgrid(*(tf.range(size, dtype=tf.int32) for size in index_ranges), indexing="ij")
+    return tf.stack(grids, axis=channel_axis)
+
+
+def clamp_indexes(indexes, index_ranges, channel_axis):
+    """Indexes brought into their ranges, with gradients that lead back into them."""
+    indexes = lower_bound(indexes, 0)
+    if channel_axis is None:
+        (size,) = index_ranges
+        return upper_bound(indexes, tf.cast(size - 1, indexes.dtype))
+    shape = [1] * indexes.shape.rank
+    shape[channel_axis] = len(index_ranges)
+    highest = tf.reshape([size - 1 for size in index_ranges], shape)
+    return upper_bound(indexes, tf.cast(highest, indexes.dtype))
+
+
+def flatten_indexes(indexes, index_ranges, channel_axis):
+    """The table's number for each combination of indexes, int32; the last one varies fastest."""
+    indexes = tf.cast(indexes, tf.int32)
+    if channel_axis is None:
+        return indexes
+    strides = tf.math.cumprod(index_ranges, exclusive=True, reverse=True)
+    return tf.linalg.tensordot(indexes, strides, [[channel_axis], [0]])
