@@ -97,6 +97,7 @@ def _to_entries(
     first = tf.gather(tables.constant("first"), indexes)
     last = tf.gather(tables.constant("last"), indexes)
     inside = (values >= first) & (values <= last)
+    # Where a value is outside this may be any number; it is replaced below.
     entries = values - tf.gather(tables.constant("value_base"), indexes)
 
     def escape():

@@ -108,7 +108,7 @@ def split(
     Returns:
       int32 [N], where the streams begin; int32 [N], where they end; int32, the escape list's
       bytes; bool, whether all of it is as `join` writes it. If it isn't, the streams and the list
-      are empty. Nothing that is allocated is larger than the payload, or than N times 64 bytes.
+      are empty. What is allocated is at most the payload's length and N, times a constant.
     """
     total = tf.size(octets)
     head = tf.concat([octets[:1], [0]], axis=0)[0]
