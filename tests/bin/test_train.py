@@ -1,0 +1,193 @@
+"""`bin/train.py` and `bin/publish.py`: from a folder of images to a model that codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import tfhific
+from tfhific.codec.model import FILE_NAME
+
+TINY = {
+    "latent_channels": 32,
+    "hyper_channels": 12,
+    "fine_channels": 8,
+    "coarse_channels": 8,
+    "num_blocks": 0,
+}
+FLAGS = [
+    "--steps=40",
+    "--batch_size=2",
+    "--crop=64",
+    "--save_every=5",
+    "--log_every=5",
+    "--learning_rate=0.003",
+    "--warmup_steps=5",
+]
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory, photo):
+    # As large as the crops: every step sees the same two, if mirrored, and losses compare.
+    folder = tmp_path_factory.mktemp("images")
+    for seed in range(2):
+        Image.fromarray(photo(64, 64, seed)).save(folder / f"{seed}.png")
+    (folder / "broken.jpg").write_bytes(b"not a picture")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def killed_run(images, tmp_path_factory):
+    """A run killed without warning after its second checkpoint, and what it said."""
+    import bin.train
+
+    run_dir = tmp_path_factory.mktemp("runs") / "tiny"
+    said = run_dir.parent / "said"
+    command = [sys.executable, bin.train.__file__, f"--data={images}", f"--run_dir={run_dir}"]
+    command += [f"--settings={json.dumps(TINY)}", *FLAGS]
+    with open(said, "wb") as stream:
+        process = subprocess.Popen(command, stderr=stream, stdin=subprocess.DEVNULL)
+        try:
+            deadline = time.monotonic() + 400
+            while not (run_dir / "checkpoints" / "ckpt-10.index").exists():
+                assert process.poll() is None, said.read_text()
+                assert time.monotonic() < deadline, said.read_text()
+                time.sleep(0.02)
+        finally:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+    return run_dir, said.read_text()
+
+
+def numbers(text: str) -> dict[int, dict[str, float]]:
+    """What the log's lines say, by their steps."""
+    found = {}
+    for line in text.splitlines():
+        match = re.match(r"step (\d+)  ", line)
+        if match:
+            found[int(match[1])] = {
+                name: float(re.search(rf"\b{name} (\S+)", line)[1])
+                for name in ("loss", "bpp", "mse", "learning_rate")
+            }
+    return found
+
+
+@pytest.fixture
+def train(call_script):
+    return lambda *arguments: call_script("train", *arguments)
+
+
+def test_run_goes_on_after_a_kill_learns_and_is_published(
+    killed_run, images, train, call_script, tmp_path, photo
+):
+    from tfhific.training.schedule import CosineSchedule
+
+    run_dir, first = killed_run
+    done = train(f"--data={images}", f"--run_dir={run_dir}", "--resume", *FLAGS)
+    assert done.code == 0
+    begun = int(re.search(r"from step (\d+)", done.err)[1])
+    assert begun >= 10
+    assert begun % 5 == 0
+    assert "step 40: " in done.err
+    assert "1 unreadable images were skipped" in done.err
+    assert "broken.jpg" in done.err
+    before, after = numbers(first), numbers(done.err)
+    assert sorted(after) == list(range(begun + 5, 41, 5))
+    schedule = CosineSchedule(0.003, 5)
+    for step, values in {**before, **after}.items():
+        assert values["learning_rate"] == pytest.approx(
+            schedule(step - 1, (step - 1) / 40), rel=1e-2
+        )
+    for name in ("loss", "bpp", "mse"):
+        assert after[40][name] < 0.95 * before[5][name]
+
+    done = call_script("publish", run_dir, "mine", f"--out={tmp_path}")
+    assert (done.code, done.err) == (0, "")
+    codec = tfhific.load(tmp_path / "mine")
+    assert codec.name == "mine"
+    assert codec.fingerprint.hex() in done.out
+    assert codec.published.training["step"] == 40
+    assert codec.published.training["minutes"] > 0
+    assert codec.published.training["config"]["latent_channels"] == 32
+    image = photo(50, 60)
+    coded = codec.encode(image, 3)
+    np.testing.assert_array_equal(codec.decompress(coded.data), codec.reconstruct(coded))
+
+    written = (tmp_path / "mine" / FILE_NAME).read_bytes()
+    done = call_script("publish", run_dir, "mine", f"--out={tmp_path}")
+    assert done.code == 1
+    assert "--overwrite" in done.err
+    assert call_script("publish", run_dir, "mine", f"--out={tmp_path}", "--overwrite").code == 0
+    assert (tmp_path / "mine" / FILE_NAME).read_bytes() == written
+
+
+def refused(done, said) -> None:
+    assert (done.code, done.out) == (1, "")
+    assert done.err.count("\n") == 1
+    assert done.err.startswith("error: ")
+    assert said in done.err
+
+
+def test_existing_run_is_not_started_again(killed_run, images, train):
+    run_dir, _ = killed_run
+    before = (run_dir / "config.json").read_bytes()
+    refused(train(f"--data={images}", f"--run_dir={run_dir}", *FLAGS), "--resume")
+    assert (run_dir / "config.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--run_dir=new", "--steps=5"], "--data"),
+        (["--data=images", "--steps=5"], "--run_dir"),
+        (["--data=images", "--run_dir=new"], "--steps or --minutes"),
+        (["--data=images", "--run_dir=new", "--steps=5", "--crop=100"], "--crop"),
+        (["--data=empty", "--run_dir=new", "--steps=5"], "No images in"),
+        (["--data=missing", "--run_dir=new", "--steps=5"], "No images in"),
+        (["--data=images", "--run_dir=new", "--steps=5", "--resume"], "no run to resume"),
+        (["--data=images", "--run_dir=new", "--steps=5", "--model=maxi"], "maxi"),
+        (["--data=images", "--run_dir=new", "--steps=5", "--settings={"], "--settings"),
+        (["--data=images", "--run_dir=new", "--steps=5", "--settings=[1]"], "--settings"),
+        (["--data=images", "--run_dir=new", "--steps=5", '--settings={"depth": 3}'], "depth"),
+        (["--data=images", "--run_dir=new", "--steps=5", "extra"], "'extra'"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_mistakes_give_one_line_exit_code_1_and_no_run(
+    arguments, said, images, train, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "images").symlink_to(images)
+    refused(train(*arguments), said)
+    assert not os.path.exists("new")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "two arguments"),
+        (["run"], "two arguments"),
+        (["run", "../name"], "../name"),
+        (["run", ".hidden"], ".hidden"),
+        (["run", "name"], "holds no training run"),
+        (["begun", "name"], "no checkpoint yet"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_what_can_not_be_published_is_told(arguments, said, call_script, tmp_path, monkeypatch):
+    from tfhific.training.trainer import write_config
+
+    monkeypatch.chdir(tmp_path)
+    write_config("begun", {"system": "mini", "config": TINY, "seed": 0})
+    refused(call_script("publish", *arguments, f"--out={tmp_path / 'out'}"), said)
+    assert not os.path.exists("out")
