@@ -174,3 +174,33 @@ def test_bytes_that_can_not_be_read_are_told(folder):
         with pytest.raises(TfhificError, match=f"{name}: can't be read"):
             jobs.read_bytes(name)
     assert jobs.read_bytes("in/b.jpg") == b"x"
+
+
+def test_source_changed_after_its_output_was_made_is_told(folder):
+    (folder / "out" / "a.tfh").write_bytes(b"made before")
+    os.utime("out/a.tfh", ns=(10**18, 10**18))
+    os.utime("in/a.PNG", ns=(10**18 + 1, 10**18 + 1))
+    failures, reports, complaints = carry_out(plan("in", "out"), lambda job: {"bytes": 5})
+    assert failures == 1
+    assert "in/a.PNG: was changed after out/a.tfh" in complaints[0]
+    assert "--overwrite" in complaints[0]
+    assert reports[1]["bytes"] == 5
+    assert carry_out(plan("in", "out", overwrite=True), lambda job: {})[0] == 0
+
+
+def test_source_changed_while_it_is_worked_on_is_told(folder):
+    with jobs.unchanged("in/b.jpg"):
+        pass
+    with jobs.unchanged("-"):
+        pass
+    for change in (
+        lambda: (folder / "in" / "b.jpg").write_bytes(b"longer"),
+        lambda: os.utime("in/b.jpg", ns=(10**18, 10**18)),
+        lambda: os.replace("in/a.PNG", "in/b.jpg"),
+        lambda: os.unlink("in/b.jpg"),
+    ):
+        with (
+            pytest.raises(TfhificError, match=r"in/b\.jpg: was changed"),
+            jobs.unchanged("in/b.jpg"),
+        ):
+            change()
