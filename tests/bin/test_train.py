@@ -95,7 +95,8 @@ def test_run_goes_on_after_a_kill_learns_and_is_published(
     done = train(f"--data={images}", f"--run_dir={run_dir}", "--resume", *FLAGS)
     assert done.code == 0
     begun = int(re.search(r"from step (\d+)", done.err)[1])
-    assert begun >= 10
+    # The kill may have come between the second checkpoint's files and its entry in the list.
+    assert begun >= 5
     assert begun % 5 == 0
     assert "step 40: " in done.err
     assert "1 unreadable images were skipped" in done.err
