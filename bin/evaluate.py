@@ -25,6 +25,9 @@ def define_flags() -> None:
     )
     flags.DEFINE_string("out", None, "CSV file with a row per image and point.")
     flags.DEFINE_bool("overwrite", False, "Replace the CSV file.")
+    flags.DEFINE_bool(
+        "branch_cost", False, "Measure what integer scales cost in bits, and no more."
+    )
 
 
 def _numbers(name: str, kind) -> list:
@@ -34,6 +37,20 @@ def _numbers(name: str, kind) -> list:
         return [kind(value) for value in FLAGS[name].value]
     except ValueError as error:
         raise TfhificError(f"--{name}: expected numbers ({error}).") from None
+
+
+def _branch_cost(model, paths: list[str], qualities: list[float]) -> int:
+    from tfhific.codec.images import read_picture
+    from tfhific.evaluation.branch_cost import branch_cost
+
+    for quality in qualities:
+        pairs = [branch_cost(model, read_picture(path).pixels, quality) for path in paths]
+        integer, real = (sum(column) for column in zip(*pairs))
+        print(
+            f"quality {quality:g}: {integer / 8:,.0f} bytes by the integer branch, "
+            f"{100 * (integer / real - 1):+.4f} % against the float one, {len(paths)} images"
+        )
+    return 0
 
 
 def evaluate() -> int:
@@ -58,6 +75,8 @@ def evaluate() -> int:
 
     paths = list_images(FLAGS.data)
     codec = tfhific.load(FLAGS.model)
+    if FLAGS.branch_cost:
+        return _branch_cost(codec.published, paths, qualities)
     total = len(paths) * (len(qualities) + len(settings))
     with tqdm(total=total, unit="file", leave=False, disable=not sys.stderr.isatty()) as bar:
         points = []

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Publishes a trained model: publish.py RUN_DIR NAME [--out=DIR]."""
+"""Publishes a trained model: publish.py RUN_DIR NAME [--data=DIR] [--out=DIR]."""
 
 from __future__ import annotations
 
@@ -19,6 +19,26 @@ FLAGS = flags.FLAGS
 def define_flags() -> None:
     flags.DEFINE_string("out", None, "Folder for the model's folder; default: the zoo.")
     flags.DEFINE_bool("overwrite", False, "Replace a model of that name.")
+    flags.DEFINE_string(
+        "data",
+        None,
+        "Folder or glob of photographs to fit the tables to, such as those trained on.",
+    )
+    flags.DEFINE_integer("images", 48, "How many of them, spread evenly.", lower_bound=1)
+
+
+def _calibrate(published):
+    from tqdm import tqdm
+
+    from tfhific.codec.calibration import calibrate
+    from tfhific.codec.images import read_picture
+    from tfhific.data.folders import list_images
+
+    paths = list_images(FLAGS.data)
+    paths = paths[:: max(len(paths) // FLAGS.images, 1)][: FLAGS.images]
+    with tqdm(total=len(paths), leave=False, disable=not sys.stderr.isatty()) as bar:
+        images = (read_picture(path).pixels for path in paths)
+        return calibrate(published, images, (1.0, 2.5, 4.0, 6.0, 8.0), bar.update)
 
 
 def publish(argv: list[str]) -> int:
@@ -42,6 +62,8 @@ def publish(argv: list[str]) -> int:
         raise OutputError(f"{folder!r} holds a model already: --overwrite replaces it.")
     model, training = restore_trained(run_dir)
     published = make_model(model, name, training)
+    if FLAGS.data:
+        published = _calibrate(published)
     path = save_model(published, folder)
     print(
         f"{path}: {os.path.getsize(path):,} bytes, fingerprint {published.fingerprint.hex()}, "

@@ -150,6 +150,7 @@ class Codec:
         for rows in self._bands(*y.shape[:2])[1]:
             mean, _ = self._transforms.predict(z, rows, y.shape[1])
             index = self._transforms.scale_indexes(z, rows, y.shape[1])
+            index = np.maximum(index, model.floor_row)
             scale = np.exp(np.interp(index, np.arange(len(log_scales)), log_scales))
             bits += gaussian_bits(to_symbols(y[rows] - mean).astype(np.float64), scale).sum()
         return float(bits / (image.shape[0] * image.shape[1]))

@@ -46,6 +46,8 @@ class Model:
       scale_gain: the float scale index is `scale_gain * network + scale_centre`.
       scale_centre: see `scale_gain`.
       scales: float64 [rows of y_tables], standard deviations.
+      floor_row: the row of the smallest scale that the float model knows; rows below it are for
+        the integer branch alone.
       density: of the hyperlatents.
       y_tables: a CDF table for each scale.
       z_tables: a CDF table for each hyperlatent channel.
@@ -67,6 +69,7 @@ class Model:
     log_gain: np.ndarray
     log_inverse_gain: np.ndarray
     training: dict = dataclasses.field(default_factory=dict)
+    floor_row: int = 0
 
     def __post_init__(self) -> None:
         channels = self.log_gain.shape[-1]
@@ -76,6 +79,7 @@ class Model:
             and self.log_gain.shape == self.log_inverse_gain.shape
             and len(self.log_gain) > 1,
             "scales": self.scales.shape == (self.y_tables.rows,) and np.all(self.scales > 0),
+            "rows of scales": 0 <= self.floor_row < self.y_tables.rows,
             "branch": self.branch.num_scales == self.y_tables.rows
             and len(self.branch.layers) > 0
             and self.branch.layers[-1].bias.shape == (channels,),
@@ -155,6 +159,7 @@ def save_model(model: Model, folder: str | os.PathLike) -> str:
         ],
         "scale_gain": model.scale_gain,
         "scale_centre": model.scale_centre,
+        "floor_row": model.floor_row,
         "density_layers": len(model.density.matrices),
         "training": model.training,
     }
@@ -258,6 +263,7 @@ def _assemble(description: dict, arrays: dict[str, np.ndarray]) -> Model:
         branch=IntegerBranch(layers, tables["y_tables"].rows),
         scale_gain=float(description["scale_gain"]),
         scale_centre=float(description["scale_centre"]),
+        floor_row=int(description.get("floor_row", 0)),
         scales=halves["scales"].astype(np.float64),
         density=FactorizedDensity(
             tuple(halves[f"density/matrices/{i}"] for i in range(count)),
