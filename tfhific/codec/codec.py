@@ -232,14 +232,14 @@ class Codec:
         return Latents(y=y, z=z, mean=mean, indexes=indexes)
 
     def _checked(self, image: np.ndarray) -> np.ndarray:
-        image = validate_array(image)
-        height, width = image.shape[:2]
+        # The size first: making the array contiguous may copy all of it.
+        height, width = (*np.shape(image), 0, 0)[:2]
         if height * width > self._max_pixels:
             raise ImageError(
                 f"expected a picture of at most {self._max_pixels:,} pixels, received "
                 f"{width}x{height}; raise the limit or scale it down"
             )
-        return image
+        return validate_array(image)
 
     def _unpack(self, data: bytes) -> Contents:
         if not isinstance(data, (bytes, bytearray, memoryview)):
