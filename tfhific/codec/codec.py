@@ -233,7 +233,7 @@ class Codec:
 
     def _checked(self, image: np.ndarray) -> np.ndarray:
         # The size first: making the array contiguous may copy all of it.
-        height, width = (*np.shape(image), 0, 0)[:2]
+        height, width = (*getattr(image, "shape", ()), 0, 0)[:2]
         if height * width > self._max_pixels:
             raise ImageError(
                 f"expected a picture of at most {self._max_pixels:,} pixels, received "
