@@ -67,10 +67,13 @@ def parse_lookup(lookup) -> Lookup:
         flat = tf.identity(flat)
     marker = _markers(flat, lookup)
     row_of = tf.cumsum(tf.cast(marker, tf.int64)) - 1
-    first = tf.where(marker)[:, 0]
+    start = "Each row of `lookup` must be its precision and then counts that start with 0."
+    check = require(marker[0], start)
+    with tf.control_dependencies([] if check is None else [check]):
+        first = tf.where(marker)[:, 0]
     precision = tf.abs(tf.gather(flat, first))
     checks = [
-        require(tf.equal(first[0], 0), "CDF must start with 0."),
+        require(tf.reduce_all(tf.equal(tf.gather(flat, first + 1), 0)), start),
         require(
             tf.reduce_all((precision >= 1) & (precision <= FULL_PRECISION)),
             f"The precision of each row of `lookup` must be in [1, {FULL_PRECISION}]. Received:",
