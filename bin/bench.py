@@ -65,6 +65,7 @@ def bench(argv: list[str]) -> int:
     from tfc_port import coding
     from tfhific.codec.images import read_picture, write_png
 
+    common.start_tensorflow()
     if len(argv) > 1:
         pixels = read_picture(argv[1]).pixels
     else:

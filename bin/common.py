@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 
 from absl import flags
 
@@ -15,6 +17,43 @@ FLAGS = flags.FLAGS
 def quiet_tensorflow() -> None:
     """Keeps TensorFlow's start-up notices off the terminal, unless the user asked for them."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+@contextlib.contextmanager
+def _without_stderr() -> Iterator[None]:
+    """Keeps back what native libraries print on standard error; shows it if the block fails."""
+    try:
+        descriptor = sys.stderr.fileno()
+    except (AttributeError, ValueError, OSError):
+        yield
+        return
+    sys.stderr.flush()
+    kept = os.dup(descriptor)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), descriptor)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            os.write(kept, held.read())
+            raise
+        finally:
+            os.dup2(kept, descriptor)
+            os.close(kept)
+
+
+def start_tensorflow() -> None:
+    """Imports TensorFlow and starts its runtime without its notices.
+
+    From 2.16 on it prints some before it reads the variable that `quiet_tensorflow` sets, and a
+    script's standard error is for what the user has to know.
+    """
+    if os.environ.get("TF_CPP_MIN_LOG_LEVEL") != "3" or "tensorflow" in sys.modules:
+        return
+    with _without_stderr():
+        import tensorflow as tf
+
+        tf.constant(0)
 
 
 def say(message: str) -> None:

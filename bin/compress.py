@@ -135,6 +135,7 @@ def compress(argv: list[str]) -> int:
 
     import tfhific
 
+    common.start_tensorflow()
     codec = tfhific.load(FLAGS.model, **options)
     return common.run_files(planned, lambda job: _work(codec, job), _line)
 

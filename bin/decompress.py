@@ -65,6 +65,7 @@ def decompress(argv: list[str]) -> int:
     import tfhific
     from tfhific.codec import container
 
+    common.start_tensorflow()
     loaded = {}
     named = tfhific.load(FLAGS.model, **options) if FLAGS.model else None
 

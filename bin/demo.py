@@ -59,6 +59,7 @@ def demo(argv: list[str]) -> int:
 
     source = argv[1] if len(argv) > 1 else _sample()
     picture = read_picture(source)
+    common.start_tensorflow()
     ensure_folder(FLAGS.out)
     codec = tfhific.load(FLAGS.model)
     stem = os.path.join(FLAGS.out, os.path.splitext(os.path.basename(source))[0])

@@ -73,6 +73,7 @@ def evaluate() -> int:
     from tfhific.data.folders import list_images
     from tfhific.evaluation import rate_distortion as rd
 
+    common.start_tensorflow()
     paths = list_images(FLAGS.data)
     codec = tfhific.load(FLAGS.model)
     if FLAGS.branch_cost:

@@ -40,6 +40,7 @@ def fuzz(argv: list[str]) -> int:
     from tfhific.codec.atomic import write_atomically
     from tfhific.codec.jobs import ensure_folder, read_bytes
 
+    common.start_tensorflow()
     if len(argv) > 1:
         data = read_bytes(argv[1])
         codec = tfhific.load_for(data, coder=FLAGS.coder)

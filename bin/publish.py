@@ -52,6 +52,7 @@ def publish(argv: list[str]) -> int:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
         raise ModelError(f"Expected a name of letters, digits, '.', '_', '-'. Received: {name!r}.")
 
+    common.start_tensorflow()
     from tfhific import zoo
     from tfhific.codec.model import FILE_NAME, save_model
     from tfhific.codec.publish import publish as make_model

@@ -72,6 +72,7 @@ def train() -> int:
 
     paths = list_images(FLAGS.data)
 
+    common.start_tensorflow()
     import numpy as np
     import tensorflow as tf
 

@@ -75,8 +75,9 @@ class Codec:
 
         Args:
           published: the model.
-          coder: implementation of the entropy coder (`native`, `python`, ...); None for the
-            fastest one here. They read and write the same streams.
+          coder: implementation of the entropy coder, `native`, `python` or `graph`; None for
+            `native` where TFC's kernels are installed and `python` elsewhere, since a picture is
+            coded by it before the graph is traced. They read and write the same streams.
           tile: side of the tiles, in pixels, that networks run on; None to choose by size.
           max_pixels: larger pictures are refused, in both directions.
           precision: of the analysis and synthesis transforms, `float32` or `bfloat16`; any of
@@ -86,7 +87,7 @@ class Codec:
           ValueError: when `tile` is too small, or for another precision.
         """
         self.published = published
-        self._coder = coder
+        self._coder = coder or ("native" if "native" in coding.available() else "python")
         self._transforms = Transforms(published, tile, precision)
         self._max_pixels = max_pixels
 
