@@ -10,6 +10,7 @@ import types
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
@@ -17,6 +18,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 def pytest_configure(config):
     # TensorFlow's start-up notices would bury a failing test's own words.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # A busy machine must not fail a property.
+    settings.register_profile("patient", deadline=None)
+    settings.load_profile("patient")
 
 
 def natural_picture(height: int, width: int, seed: int = 0) -> np.ndarray:
