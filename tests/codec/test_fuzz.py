@@ -8,6 +8,7 @@ import pathlib
 import numpy as np
 import pytest
 
+from tfc_port import coding
 from tfhific.codec import container, fuzz
 from tfhific.codec.codec import Codec
 from tfhific.errors import BitstreamError
@@ -32,7 +33,7 @@ def test_mutated_files_are_refused(tiny_codec, small_file):
     assert tally.refused == 3000
 
 
-@pytest.mark.parametrize("coder", ["native", "python"])
+@pytest.mark.parametrize("coder", coding.available())
 def test_mutated_files_with_a_repaired_checksum_end_well(tiny_published, small_file, coder):
     decompress = Codec(tiny_published, coder).decompress
     tally = fuzz.fuzz(decompress, small_file, count=150, seed=2, repaired=True)
@@ -78,8 +79,6 @@ def test_mutations_of_a_seed_are_the_same_again(small_file):
 
 def test_hostile_symbols_give_a_picture_or_a_refusal(tiny_codec, tiny_published, small_file):
     # Escapes can carry any int32: the networks behind them meet numbers no encoder makes.
-    from tfc_port import coding
-
     contents = container.unpack(small_file)
     shape = tiny_codec.decode_latents(small_file).z.shape
     indexes = np.broadcast_to(np.arange(shape[-1], dtype=np.int32), shape).ravel()
