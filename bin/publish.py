@@ -24,6 +24,9 @@ def define_flags() -> None:
         None,
         "Folder or glob of photographs to fit the tables to, such as those trained on.",
     )
+    flags.DEFINE_float(
+        "stretch", 1.0, "Extends the step to the highest quality beyond what was trained.", 1.0, 2.0
+    )
     flags.DEFINE_integer("images", 48, "How many of them, spread evenly.", lower_bound=1)
 
 
@@ -62,7 +65,7 @@ def publish(argv: list[str]) -> int:
     if os.path.exists(os.path.join(folder, FILE_NAME)) and not FLAGS.overwrite:
         raise OutputError(f"{folder!r} holds a model already: --overwrite replaces it.")
     model, training = restore_trained(run_dir)
-    published = make_model(model, name, training)
+    published = make_model(model, name, training, FLAGS.stretch)
     if FLAGS.data:
         published = _calibrate(published)
     path = save_model(published, folder)

@@ -13,7 +13,7 @@ from tfhific.codec.tables import factorized_tables, gaussian_tables
 from tfhific.errors import ModelError
 
 
-def publish(model, name: str, training: dict | None = None) -> Model:
+def publish(model, name: str, training: dict | None = None, stretch: float = 1.0) -> Model:
     """Folds a trained mean-and-scale hyperprior and freezes what its streams depend on.
 
     Kernels are rounded to half precision: that halves the model's size and is the model from
@@ -23,6 +23,8 @@ def publish(model, name: str, training: dict | None = None) -> Model:
       model: built and trained, with the transforms named in `NETWORKS` as attributes.
       name: of the published model.
       training: how it came about, JSON values.
+      stretch: how much further than trained the step from the last quality but one to the last
+        goes, in the logarithm of the gains; 1 for as trained. The range of rates ends later.
 
     Raises:
       ModelError: when a weight is not finite or the network can't be folded or made integer.
@@ -42,8 +44,10 @@ def publish(model, name: str, training: dict | None = None) -> Model:
         density=density,
         y_tables=gaussian_tables(scales),
         z_tables=factorized_tables(density),
-        log_gain=_finite("log_gain", model.log_gain.numpy()),
-        log_inverse_gain=_finite("log_inverse_gain", model.log_inverse_gain.numpy()),
+        log_gain=_stretched(_finite("log_gain", model.log_gain.numpy()), stretch),
+        log_inverse_gain=_stretched(
+            _finite("log_inverse_gain", model.log_inverse_gain.numpy()), stretch
+        ),
         training=training or {},
     )
 
@@ -52,6 +56,12 @@ def _finite(name: str, value: np.ndarray) -> np.ndarray:
     if not np.all(np.isfinite(value)):
         raise ModelError(f"The trained weights {name!r} are not all finite: nothing to publish.")
     return value
+
+
+def _stretched(table: np.ndarray, stretch: float) -> np.ndarray:
+    table = table.copy()
+    table[-1] = table[-2] + np.float32(stretch) * (table[-1] - table[-2])
+    return table
 
 
 def _halve(network: Network) -> Network:
