@@ -30,7 +30,6 @@ from tfhific.models.layers import DepthToSpace, Parallel, Residual, Scale, Space
 
 NUM_QUALITIES = 8
 STRIDE = 16
-HYPER_STRIDE = 64
 LINEAR_PACE = 0.125
 """The block transforms start good: they are to move slower than the rest, relative to size."""
 
