@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Iterator
 
@@ -295,17 +296,20 @@ class Codec:
 
         return z, bands()
 
+    @functools.cached_property
+    def _least_z_bits(self) -> float:
+        """Bits that one position of hyperlatents takes at the least, over all channels."""
+        tables = self.published.z_tables
+        shares = (np.diff(tables.cdf(row)) / tables.cdf(row)[-1] for row in range(tables.rows))
+        return -sum(math.log2(share.max()) for share in shares)
+
     def _check_plausible(self, contents: Contents, z_shape: tuple[int, int, int]) -> None:
         """Refuses a picture far larger than so few bytes can hold, before anything is allocated.
 
         No symbol takes less than its row's most probable one, so so many hyperlatents can't have
         been coded in less than the sum of those.
         """
-        tables = self.published.z_tables
-        least = 0.0
-        for row in range(tables.rows):
-            least -= math.log2(int(np.diff(tables.cdf(row)).max()) / int(tables.cdf(row)[-1]))
-        bits = least * z_shape[0] * z_shape[1]
+        bits = self._least_z_bits * z_shape[0] * z_shape[1]
         if 8 * (len(contents.z) + 4 * contents.z_streams) < bits:
             raise BitstreamError(
                 f"The file claims a picture of {contents.width}x{contents.height} pixels, which "
