@@ -10,6 +10,22 @@ _works() { # PYTHON LOWEST HIGHEST: whether it runs and is a Python 3.LOWEST to 
 sys.exit(not (3, $2) <= sys.version_info[:2] <= (3, $3))" >/dev/null 2>&1
 }
 
+_candidates() { # LOWEST HIGHEST: commands that may be a Python 3.LOWEST to 3.HIGHEST, newest first
+  local minor folder
+  if [ -n "${PYTHON:-}" ]; then echo "$PYTHON"; fi
+  for minor in $(seq "$2" -1 "$1"); do
+    echo "python3.$minor"
+    # A shim of pyenv is on the PATH for versions that are not selected, and refuses to run them.
+    for folder in "${PYENV_ROOT:-}" "${HOME:-}/.pyenv" $(tr : '\n' <<<"$PATH" | sed -n 's,/shims/*$,,p'); do
+      if [ -d "$folder/versions" ]; then
+        find "$folder/versions" -maxdepth 3 -path "*/3.$minor.*/bin/python3.$minor" | sort -rV
+      fi
+    done
+  done
+  echo python3
+  echo python
+}
+
 prepare_environment() { # REQUIREMENTS FOLDER LOWEST HIGHEST
   local requirements=$root/$1 folder=$root/$2 lowest=$3 highest=$4 base="" candidate wanted
   wanted=$(cksum <"$requirements")
@@ -25,9 +41,9 @@ prepare_environment() { # REQUIREMENTS FOLDER LOWEST HIGHEST
       return 0
     fi
   fi
-  for candidate in ${PYTHON:-} $(seq -f "python3.%g" "$highest" -1 "$lowest") python3 python; do
+  while IFS= read -r candidate; do
     if _works "$candidate" "$lowest" "$highest"; then base=$candidate; break; fi
-  done
+  done < <(_candidates "$lowest" "$highest")
   if [ -z "$base" ]; then
     echo "error: expected Python 3.$lowest to 3.$highest with its venv module, found none." \
          "Install one, or name it: PYTHON=/path/to/python3.$highest $0" >&2
