@@ -213,7 +213,10 @@ class _Machine:
                 raise ModelError("The checkpoint's pickle is too long.")
             name = opcode.name
             if name == "STOP":
-                return self._stack.pop()
+                value = self._stack.pop()
+                if value is _MARK or self._stack:
+                    raise ModelError("The checkpoint's pickle is damaged: it ends too early.")
+                return value
             if name in _PUSHED:
                 self._stack.append(argument)
             elif name in _MADE:
@@ -334,7 +337,7 @@ class _Machine:
         if isinstance(target, _Dtype):
             if isinstance(state, tuple) and len(state) > 1 and isinstance(state[1], str):
                 target.order = state[1]
-        elif not isinstance(target, dict):
+        elif not isinstance(target, dict) or not isinstance(state, dict):
             raise ModelError("The checkpoint's pickle sets the state of what has none: refused.")
 
 

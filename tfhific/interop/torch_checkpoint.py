@@ -18,6 +18,8 @@ from tfhific.interop.pickle_reader import Storage, TensorRecord, read_pickle
 
 _MAX_PICKLE = 64 << 20
 _MAX_ENTRIES = 100_000
+_MAX_VALUES = 1_000_000
+_MAX_DEPTH = 64
 _LEGACY_MAGIC = bytes.fromhex("80028a0a6cfc9c46f9206aa850192e")
 
 
@@ -89,17 +91,26 @@ def _read_with_torch(path: str) -> Any:
     return _replaced(loaded, torch.Tensor, array)
 
 
-def _replaced(value, kind: type, make: Callable, depth: int = 0):
-    if depth > 64:
-        raise ModelError("The checkpoint's contents are nested too deeply.")
-    if isinstance(value, kind):
-        return make(value)
-    if isinstance(value, Mapping):
-        return {key: _replaced(v, kind, make, depth + 1) for key, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        items = [_replaced(v, kind, make, depth + 1) for v in value]
-        return items if isinstance(value, list) else tuple(items)
-    return value
+def _replaced(value, kind: type, make: Callable):
+    """Contents with `make` of each instance of `kind` in its place."""
+    left = _MAX_VALUES
+
+    def replaced(value, depth: int):
+        nonlocal left
+        left -= 1
+        # Few bytes can say a container of containers of the same container, and so on.
+        if left < 0 or depth > _MAX_DEPTH:
+            raise ModelError("The checkpoint's contents are too many, or nested too deeply.")
+        if isinstance(value, kind):
+            return make(value)
+        if isinstance(value, Mapping):
+            return {key: replaced(v, depth + 1) for key, v in value.items()}
+        if isinstance(value, (list, tuple)):
+            items = [replaced(v, depth + 1) for v in value]
+            return items if isinstance(value, list) else tuple(items)
+        return value
+
+    return replaced(value, 0)
 
 
 def _read_zip(path: str) -> Any:
