@@ -3,8 +3,8 @@
 
 Real files of every picture by every codec, measured. In --out: results.csv, summary.md, plots, and
 report.html to look at. A stopped evaluation continues where it was when the command is run again.
-A codec is jpeg, webp, jpeg2000, avif, a model's name or folder, or LABEL=MODEL+MODEL+... for models
-that make one curve together.
+A codec is jpeg, jpeg-plain, webp, jpeg2000, avif, a model's name or folder, or
+LABEL=MODEL+MODEL+... for models that make one curve together.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def define_flags() -> None:
     flags.DEFINE_bool("report", True, "Write report.html.")
     flags.DEFINE_integer("report_images", 24, "Pictures in the report.", lower_bound=0)
     flags.DEFINE_integer("report_side", 1024, "Larger ones are cut to their middle, pixels.", 16)
-    flags.DEFINE_float("report_megabytes", 38.0, "Size that the report keeps below.", 0.5, 2000)
+    flags.DEFINE_float("report_megabytes", 38.0, "Size that the report keeps below.", 0.05, 2000)
     flags.DEFINE_bool("report_lossless", False, "Embed pictures without loss; a larger page.")
     flags.DEFINE_bool("overwrite", False, "Measure everything again, replace what is there.")
     flags.DEFINE_bool(

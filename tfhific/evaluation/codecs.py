@@ -7,6 +7,7 @@ what a user types, `open_codec` loads it.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import math
 import os
@@ -20,15 +21,26 @@ from tfhific.evaluation import classical
 
 Setting = Union[int, float, str]
 
-CLASSICAL = {"jpeg": "JPEG", "webp": "WEBP", "jpeg2000": "JPEG2000", "avif": "AVIF"}
+CLASSICAL = {
+    "jpeg": "JPEG",
+    "jpeg-plain": "JPEG",
+    "webp": "WEBP",
+    "jpeg2000": "JPEG2000",
+    "avif": "AVIF",
+}
+"""Pillow's formats by codec. `jpeg-plain` has libjpeg's own Huffman tables instead of tables made
+for the picture, as published JPEG curves have."""
+
 # Eight points from about .15 to 2 bits per pixel on photographs.
 _LADDERS = {
     "jpeg": (5, 10, 18, 30, 45, 60, 75, 86),
+    "jpeg-plain": (5, 10, 18, 30, 45, 60, 75, 86),
     "webp": (1, 8, 20, 35, 50, 65, 78, 88),
     "jpeg2000": (24, 29, 34, 39, 44, 49, 54, 59),
     "avif": (14, 22, 30, 38, 46, 54, 62, 70),
 }
-_EXTENSIONS = {"jpeg": ".jpg", "webp": ".webp", "jpeg2000": ".jp2", "avif": ".avif"}
+_EXTENSIONS = {"JPEG": ".jpg", "WEBP": ".webp", "JPEG2000": ".jp2", "AVIF": ".avif"}
+_FEATURES = {"JPEG": "libjpeg_turbo", "WEBP": "webp", "JPEG2000": "jpg_2000", "AVIF": "avif"}
 _MODEL_LADDER = tuple(float(quality) for quality in range(1, 9))
 # Qualities that a search tries: a step changes a file by about one percent.
 _MODEL_STEPS = 32
@@ -204,9 +216,10 @@ class ClassicalCodec:
                 f"This build of Pillow ({__version__}) writes no {name}. Leave it out of the "
                 "codecs, or install a Pillow that has it."
             )
-        feature = {"jpeg": "libjpeg_turbo", "webp": "webp", "jpeg2000": "jpg_2000"}
-        library = features.version(feature.get(name, name))
-        self.name, self.extension = label or name, _EXTENSIONS[name]
+        if name == "jpeg-plain":
+            self._encode = functools.partial(self._encode, optimize=False)
+        library = features.version(_FEATURES[CLASSICAL[name]])
+        self.name, self.extension = label or name, _EXTENSIONS[CLASSICAL[name]]
         self.version = f"{name} {library} in Pillow {__version__}"
         self.ladder: Sequence[Setting] = _LADDERS[name]
         self.settings: Sequence[Setting] = classical.SETTINGS

@@ -40,9 +40,9 @@ class ReportOptions:
     lossless: bool = False
 
     def __post_init__(self) -> None:
-        if self.images < 0 or self.side < 16 or not 0.5 <= self.megabytes <= 2000:
+        if self.images < 0 or self.side < 16 or not 0.05 <= self.megabytes <= 2000:
             raise TfhificError(
-                "The report takes 0 pictures or more, a side from 16 pixels and .5 to 2,000 "
+                "The report takes 0 pictures or more, a side from 16 pixels and .05 to 2,000 "
                 f"megabytes. Received: {self.images}, {self.side} and {self.megabytes:g}."
             )
 

@@ -107,7 +107,7 @@ def choose_sizes(evaluation: Evaluation, most: int) -> list[Size]:
     lead = long[0]
     low = max(curve.points[0].bpp for curve in long)
     high = min(curve.points[-1].bpp for curve in long)
-    shared = [point for point in lead.points if 0.9 * low <= point.bpp <= 1.1 * high]
+    shared = [point for point in lead.points if 0.8 * low <= point.bpp <= 1.25 * high]
     spread = _spread(shared or list(lead.points), most)
     return [Size(f"{point.bpp:.2f} bpp", "", lead.codec, point.point) for point in spread]
 

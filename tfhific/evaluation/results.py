@@ -8,6 +8,7 @@ import io
 import math
 import os
 import platform
+import re
 from collections.abc import Iterable, Sequence
 from importlib import metadata
 
@@ -174,24 +175,18 @@ def describe_command(arguments: Sequence[str]) -> str:
 
 
 def _without_folders(argument: str) -> str:
-    name, equals, value = argument.partition("=")
-    if not equals:
-        return os.path.basename(os.path.normpath(argument)) if os.sep in argument else argument
-    parts = [
-        "+".join(
-            os.path.basename(os.path.normpath(item)) if os.sep in item else item
-            for item in part.split("+")
-        )
-        for part in value.split(",")
-    ]
-    return f"{name}={','.join(parts)}"
+    # Paths stand alone, after "=", and in lists of codecs between "," and "+".
+    pieces = re.split(r"([=,+])", argument)
+    return "".join(
+        os.path.basename(os.path.normpath(piece)) if os.sep in piece else piece for piece in pieces
+    )
 
 
 def _text(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return "" if math.isnan(value) else f"{value:.9g}"
+        return "" if math.isnan(value) else repr(value)
     return str(value)
 
 
