@@ -277,6 +277,8 @@ def test_float16_gradients_are_scaled_and_an_overflow_is_left_out(tmp_path):
     assert_same([v.numpy() for v in state.groups["generator"]], before)
 
     plain, scaled = make_run(tmp_path / "a"), make_run(tmp_path / "b", precision="mixed_float16")
+    for fresh in (plain, scaled):
+        fresh.model.before_step(0, 0.0, 1e-3)
     image = tf.constant(np.random.default_rng(0).random([4, SIDE, SIDE, 3]), tf.float32)
     norms = [float(r.model.train_step(image)["gradient_norm"]) for r in (plain, scaled)]
     assert norms[1] == pytest.approx(norms[0], rel=0.02)
@@ -302,7 +304,7 @@ def test_average_follows_the_weights_and_is_what_is_restored(tmp_path):
     for average, expected in ((True, shadows), (False, values)):
         model = Toy()
         model.build_for(TrainingOptions())
-        restore_weights(model, str(tmp_path), average=average)
+        restore_weights(model, str(tmp_path), Toy, average=average)
         assert_same([v.numpy() for v in model.trainable_variables], expected)
 
 
@@ -325,7 +327,7 @@ def test_checkpoint_of_another_model_is_told(tmp_path):
     model = Wider()
     model.build_for(TrainingOptions())
     with pytest.raises(TfhificError, match="does not fit this model"):
-        restore_weights(model, str(tmp_path))
+        restore_weights(model, str(tmp_path), Wider)
     with open(tmp_path / "checkpoints" / "ckpt-4.index", "r+b") as file:
         file.truncate(40)
     with pytest.raises(TfhificError, match="cannot be read"):

@@ -35,6 +35,7 @@ SYSTEMS = {
         "HiFiCConfig",
         "tfhific.models.hific_training:HiFiCTraining",
     ),
+    "labels": System("tfhific.models.labels", "LabelAutoencoder", "LabelConfig"),
 }
 
 
@@ -69,8 +70,7 @@ def configuration(name: str, settings: dict | None = None, preset: str | None = 
     ready = presets(name)
     if preset and preset not in ready:
         raise TfhificError(
-            f"{name} has no configuration {preset!r}. "
-            f"It has: {', '.join(ready) or 'none by name'}."
+            f"{name} has no configuration {preset!r}. It has: {', '.join(ready) or 'none by name'}."
         )
     known = {field.name for field in dataclasses.fields(config_type) if field.init}
     unknown = sorted(set(settings or {}) - known)
