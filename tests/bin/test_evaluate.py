@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import csv
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 from PIL import Image
@@ -63,6 +69,44 @@ def test_one_size_or_one_psnr_for_all(work, call_script):
     assert done.code == 0
     # What was there before stays in the table.
     assert {row["target"] for row in table("out/results.csv")} == {"bpp:1", "bpp:2", "psnr:30"}
+
+
+def children(pid):
+    """Processes that another one started, by /proc."""
+    found = []
+    for entry in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, parent = entry.read_text().rpartition(")")[2].split()[:2]
+        except OSError:
+            continue
+        if int(parent) == pid and state != "Z":
+            found.append(int(entry.parent.name))
+    return found
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="this system has no /proc")
+def test_killed_evaluation_leaves_no_process_and_continues(work, call_script):
+    for name in "bcdef":
+        Image.open("in/a.png").save(f"in/{name}.png")
+    script = pathlib.Path(__file__).resolve().parents[2] / "bin" / "evaluate.py"
+    flags = ["--data=in", "--codecs=jpeg,webp", "--out=out", "--jobs=2", "--nomemory", "--noreport"]
+    with subprocess.Popen([sys.executable, script, *flags], stdout=subprocess.DEVNULL) as process:
+        rows, end = pathlib.Path("out/results.csv"), time.monotonic() + 240
+        while not rows.exists() or rows.read_bytes().count(b"\n") < 8:
+            assert process.poll() is None
+            assert time.monotonic() < end
+            time.sleep(0.02)
+        workers = children(process.pid)
+        process.send_signal(signal.SIGKILL)
+    assert workers
+    while any(os.path.exists(f"/proc/{pid}") for pid in workers):
+        assert time.monotonic() < end, "a worker lives on"
+        time.sleep(0.05)
+    done = call_script("evaluate", *flags[:-3], "--nomemory", "--noreport")
+    assert (done.code, done.err) == (0, "")
+    measured = int(done.out.split(" files measured")[0].split()[-1])
+    assert 0 < measured <= 96 - 7
+    assert len(table("out/results.csv")) == 96
 
 
 def test_unreadable_picture_gives_a_line_and_exit_code_1(work, call_script):
