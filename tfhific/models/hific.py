@@ -195,6 +195,28 @@ class HiFiC(keras.Model):
         """The generator, by the name that every codec has for it."""
         return self.generator
 
+    def codec_facts(self) -> dict:
+        """What a published model says beyond its networks: see `tfhific.codec.model`."""
+        return {
+            "scale_kind": "scale",
+            "likelihood": self.config.likelihood,
+            "pixel_range": self.config.pixel_range,
+            "min_latents": self.config.min_latents,
+        }
+
+    def extra_variables(self) -> dict[str, tf.Variable]:
+        """Variables that a published model keeps though no coding needs them, by name."""
+        found = {}
+        for kind in ("matrices", "biases", "factors"):
+            for number, variable in enumerate(getattr(self.z_prior, kind)):
+                found[f"z_prior/{kind}/{number}"] = variable
+        if self.discriminator is not None:
+            for part, layer in self.discriminator.parts().items():
+                for name in ("kernel", "bias", "u", "v"):
+                    if hasattr(layer, name):
+                        found[f"discriminator/{part}/{name}"] = getattr(layer, name)
+        return found
+
     def to_range(self, images: tf.Tensor) -> tf.Tensor:
         """Pixels 0..255 in the networks' range, float32."""
         low, high = self.config.pixel_range

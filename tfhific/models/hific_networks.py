@@ -186,6 +186,11 @@ class Discriminator(keras.Model):
         build(self.head, channels)
         self.built = True
 
+    def parts(self) -> dict[str, PaddedConv2D]:
+        """The convolutions by name: `context`, `conv1` and on, `head`."""
+        numbered = {f"conv{i}": layer for i, layer in enumerate(self.convolutions, 1)}
+        return {"context": self.context, **numbered, "head": self.head}
+
     def call(self, images: tf.Tensor, latents: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Logits: positive for originals.
 
