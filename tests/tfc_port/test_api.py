@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
+import tensorflow_probability as tfp
 
 import tfc_port
 
@@ -116,11 +117,32 @@ def test_attributes_of_built_layers_are_fixed():
         layer.inverse = True
 
 
-def test_compression_without_tables_is_refused():
+@pytest.mark.parametrize("streams", [1, 2])
+def test_compression_without_tables_is_refused(streams):
     prior = tfc_port.NoisyNormal(loc=0.0, scale=1.0)
-    model = tfc_port.ContinuousBatchedEntropyModel(prior, 1)
+    model = tfc_port.ContinuousBatchedEntropyModel(prior, 1, streams=streams)
     with pytest.raises(RuntimeError, match="compression=True"):
         model.compress([1.0])
+    with pytest.raises(RuntimeError, match="compression=True"):
+        model.decompress([b""], [1])
+
+
+def test_a_tail_that_an_adapted_distribution_lacks_is_found_otherwise():
+    class Adapter(tfp.distributions.Normal):
+        def _quantization_offset(self):
+            return self.no_such_base._quantization_offset()
+
+        def _lower_tail(self, tail_mass):
+            return self.no_such_base._lower_tail(tail_mass)
+
+    adapter = Adapter(0.25, 2.0)
+    assert tfc_port.quantization_offset(adapter) == 0.25
+    assert tfc_port.lower_tail(adapter, 0.5) == adapter.quantile(0.25)
+
+
+def test_probabilities_of_another_type_are_refused():
+    with pytest.raises(tf.errors.InvalidArgumentError, match="float32"):
+        tfc_port.pmf_to_quantized_cdf(tf.constant([0.5, 0.5], tf.float64), precision=8)
 
 
 @pytest.mark.parametrize("streams", [0, 10**6])
