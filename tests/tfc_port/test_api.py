@@ -65,6 +65,8 @@ def test_values_outside_a_row_without_overflow_are_refused():
 
 
 def test_shapes_that_do_not_fit_the_handle_are_refused():
+    with pytest.raises(tf.errors.InvalidArgumentError, match="must be a vector"):
+        tfc_port.create_range_encoder(2, [4, 0, 3, 9, 16])
     handle = tfc_port.create_range_encoder([2], [4, 0, 3, 9, 16])
     with pytest.raises(tf.errors.InvalidArgumentError, match="should start with"):
         tfc_port.entropy_encode_channel(handle, [0, 1, 0])
@@ -150,3 +152,11 @@ def test_impossible_numbers_of_streams_are_refused(streams):
     prior = tfc_port.NoisyNormal(loc=0.0, scale=1.0)
     with pytest.raises(ValueError, match="streams"):
         tfc_port.ContinuousBatchedEntropyModel(prior, 1, streams=streams)
+
+
+def test_indexes_of_another_number_of_ranges_are_refused():
+    model = tfc_port.UniversalIndexedEntropyModel(
+        tfc_port.NoisyNormal, (3,), {"loc": lambda _: 0.0, "scale": lambda i: i[..., 0] + 1}, 1
+    )
+    with pytest.raises(ValueError, match="index ranges"):
+        model(tf.zeros([2]), tf.zeros([2, 3]))
