@@ -1,6 +1,7 @@
 """A model as it is published: one file of arrays and a JSON description, nothing executable.
 
-`model.safetensors` holds the arrays; its metadata entry `tfhific` is a JSON object, the description:
+`model.safetensors` holds the arrays; its metadata entry `tfhific` is a JSON object, the
+description:
 
 | entry | holds |
 | --- | --- |

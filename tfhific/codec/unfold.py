@@ -47,12 +47,12 @@ def unfold(layer: keras.layers.Layer, prefix: str, weights: dict[str, np.ndarray
         kernel = weights[f"{prefix}/kernel"]
         if not layer.corr:
             kernel = kernel.transpose(0, 1, 3, 2)
-        variables = [v for v in layer.trainable_variables if v.shape == layer.kernel.shape]
-        if len(variables) != 1:
-            raise ModelError(f"The kernel of {layer.name} can't be set: it is not a variable.")
-        assign(variables[0], f"{prefix}/kernel", {f"{prefix}/kernel": kernel})
-        if layer.use_bias:
-            assign(layer.bias, f"{prefix}/bias", weights)
+        # The layer's properties are tensors; a kernel with another parameter has other shapes.
+        for variable in layer.trainable_variables:
+            if variable.shape.rank == 1:
+                assign(variable, f"{prefix}/bias", weights)
+            else:
+                assign(variable, f"{prefix}/kernel", {f"{prefix}/kernel": kernel})
 
 
 def assign(variable, name: str, weights: dict[str, np.ndarray]) -> None:
