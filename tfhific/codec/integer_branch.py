@@ -103,13 +103,25 @@ class IntegerBranch:
         Returns:
           int32 [batch, 4 * height, 4 * width, latent channels] for a branch that upsamples by 4.
         """
+        return self.run(hyperlatents, [layer.kernel for layer in self.layers]).numpy()
+
+    def run(self, hyperlatents, kernels):
+        """The same in tensors, eagerly or in a graph.
+
+        Args:
+          hyperlatents: int32 [batch, height, width, channels].
+          kernels: the layers' kernels, as arrays or held in variables of a graph.
+
+        Returns:
+          An int32 tensor.
+        """
         import tensorflow as tf
 
         with tf.device("/cpu:0"):
-            x = tf.constant(np.clip(hyperlatents, -MAX_INPUT, MAX_INPUT), tf.float64)
-            for number, layer in enumerate(self.layers):
+            x = tf.cast(tf.clip_by_value(hyperlatents, -MAX_INPUT, MAX_INPUT), tf.float64)
+            for number, (layer, kernel) in enumerate(zip(self.layers, kernels)):
                 apply = conv if layer.op == "conv" else deconv
-                x = apply(x, tf.constant(layer.kernel, tf.float64), layer.stride)
+                x = apply(x, tf.cast(tf.convert_to_tensor(kernel), tf.float64), layer.stride)
                 # Exact sums are integers already; a convolution algorithm with inexact inner
                 # steps is at most a small fraction off, and rounding puts that right.
                 x = tf.round(x) + tf.constant(layer.bias, tf.float64)
@@ -117,7 +129,7 @@ class IntegerBranch:
                 last = number == len(self.layers) - 1
                 limit = self.num_scales - 1 if last else (1 << ACTIVATION_BITS) - 1
                 x = tf.clip_by_value(x, 0.0, float(limit))
-            return tf.cast(x, tf.int32).numpy()
+            return tf.cast(x, tf.int32)
 
 
 def quantise(network: Network, num_scales: int, gain: float, centre: float) -> IntegerBranch:

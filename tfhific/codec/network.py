@@ -20,6 +20,8 @@ model, so that decoding needs neither Keras nor the code that trained it.
 from __future__ import annotations
 
 import dataclasses
+import functools
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -51,6 +53,14 @@ class Network:
           A tensor of the same dtype.
         """
         return _run(self.layers, self.weights, inputs)
+
+    def over(self, arrays: Mapping[str, object]) -> Callable:
+        """The network with its arrays held elsewhere, such as in variables of a graph.
+
+        Args:
+          arrays: what TensorFlow converts to tensors, by the names in `weights`.
+        """
+        return functools.partial(_run, self.layers, arrays)
 
     def strides(self) -> tuple[int, int]:
         """Total downsampling and total upsampling of the network's first branches."""

@@ -241,7 +241,10 @@ class Transforms:
         position = quality_code / container.QUALITY_STEPS
         below = min(int(position), len(table) - 2)
         share = np.float32(position - below)
-        return np.exp(table[below] + share * (table[below + 1] - table[below]))
+        logarithm = table[below] + share * (table[below + 1] - table[below])
+        # Exponential functions differ in their last bits. In double precision that is rounded away,
+        # and a SavedModel's gains are these.
+        return np.exp(logarithm.astype(np.float64)).astype(np.float32)
 
 
 def to_symbols(values: np.ndarray) -> np.ndarray:
