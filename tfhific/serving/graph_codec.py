@@ -270,4 +270,6 @@ class GraphCodec(tf.Module):
 
 def _log2(power: tf.Tensor) -> tf.Tensor:
     """The exponent of a power of two, int32."""
-    return tf.reduce_sum(tf.cast(power > tf.constant([1 << exponent for exponent in range(16)]), tf.int32))
+    return tf.reduce_sum(
+        tf.cast(power > tf.constant([1 << exponent for exponent in range(16)]), tf.int32)
+    )

@@ -147,7 +147,9 @@ def unpack(data: tf.Tensor, max_pixels: int) -> GraphContents:
         )
     )
     padded = tf.concat([octets, tf.zeros([_FIXED_BYTES], tf.int32)], axis=0)
-    version = tf.where(total > len(container.MAGIC), padded[len(container.MAGIC)], container.VERSION)
+    version = tf.where(
+        total > len(container.MAGIC), padded[len(container.MAGIC)], container.VERSION
+    )
     known = tf.reduce_any(tf.equal(version, tf.constant(container.READABLE_VERSIONS)))
     names = ", ".join(map(str, container.READABLE_VERSIONS))
     checks += [

@@ -32,7 +32,11 @@ def upright(block: tf.Tensor, xmp: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     length = tf.strings.length(block)
     octets = to_octets(tf.strings.substr(block, tf.minimum(cut, length), length - cut))
     cleaned, orientation = _upright(octets)
-    kept = tf.where(tf.size(cleaned) > 0, tf.strings.join([EXIF_PREFIX, to_string(tf.cast(cleaned, tf.uint8))]), "")
+    kept = tf.where(
+        tf.size(cleaned) > 0,
+        tf.strings.join([EXIF_PREFIX, to_string(tf.cast(cleaned, tf.uint8))]),
+        "",
+    )
     pattern = f"(?s)^.*?{_XMP_ORIENTATION}.*$"
     told = tf.strings.regex_full_match(xmp, pattern)
     digit = to_octets(tf.strings.regex_replace(xmp, pattern, r"\1"))
@@ -100,7 +104,9 @@ def _upright(octets: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         at = tf.cast(position, tf.int64)
         octets = tf.where(fits & (at >= begin) & (at < stop), 0, octets)
         at_end = fits & tf.equal(stop, tf.cast(length, tf.int64))
-        length = tf.where(at_end, tf.cast(tf.minimum(begin, tf.cast(length, tf.int64)), tf.int32), length)
+        length = tf.where(
+            at_end, tf.cast(tf.minimum(begin, tf.cast(length, tf.int64)), tf.int32), length
+        )
     octets = octets[:length]
 
     upright_entry = tf.where(
@@ -111,8 +117,6 @@ def _upright(octets: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     where = tf.reshape(places[:, None] + 2 + tf.range(10), [-1, 1])
     octets = tf.tensor_scatter_nd_update(octets, where, tf.tile(upright_entry, [tf.size(places)]))
     return octets[: tf.where(sound, tf.size(octets), 0)], orientation
-
-
 
 
 def _folder(octets: tf.Tensor, start: tf.Tensor, number) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:

@@ -1,9 +1,4 @@
-"""Encoded images in a graph: what `tfhific.codec.images.read_picture` does, as far as it can.
-
-An operation that fails would fail the whole batch. Reading happens inside a dataset that ignores
-errors, which is the one way for a graph to catch them: a picture that can't be decoded is a dataset
-without an element.
-"""
+"""Encoded images in a graph: what `tfhific.codec.images.read_picture` does, as far as it can."""
 
 from __future__ import annotations
 
@@ -67,32 +62,11 @@ def read(data: tf.Tensor, max_pixels: int) -> GraphPicture:
       data: the file.
       max_pixels: larger pictures are refused from their header.
     """
-    dataset = tf.data.Dataset.from_tensors(data).map(
-        lambda text: _read(text, max_pixels), num_parallel_calls=None
-    )
-    dataset = dataset.apply(ignore_errors)
-    nothing = (
-        tf.constant(f"can't read this image: it is damaged, or no {readable()} at all"),
-        tf.zeros([0, 0, 3], tf.uint8),
-        *([tf.constant(b"")] * 3),
-    )
-    with tf.device("/CPU:0"):
-        found = dataset.reduce(nothing, lambda _, element: element)
-    error, pixels, alpha, icc, exif = found
-    return GraphPicture(error, tf.ensure_shape(pixels, [None, None, 3]), alpha, icc, exif)
-
-
-def ignore_errors(dataset: tf.data.Dataset) -> tf.data.Dataset:
-    """The dataset without the elements that fail, and without tf.data's own optimisations."""
-    options = tf.data.Options()
-    options.autotune.enabled = False
-    options.experimental_optimization.apply_default_optimizations = False
-    options.deterministic = True
-    return dataset.ignore_errors(log_warning=False).with_options(options)
+    return GraphPicture(*_read(data, max_pixels))
 
 
 def _read(data: tf.Tensor, max_pixels: int) -> tuple[tf.Tensor, ...]:
-    """The fields of a `GraphPicture`; may fail."""
+    """The fields of a `GraphPicture`."""
     octets = to_octets(tf.strings.substr(data, 0, tf.minimum(tf.strings.length(data), 32)))
 
     def starts(at: int, magic: bytes) -> tf.Tensor:
@@ -219,6 +193,10 @@ def _finish(samples, grey, inks, icc, exif, xmp) -> tuple[tf.Tensor, ...]:
     kept = sound & tf.equal(space, int.from_bytes(b"RGB ", "big")) & ~tf.convert_to_tensor(inks)
     needed = first_error(
         [
+            (
+                tf.equal(tf.size(samples), 0),
+                "can't read this image: it is cut short or damaged",
+            ),
             (
                 sound & inks & tf.equal(space, int.from_bytes(b"CMYK", "big")),
                 "a CMYK image with a colour profile is not read here: convert it to RGB",

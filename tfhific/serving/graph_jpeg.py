@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from tfhific.serving.caught import caught_image
 from tfhific.serving.octets import first_error, read_number, to_octets, to_string
 
 MAX_SEGMENTS = 2000
@@ -79,9 +80,8 @@ class JpegHeader:
 
     def _starting_with(self, kind: int, start: bytes, lengths: tf.Tensor) -> tf.Tensor:
         size = len(start)
-        padded = tf.concat([self._octets, tf.zeros([size], tf.int32)], axis=0)
-        here = tf.gather(padded, self._starts[:, None] + tf.range(size))
-        same = tf.reduce_all(tf.equal(here, tf.constant(list(start))), axis=1)
+        here = read_number(self._octets, self._starts[:, None] + tf.range(size), 1)
+        same = tf.reduce_all(tf.equal(here, tf.constant(list(start), tf.int64)), axis=1)
         return same & tf.equal(self._kinds, kind) & (lengths >= size)
 
     def _texts(self, which: tf.Tensor, lengths: tf.Tensor, skip: tf.Tensor | int) -> tf.Tensor:
@@ -89,7 +89,8 @@ class JpegHeader:
         starts = tf.boolean_mask(self._starts, which) + skip
         lengths = tf.maximum(tf.boolean_mask(lengths, which) - skip, 0)
         texts = tf.fill([tf.size(starts)], self._data)
-        return tf.strings.substr(texts, tf.minimum(starts, tf.size(self._octets)), lengths)
+        starts = tf.minimum(starts, tf.size(self._octets))
+        return tf.strings.substr(texts, starts, lengths)
 
     def _joined(self, kind, start, lengths, first_skip, other_skip) -> tf.Tensor:
         which = self._starting_with(kind, start, lengths)
@@ -115,7 +116,7 @@ class JpegHeader:
         return tf.where(whole, tf.strings.reduce_join(tf.gather(texts, order)), "")
 
     def pixels(self) -> tf.Tensor:
-        """uint8 [H, W, 3]; fails where the file is damaged."""
+        """uint8 [H, W, 3]; [0, 0, 3] where the file is damaged."""
         return tf.cond(
             tf.equal(self.components, 4),
             self._from_inks,
@@ -124,9 +125,11 @@ class JpegHeader:
         )
 
     def _from_inks(self) -> tf.Tensor:
-        whole, black_at = self._inks(without_black=False), 128
-        without = self._inks(without_black=True)
-        inks = without - black_at
+        whole, without = self._inks(without_black=False), self._inks(without_black=True)
+        # Either may be damaged where the other is not.
+        size = tf.minimum(tf.shape(whole), tf.shape(without))
+        whole, without = whole[: size[0], : size[1]], without[: size[0], : size[1]]
+        inks = without - 128
         black = whole[..., :1] - inks[..., :1]
         inks = tf.cond(self.inks_converted, lambda: _from_ycc(inks), lambda: inks)
         # As Pillow has it: inverted inks, and a product divided by 255 and rounded.
@@ -154,18 +157,22 @@ class JpegHeader:
                 tf.cast(tf.concat([head, place[None], tf.zeros([64], tf.int32)], 0), tf.uint8)
             )
         data = to_string(tf.cast(octets, tf.uint8))
-        before = tf.strings.substr(data, 2, self._scan - 2)
+        before = tf.strings.substr(data, 2, tf.maximum(self._scan - 2, 0))
         rest = tf.strings.substr(data, self._scan, tf.size(octets) - self._scan)
 
         def decode(adobe):
             edited = tf.strings.join([b"\xff\xd8", adobe, before, tables, rest])
             return tf.cast(_decode(edited), tf.int32)
 
-        return decode(_PLAIN_ADOBE) - decode(b"") + 255
+        inverted, plain = decode(_PLAIN_ADOBE), decode(b"")
+        size = tf.minimum(tf.shape(inverted), tf.shape(plain))
+        return inverted[: size[0], : size[1]] - plain[: size[0], : size[1]] + 255
 
 
 def _decode(data: tf.Tensor) -> tf.Tensor:
-    return tf.io.decode_jpeg(data, channels=3, dct_method="INTEGER_ACCURATE")
+    return caught_image(
+        lambda text: tf.io.decode_jpeg(text, channels=3, dct_method="INTEGER_ACCURATE"), data, 3
+    )
 
 
 def _from_ycc(samples: tf.Tensor) -> tf.Tensor:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import tensorflow as tf
 
 from tfhific.codec.picture_header import PNG_SIGNATURE
-from tfhific.serving.octets import first_error, read_number, to_octets, to_string
+from tfhific.serving.caught import caught, caught_image
+from tfhific.serving.octets import first_error, read_number, to_octets
 
 MAX_CHUNKS = 20_000
 MAX_PROFILE_BYTES = 1 << 16
@@ -29,7 +30,7 @@ class PngHeader:
       error: string, empty if it can be read.
       height, width: int32.
       grey: bool.
-      exif, xmp, icc: strings, empty where there is none. Reading `icc` may fail.
+      exif, xmp, icc: strings, empty where there is none.
     """
 
     def __init__(self, data: tf.Tensor) -> None:
@@ -102,9 +103,8 @@ class PngHeader:
 
     def _keyword(self, kind: bytes, keyword: bytes) -> tf.Tensor:
         """bool [chunks]: which are of a kind and begin with a keyword."""
-        padded = tf.concat([self._octets, tf.zeros([len(keyword)], tf.int32)], axis=0)
-        here = tf.gather(padded, self._starts[:, None] + tf.range(len(keyword)))
-        same = tf.reduce_all(tf.equal(here, tf.constant(list(keyword))), axis=1)
+        here = read_number(self._octets, self._starts[:, None] + tf.range(len(keyword)), 1)
+        same = tf.reduce_all(tf.equal(here, tf.constant(list(keyword), tf.int64)), axis=1)
         return same & tf.equal(self._kinds, _code(kind)) & (self._lengths >= len(keyword))
 
     def _international(self, keyword: bytes) -> tuple[tf.Tensor, tf.Tensor]:
@@ -126,14 +126,15 @@ class PngHeader:
         packed = self._text(self._profile_at + begin, tf.where(held, size, 0))
         return tf.cond(
             held,
-            lambda: to_string(
-                tf.io.decode_raw(tf.io.decode_compressed(packed, "ZLIB"), tf.uint8)
+            # A profile that can't be read is none, as for viewers.
+            lambda: caught(
+                lambda text: tf.io.decode_compressed(text, "ZLIB"), packed, tf.constant(b"")
             ),
             lambda: tf.constant(b""),
         )
 
     def samples(self) -> tf.Tensor:
-        """uint8 [H, W, 4], with alpha; fails where the file is damaged."""
+        """uint8 [H, W, 4], with alpha; [0, 0, 4] where the file is damaged."""
         wide = tf.equal(self._depth, 16)
         return tf.case(
             [
@@ -141,9 +142,18 @@ class PngHeader:
                 (tf.equal(self._type, _GREY), self._narrow_grey),
                 (wide, self._wide),
                 (tf.equal(self._type, _RGB), self._narrow_rgb),
+                (tf.equal(self._type, _PALETTE) & ~self._palette_alpha, self._opaque),
             ],
-            default=lambda: tf.io.decode_png(self._data, channels=4),
+            default=lambda: self._decode(4),
             exclusive=False,
+        )
+
+    def _decode(self, channels: int, dtype: tf.DType = tf.uint8) -> tf.Tensor:
+        return caught_image(
+            lambda text: tf.io.decode_png(text, channels=channels, dtype=dtype),
+            self._data,
+            channels,
+            dtype,
         )
 
     def _keyed(self, samples: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
@@ -152,24 +162,31 @@ class PngHeader:
         return tf.cast(tf.where(same, 0, 255), tf.uint8)
 
     def _wide_grey(self) -> tf.Tensor:
-        wide = tf.cast(tf.io.decode_png(self._data, channels=1, dtype=tf.uint16), tf.int32)
+        wide = tf.cast(self._decode(1, tf.uint16), tf.int32)
         # See `picture_colour._narrow`.
         grey = tf.cast((wide * 255 + 32767) // 65535, tf.uint8)
         return tf.concat([grey, grey, grey, self._keyed(wide, self._key[:1])], axis=-1)
 
     def _narrow_grey(self) -> tf.Tensor:
-        grey = tf.io.decode_png(self._data, channels=1)
+        grey = self._decode(1)
         largest = tf.bitwise.left_shift(1, tf.minimum(self._depth, 16)) - 1
         key = self._key[:1] * 255 // tf.maximum(largest, 1)
         return tf.concat([grey, grey, grey, self._keyed(tf.cast(grey, tf.int32), key)], axis=-1)
 
     def _narrow_rgb(self) -> tf.Tensor:
-        rgb = tf.io.decode_png(self._data, channels=3)
+        rgb = self._decode(3)
         return tf.concat([rgb, self._keyed(tf.cast(rgb, tf.int32), self._key)], axis=-1)
+
+    def _opaque(self) -> tf.Tensor:
+        # Asked for alpha, TensorFlow gives a palette of fewer than 8 bits less than 255 of it.
+        rgb = self._decode(3)
+        return tf.concat(
+            [rgb, tf.fill(tf.shape(rgb[..., :1]), tf.constant(255, tf.uint8))], axis=-1
+        )
 
     def _wide(self) -> tf.Tensor:
         # Of 16 bits with colours or alpha Pillow takes the high bytes.
-        wide = tf.io.decode_png(self._data, channels=4, dtype=tf.uint16)
+        wide = self._decode(4, tf.uint16)
         return tf.cast(tf.cast(wide, tf.int32) // 256, tf.uint8)
 
 

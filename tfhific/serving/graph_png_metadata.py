@@ -24,7 +24,9 @@ def with_metadata(png: tf.Tensor, icc: tf.Tensor, exif: tf.Tensor) -> tf.Tensor:
       exif: the block, with or without `Exif\\0\\0` in front.
     """
     head = len(PNG_SIGNATURE) + 25
-    prefixed = tf.equal(tf.strings.substr(exif, 0, tf.minimum(6, tf.strings.length(exif))), EXIF_PREFIX)
+    prefixed = tf.equal(
+        tf.strings.substr(exif, 0, tf.minimum(6, tf.strings.length(exif))), EXIF_PREFIX
+    )
     cut = tf.where(prefixed, len(EXIF_PREFIX), 0)
     exif = tf.strings.substr(exif, cut, tf.strings.length(exif) - cut)
     chunks = [

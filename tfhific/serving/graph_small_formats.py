@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from tfhific.serving.caught import caught_image
 from tfhific.serving.octets import first_error, read_number, to_octets
 
 MAX_BLOCKS = 20_000
@@ -40,11 +41,14 @@ class GifHeader:
         )
 
     def pixels(self) -> tf.Tensor:
-        """uint8 [H, W, 3] of the first frame; fails where the file is damaged."""
-        image = tf.raw_ops.DecodeImage(
-            contents=self._data, channels=3, dtype=tf.uint8, expand_animations=False
+        """uint8 [H, W, 3] of the first frame; [0, 0, 3] where the file is damaged."""
+        return caught_image(
+            lambda text: tf.raw_ops.DecodeImage(
+                contents=text, channels=3, dtype=tf.uint8, expand_animations=False
+            ),
+            self._data,
+            3,
         )
-        return tf.ensure_shape(image, [None, None, 3])
 
 
 def _first_image(octets: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
@@ -112,13 +116,15 @@ class BmpHeader:
         )
 
     def pixels(self) -> tf.Tensor:
-        """uint8 [H, W, 3]; fails where the file is damaged."""
-        image = tf.cond(
-            tf.equal(self._bits, 24),
-            lambda: tf.io.decode_bmp(self._data, channels=3),
-            lambda: tf.io.decode_bmp(self._data, channels=4)[..., :3],
-        )
-        return tf.ensure_shape(image, [None, None, 3])
+        """uint8 [H, W, 3]; [0, 0, 3] where the file is damaged."""
+
+        def decode(channels):
+            image = caught_image(
+                lambda text: tf.io.decode_bmp(text, channels=channels), self._data, channels
+            )
+            return image[..., :3]
+
+        return tf.cond(tf.equal(self._bits, 24), lambda: decode(3), lambda: decode(4))
 
 
 class WebPHeader:
@@ -171,9 +177,12 @@ class WebPHeader:
         self.exif, self.xmp, self.icc = text(b"EXIF"), text(b"XMP "), text(b"ICCP")
 
     def samples(self) -> tf.Tensor:
-        """uint8 [H, W, 4], with alpha; fails where the file is damaged."""
-        image = tf.raw_ops.DecodeWebP(contents=self._data, channels=4, dtype=tf.uint8)
-        return tf.reshape(image, [self.height, self.width, 4])
+        """uint8 [H, W, 4], with alpha; [0, 0, 4] where the file is damaged."""
+        return caught_image(
+            lambda text: tf.raw_ops.DecodeWebP(contents=text, channels=4, dtype=tf.uint8),
+            self._data,
+            4,
+        )
 
 
 def _riff_chunks(octets: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
@@ -196,7 +205,7 @@ def _riff_chunks(octets: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf
     def array(dtype):
         return tf.TensorArray(dtype, 0, dynamic_size=True, element_shape=[])
 
-    at, sound, kinds, starts, lengths = tf.while_loop(
+    _, sound, kinds, starts, lengths = tf.while_loop(
         lambda at, sound, *_: sound & (at + 8 <= tf.size(octets)),
         step,
         (tf.constant(12), tf.constant(True), array(tf.int64), array(tf.int32), array(tf.int32)),

@@ -129,9 +129,7 @@ class GraphTransforms(tf.Module):
                 self._geometries[name],
                 lambda down, across: z[down[0] : down[1], across[0] : across[1]],
                 (size[0], size[1]),
-                tf.maximum(
-                    self._tile(size[0] * factor, width) // (self.stride * factor), 1
-                ),
+                tf.maximum(self._tile(size[0] * factor, width) // (self.stride * factor), 1),
                 (self.channels, dtype),
                 (top // factor, -(-bottom // factor)),
             )
