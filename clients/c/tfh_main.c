@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "tfh.h"
 
@@ -20,6 +21,11 @@ static int usage(const char* program) {
 }
 
 int tfh_main(int argc, char** argv, int compress) {
+  /* TensorFlow's notices are not the user's business. It reads this variable while it is loaded, and
+     so before this line: the program starts once more. */
+  if (!getenv("TF_CPP_MIN_LOG_LEVEL") && setenv("TF_CPP_MIN_LOG_LEVEL", "3", 1) == 0) {
+    execv("/proc/self/exe", argv);
+  }
   const char *folder = getenv("TFH_MODEL"), *quality = NULL, *paths[2] = {NULL, NULL};
   int timing = 0, count = 0;
   for (int i = 1; i < argc; i++) {
@@ -43,8 +49,6 @@ int tfh_main(int argc, char** argv, int compress) {
     return 2;
   }
 
-  /* TensorFlow's notices are not the user's business. */
-  setenv("TF_CPP_MIN_LOG_LEVEL", "3", 0);
   tfh_error error;
   uint8_t *data = NULL, *result = NULL;
   size_t size, result_size;

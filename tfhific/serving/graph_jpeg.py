@@ -58,15 +58,15 @@ class JpegHeader:
         self.components = field(5, 1)
         self.error = first_error(
             [
-                (~found, "a JPEG that is cut short or damaged"),
+                (~found, "it is cut short or damaged"),
                 (
                     tf.equal(self.height, 0) | tf.equal(self.width, 0),
-                    "a JPEG whose header does not tell its size",
+                    "it has no pixels",
                 ),
-                (tf.not_equal(bits, 8), "a JPEG of more than 8 bits"),
+                (tf.not_equal(bits, 8), "a JPEG of more than 8 bits is not read here; convert it"),
                 (
                     ~tf.reduce_any(tf.equal(self.components, [1, 3, 4])),
-                    "a JPEG of an unknown kind of colours",
+                    "a JPEG of an unknown kind of colours is not read here; convert it",
                 ),
             ]
         )

@@ -67,25 +67,25 @@ class PngHeader:
             [
                 (
                     ~sound | tf.not_equal(first, _code(b"IHDR")),
-                    "a PNG that is cut short or damaged",
+                    "it is cut short or damaged",
                 ),
                 (
                     tf.equal(self.width, 0) | tf.equal(self.height, 0),
-                    "a PNG without pixels",
+                    "it has no pixels",
                 ),
-                (hdr, "a PNG of high dynamic range"),
+                (hdr, "a PNG of high dynamic range is not read here; convert it"),
                 (
                     self._has_key & tf.equal(self._type, _RGB) & tf.equal(self._depth, 16),
-                    "a PNG of 16 bits with a transparent colour",
+                    "a PNG of 16 bits with a transparent colour is not read here; convert it",
                 ),
                 (
                     raw_exif & tf.equal(tf.strings.length(self.exif), 0),
-                    "a PNG with its EXIF in a text chunk",
+                    "a PNG with its EXIF in a text chunk is not read here; convert it",
                 ),
-                (packet_compressed, "a PNG with compressed XMP"),
+                (packet_compressed, "a PNG with compressed XMP is not read here; convert it"),
                 (
                     self._profile_bytes > MAX_PROFILE_BYTES,
-                    "a PNG with a colour profile of unusual length",
+                    "a PNG with a colour profile of unusual length is not read here; convert it",
                 ),
             ]
         )

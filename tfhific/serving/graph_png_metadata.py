@@ -29,18 +29,17 @@ def with_metadata(png: tf.Tensor, icc: tf.Tensor, exif: tf.Tensor) -> tf.Tensor:
     )
     cut = tf.where(prefixed, len(EXIF_PREFIX), 0)
     exif = tf.strings.substr(exif, cut, tf.strings.length(exif) - cut)
-    chunks = [
-        tf.cond(
-            tf.strings.length(icc) > 0,
-            lambda: _chunk(b"iCCP", tf.strings.join([b"ICC Profile\x00\x00", _stored(icc)])),
-            lambda: tf.constant(b""),
-        ),
-        tf.cond(
-            tf.strings.length(exif) > 0, lambda: _chunk(b"eXIf", exif), lambda: tf.constant(b"")
-        ),
-    ]
-    rest = tf.strings.substr(png, head, tf.strings.length(png) - head)
-    return tf.strings.join([tf.strings.substr(png, 0, head), *chunks, rest])
+
+    def write():
+        profile = tf.strings.join([b"iCCPICC Profile\x00\x00", _stored(icc)])
+        bodies = tf.stack([profile, tf.strings.join([b"eXIf", exif])])
+        present = tf.stack([tf.strings.length(icc) > 0, tf.strings.length(exif) > 0])
+        chunks = tf.map_fn(_chunk, tf.boolean_mask(bodies, present))
+        rest = tf.strings.substr(png, head, tf.strings.length(png) - head)
+        first = tf.strings.substr(png, 0, head)
+        return tf.strings.join([first, tf.strings.reduce_join(chunks), rest])
+
+    return tf.cond(tf.strings.length(icc) + tf.strings.length(exif) > 0, write, lambda: png)
 
 
 def _big(number: tf.Tensor) -> tf.Tensor:
@@ -50,9 +49,9 @@ def _big(number: tf.Tensor) -> tf.Tensor:
     return to_string(tf.cast(digits, tf.uint8))
 
 
-def _chunk(kind: bytes, content: tf.Tensor) -> tf.Tensor:
-    body = tf.strings.join([kind, content])
-    return tf.strings.join([_big(tf.strings.length(content)), body, _big(crc32(body))])
+def _chunk(body: tf.Tensor) -> tf.Tensor:
+    """A chunk of a kind and content."""
+    return tf.strings.join([_big(tf.strings.length(body) - 4), body, _big(crc32(body))])
 
 
 def _stored(data: tf.Tensor) -> tf.Tensor:

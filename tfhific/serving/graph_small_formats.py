@@ -33,10 +33,10 @@ class GifHeader:
         whole = tf.reduce_all(tf.equal(tf.stack(frame), tf.stack([0, 0, self.width, self.height])))
         self.error = first_error(
             [
-                (~found, "a GIF that is cut short or damaged"),
-                (tf.equal(self.width, 0) | tf.equal(self.height, 0), "a GIF without pixels"),
-                (clear, "a GIF with transparency"),
-                (~whole, "a GIF whose first frame does not fill it"),
+                (~found, "it is cut short or damaged"),
+                (tf.equal(self.width, 0) | tf.equal(self.height, 0), "it has no pixels"),
+                (clear, "a GIF with transparency is not read here; convert it"),
+                (~whole, "a GIF whose first frame does not fill it is not read here; convert it"),
             ]
         )
 
@@ -106,9 +106,12 @@ class BmpHeader:
         missing = row > (total - pixels_at) // tf.maximum(height, 1)
         self.error = first_error(
             [
-                (~known, "a BMP other than of 24 or 32 bits, uncompressed"),
-                (~sides, "a BMP without pixels"),
-                (missing, "a BMP that is cut short"),
+                (
+                    ~known,
+                    "a BMP other than of 24 or 32 bits, uncompressed is not read here; convert it",
+                ),
+                (~sides, "it has no pixels"),
+                (missing, "it is cut short or damaged"),
             ]
         )
         self.width, self.height = (
@@ -168,10 +171,10 @@ class WebPHeader:
         flags = tf.where(has_extended, number(extended, 1), 0)
         self.error = first_error(
             [
-                (~sound, "a WebP that is cut short or damaged"),
-                (tf.equal(flags & 2, 2), "an animated WebP"),
-                (~(has_lossy | has_lossless), "a WebP without a picture"),
-                (tf.equal(self.width, 0) | tf.equal(self.height, 0), "a WebP without pixels"),
+                (~sound, "it is cut short or damaged"),
+                (tf.equal(flags & 2, 2), "an animated WebP is not read here; convert it"),
+                (~(has_lossy | has_lossless), "it has no pixels"),
+                (tf.equal(self.width, 0) | tf.equal(self.height, 0), "it has no pixels"),
             ]
         )
         self.exif, self.xmp, self.icc = text(b"EXIF"), text(b"XMP "), text(b"ICCP")

@@ -68,27 +68,13 @@ class Served(tf.Module):
         self._max_side = 2 * math.isqrt(max_pixels)
         self._codec = GraphCodec(model, _coder(coder), max_pixels)
 
-        # One element each. Signatures call these, so that a graph holds them once.
-        def function(*specs):
-            return lambda python: tf.function(python, input_signature=specs, autograph=False)
+        self._one = _Functions(self)
+        self._signatures = _Signatures(self)
 
-        text, number = tf.TensorSpec([], tf.string), tf.TensorSpec([], tf.int32)
-        image = tf.TensorSpec([None, None, 3], tf.uint8)
-        self._encode = function(image, number, text, text, text)(self._codec.encode)
-        self._compress_one = function(text, number, text)(self._compress_one)
-        self._decode_one = function(text)(self._decode_one)
-        self._decompress_one = function(text)(self._decompress_one)
-        self._info_one = function(text)(self._info_one)
-        self.functions = {
-            "compress": function(_TEXT)(self.compress),
-            "compress_at": function(_TEXT, _QUALITY)(self.compress_at),
-            "decompress": function(_TEXT)(self.decompress),
-            "compress_raw": function(tf.TensorSpec([None, None, None, 3], tf.uint8), _QUALITY)(
-                self.compress_raw
-            ),
-            "decompress_raw": function(_TEXT)(self.decompress_raw),
-            "info": function(_TEXT)(self.info),
-        }
+    @property
+    def functions(self) -> dict:
+        """The signatures by name, as `tf.saved_model.save` takes them."""
+        return self._signatures.by_name
 
     def compress(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
         """Compresses at the default quality.
@@ -117,7 +103,7 @@ class Served(tf.Module):
 
     def _compress(self, image_bytes, codes, errors) -> dict[str, tf.Tensor]:
         data, errors = tf.map_fn(
-            lambda element: self._compress_one(*element),
+            lambda element: self._one.compress(*element),
             (image_bytes, codes, errors),
             fn_output_signature=(tf.string, tf.string),
             parallel_iterations=PARALLEL,
@@ -129,7 +115,7 @@ class Served(tf.Module):
             picture = graph_images.read(data, self._max_pixels)
             encoded = tf.cond(
                 tf.equal(picture.error, ""),
-                lambda: self._encode(
+                lambda: self._one.encode(
                     picture.pixels, code, picture.alpha, picture.icc, picture.exif
                 ),
                 lambda: tf.constant(""),
@@ -149,7 +135,7 @@ class Served(tf.Module):
           that the files hold; `error`.
         """
         images, errors = tf.map_fn(
-            self._decompress_one,
+            self._one.decompress,
             compressed_bytes,
             fn_output_signature=(tf.string, tf.string),
             parallel_iterations=PARALLEL,
@@ -163,7 +149,7 @@ class Served(tf.Module):
         return decoded.error, decoded.pixels, contents.alpha, contents.icc, contents.exif
 
     def _decompress_one(self, data) -> tuple[tf.Tensor, tf.Tensor]:
-        error, pixels, alpha, icc, exif = self._decode_one(data)
+        error, pixels, alpha, icc, exif = self._one.decode(data)
         error, samples = tf.cond(
             tf.equal(error, "") & (tf.strings.length(alpha) > 0),
             lambda: _with_alpha(pixels, alpha),
@@ -210,7 +196,7 @@ class Served(tf.Module):
             pixels, code, error = element
             return tf.cond(
                 tf.equal(error, ""),
-                lambda: self._encode(pixels, code, empty, empty, empty),
+                lambda: self._one.encode(pixels, code, empty, empty, empty),
                 lambda: empty,
             )
 
@@ -235,7 +221,7 @@ class Served(tf.Module):
         """
 
         def one(data):
-            error, pixels, *_ = self._decode_one(data)
+            error, pixels, *_ = self._one.decode(data)
             size = tf.shape(pixels)
             too_long = tf.reduce_max(size[:2]) > self._max_side
             error = first_error(
@@ -288,7 +274,7 @@ class Served(tf.Module):
         names = ("error", "fingerprint", "quality", "bpp", *_INFO_NUMBERS)
         types = (tf.string, tf.string, tf.float32, tf.float32, *[tf.int32] * len(_INFO_NUMBERS))
         values = tf.map_fn(
-            self._info_one,
+            self._one.info,
             compressed_bytes,
             fn_output_signature=types,
             parallel_iterations=PARALLEL,
@@ -323,6 +309,46 @@ class Served(tf.Module):
             scale * 8.0 * tf.cast(size, tf.float32) / tf.maximum(pixels, 1.0),
             *(fine * numbers[name] for name in _INFO_NUMBERS),
         )
+
+
+class _Functions:
+    """Functions of one element, traced once, which the signatures call.
+
+    This class and the next are none that TensorFlow tracks: a SavedModel would have a copy of the
+    functions under their names, beside those of the signatures.
+    """
+
+    def __init__(self, served: Served) -> None:
+        text, number = tf.TensorSpec([], tf.string), tf.TensorSpec([], tf.int32)
+        image = tf.TensorSpec([None, None, 3], tf.uint8)
+        served._one = self
+        self.encode = _traced(served._codec.encode, image, number, text, text, text)
+        self.compress = _traced(served._compress_one, text, number, text)
+        self.decode = _traced(served._decode_one, text)
+        self.decompress = _traced(served._decompress_one, text)
+        self.info = _traced(served._info_one, text)
+
+
+def _traced(python, *specs):
+    # The concrete function, since a function's first call traces it twice.
+    return tf.function(python, input_signature=specs, autograph=False).get_concrete_function()
+
+
+class _Signatures:
+    def __init__(self, served: Served) -> None:
+        image = tf.TensorSpec([None, None, None, 3], tf.uint8)
+        inputs = {
+            "compress": [_TEXT],
+            "compress_at": [_TEXT, _QUALITY],
+            "decompress": [_TEXT],
+            "compress_raw": [image, _QUALITY],
+            "decompress_raw": [_TEXT],
+            "info": [_TEXT],
+        }
+        self.by_name = {
+            name: tf.function(getattr(served, name), input_signature=specs, autograph=False)
+            for name, specs in inputs.items()
+        }
 
 
 _INFO_NUMBERS = (
