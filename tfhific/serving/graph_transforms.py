@@ -5,6 +5,7 @@ Pictures are cut into the same tiles and bands as there, so that convolutions se
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import numpy as np
@@ -60,7 +61,8 @@ class GraphTransforms(tf.Module):
 
     def latent_size(self, height: tf.Tensor, width: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Rows and columns of a picture's latents."""
-        return -(-height // self.stride), -(-width // self.stride)
+        least = self.model.min_latents
+        return tuple(tf.maximum(-(-side // self.stride), least) for side in (height, width))
 
     def hyper_size(self, height: tf.Tensor, width: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Rows and columns of the hyperlatents of so many latents."""
@@ -71,15 +73,25 @@ class GraphTransforms(tf.Module):
         pixels = tf.cast(height, tf.int64) * tf.cast(width, tf.int64) * self.stride**2
         return tf.where(pixels > transforms.WHOLE_PIXELS, transforms.DEFAULT_TILE, _WHOLE)
 
+    def _fitting(self, geometry: Geometry, positions: tf.Tensor, tile: tf.Tensor) -> tf.Tensor:
+        """Side of a network's tiles: see `Transforms._fitting`."""
+        side = int((transforms.LARGEST_TENSOR / geometry.floats) ** 0.5) - 2 * geometry.reach
+        side = max(side, geometry.reach, geometry.down, 1)
+        values = tf.cast(positions, tf.float64) * geometry.floats
+        return tf.where(values <= transforms.LARGEST_TENSOR, tile, tf.minimum(tile, side))
+
     def analyse(self, image: tf.Tensor, quality_code: tf.Tensor) -> tf.Tensor:
         """Latents, scaled for a quality: float32 [h, w, channels], of uint8 [H, W, 3]."""
         network = self._network("analysis")
         size = tf.shape(image)
-        rows, columns = _extension(size[0], self.stride), _extension(size[1], self.stride)
+        least = self.model.min_latents * self.stride
+        rows, columns = (_extension(size[axis], self.stride, least) for axis in range(2))
         gain = self.gain("analysis", quality_code)
         # The values themselves and not their formula: a graph's optimiser would multiply where an
         # eager program divides.
-        levels = tf.constant(np.arange(256, dtype=np.float32) / np.float32(255) - np.float32(0.5))
+        low, high = self.model.pixel_range
+        levels = np.arange(256, dtype=np.float32) / np.float32(255)
+        levels = tf.constant(levels * np.float32(high - low) + np.float32(low))
 
         def transform(pixels):
             return network(tf.gather(levels, tf.cast(pixels, tf.int32))) * gain
@@ -91,7 +103,11 @@ class GraphTransforms(tf.Module):
                 tf.gather(image, rows[down[0] : down[1]]), columns[across[0] : across[1]], axis=1
             ),
             (tf.size(rows), tf.size(columns)),
-            self._tile(*self.latent_size(size[0], size[1])),
+            self._fitting(
+                self._geometries["analysis"],
+                tf.size(rows, tf.int64) * tf.size(columns, tf.int64),
+                self._tile(*self.latent_size(size[0], size[1])),
+            ),
             (self.channels, tf.float32),
         )
 
@@ -108,7 +124,11 @@ class GraphTransforms(tf.Module):
                 tf.gather(y, rows[down[0] : down[1]]), columns[across[0] : across[1]], axis=1
             ),
             (tf.size(rows), tf.size(columns)),
-            self._tile(size[0], size[1]) // self.stride,
+            self._fitting(
+                self._geometries["hyper_analysis"],
+                tf.size(rows, tf.int64) * tf.size(columns, tf.int64),
+                self._tile(size[0], size[1]) // self.stride,
+            ),
             (self.model.z_tables.rows, tf.int32),
         )
 
@@ -124,14 +144,19 @@ class GraphTransforms(tf.Module):
         def over_band(network, name, dtype):
             factor = self.hyper_stride
             size = tf.shape(z)
+            first, last = top // factor, -(-bottom // factor)
             out = _tiled(
                 network,
                 self._geometries[name],
                 lambda down, across: z[down[0] : down[1], across[0] : across[1]],
                 (size[0], size[1]),
-                tf.maximum(self._tile(size[0] * factor, width) // (self.stride * factor), 1),
+                self._fitting(
+                    self._geometries[name],
+                    tf.cast(last - first, tf.int64) * tf.cast(size[1], tf.int64),
+                    tf.maximum(self._tile(size[0] * factor, width) // (self.stride * factor), 1),
+                ),
                 (self.channels, dtype),
-                (top // factor, -(-bottom // factor)),
+                (first, last),
             )
             return out[: bottom - top, :width]
 
@@ -139,7 +164,7 @@ class GraphTransforms(tf.Module):
             lambda values: mean(tf.cast(values, tf.float32)), "hyper_synthesis_mean", tf.float32
         )
         indexes = over_band(
-            lambda values: self.model.branch.run(values, self._kernels), "branch", tf.int32
+            lambda values: self.model.branch.indexes(values, self._kernels), "branch", tf.int32
         )
         return means, indexes
 
@@ -147,19 +172,43 @@ class GraphTransforms(tf.Module):
         self, y_hat: tf.Tensor, quality_code: tf.Tensor, height: tf.Tensor, width: tf.Tensor
     ) -> tf.Tensor:
         """The picture, uint8 [H, W, 3], of decoded latents, float32 [h, w, channels]."""
-        network = self._network("synthesis")
         gain = self.gain("synthesis", quality_code)
         size = tf.shape(y_hat)
+        low, high = self.model.pixel_range
+        coarse, fine = transforms.stages(self.model.networks["synthesis"])
+        whole, fine_geometry = self._geometries["synthesis"], Geometry.of(fine)
+        largest = whole if coarse is None else Geometry.of(coarse)
+        largest = dataclasses.replace(largest, reach=whole.reach)
+        arrays = self._arrays["synthesis"]
+        fine, coarse = fine.over(arrays), None if coarse is None else coarse.over(arrays)
+        side = tf.maximum(self._tile(size[0], size[1]) // self.stride, 1)
+
+        def positions(of: tf.Tensor) -> tf.Tensor:
+            return tf.reduce_prod(tf.cast(of, tf.int64))
+
+        def pixels(values):
+            scaled = (fine(values) - low) / (high - low) * 255.0
+            return tf.saturate_cast(tf.round(scaled), tf.uint8)
 
         def transform(latents):
-            return tf.saturate_cast(tf.round((network(latents * gain) + 0.5) * 255.0), tf.uint8)
+            values = latents * gain
+            values = (values if coarse is None else coarse(values))[0]
+            inner = tf.shape(values)
+            return _tiled(
+                pixels,
+                fine_geometry,
+                lambda down, across: values[down[0] : down[1], across[0] : across[1]],
+                (inner[0], inner[1]),
+                self._fitting(fine_geometry, positions(inner[:2]), side),
+                (3, tf.uint8),
+            )[None]
 
         picture = _tiled(
             transform,
             self._geometries["synthesis"],
             lambda down, across: y_hat[down[0] : down[1], across[0] : across[1]],
             (size[0], size[1]),
-            tf.maximum(self._tile(size[0], size[1]) // self.stride, 1),
+            self._fitting(largest, positions(size[:2]), side),
             (3, tf.uint8),
         )
         return picture[:height, :width]
@@ -183,9 +232,9 @@ def to_symbols(values: tf.Tensor) -> tf.Tensor:
     return tf.cast(tf.clip_by_value(tf.round(values), -limit, limit), tf.int32)
 
 
-def _extension(size: tf.Tensor, multiple: int) -> tf.Tensor:
-    """Which positions an axis is extended by: see `tiling.extension`."""
-    missing = tf.math.floormod(-size, multiple)
+def _extension(size: tf.Tensor, multiple: int, least: int = 0) -> tf.Tensor:
+    """Which positions an axis is extended to: see `tiling.extension`."""
+    missing = tf.maximum(tf.math.floormod(-size, multiple), least - size)
     index = tf.range(size + missing)
     reflected = tf.where(index < size, index, 2 * (size - 1) - index)
     return tf.where(missing < size, reflected, tf.minimum(index, size - 1))

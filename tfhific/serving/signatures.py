@@ -62,7 +62,9 @@ class Served(tf.Module):
           ValueError: for a quality outside 1..8.
         """
         super().__init__(name="served")
-        self._quality_code = container.quality_code(quality)
+        # A model of one rate takes any quality and stores none: see `Codec`.
+        self._single_rate = model.single_rate
+        self._quality_code = 0 if model.single_rate else container.quality_code(quality)
         self._max_pixels = max_pixels
         # A batch's raw pictures are padded to one size; it stays within four times the limit.
         self._max_side = 2 * math.isqrt(max_pixels)
@@ -98,8 +100,12 @@ class Served(tf.Module):
         Returns:
           As `compress`.
         """
-        codes, errors = _quality_codes(quality)
+        codes, errors = self._quality_codes(quality)
         return self._compress(image_bytes, codes, errors)
+
+    def _quality_codes(self, quality: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        codes, errors = _quality_codes(quality)
+        return tf.zeros_like(codes) if self._single_rate else codes, errors
 
     def _compress(self, image_bytes, codes, errors) -> dict[str, tf.Tensor]:
         data, errors = tf.map_fn(
@@ -173,7 +179,7 @@ class Served(tf.Module):
         Returns:
           As `compress`.
         """
-        codes, errors = _quality_codes(quality)
+        codes, errors = self._quality_codes(quality)
         size = tf.shape(image, tf.int64)
         pixels = size[1] * size[2]
         wrong = first_error(
