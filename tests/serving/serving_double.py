@@ -142,7 +142,7 @@ def _start_grpc(double: Double):
     )
 
     class Predictions(prediction_service_pb2_grpc.PredictionServiceServicer):
-        def Predict(self, request, context):  # noqa: N802
+        def Predict(self, request, context):
             spec = request.model_spec
             signature = spec.signature_name or "serving_default"
             inputs = {key: tf.make_ndarray(value) for key, value in request.inputs.items()}
@@ -157,7 +157,7 @@ def _start_grpc(double: Double):
             return response
 
     class Models(model_service_pb2_grpc.ModelServiceServicer):
-        def GetModelStatus(self, request, context):  # noqa: N802
+        def GetModelStatus(self, request, context):
             response = get_model_status_pb2.GetModelStatusResponse()
             status = response.model_version_status.add()
             status.version = 1

@@ -19,8 +19,8 @@ def upright(block: tf.Tensor, xmp: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """The block to keep of a picture whose orientation is applied, and that orientation.
 
     Args:
-      block: a TIFF structure with or without the six bytes `Exif\\0\\0` in front, or an empty string.
-      xmp: an XMP packet, which tells the orientation where the block does not; or an empty string.
+      block: a TIFF structure, with or without `Exif\\0\\0` in front, or an empty string.
+      xmp: an XMP packet, which tells the orientation where the block does not, or empty.
 
     Returns:
       A string, always with the six bytes in front, or empty: no block, or one too damaged to keep.

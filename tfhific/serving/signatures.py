@@ -258,11 +258,16 @@ class Served(tf.Module):
             pixels = tf.ensure_shape(pixels, [None, None, 3])[:rows, :columns]
             return tf.pad(pixels, [[0, height - rows], [0, width - columns], [0, 0]])
 
-        image = tf.map_fn(
-            pad,
-            (packed, heights, widths),
-            fn_output_signature=tf.TensorSpec([None, None, 3], tf.uint8),
-            parallel_iterations=PARALLEL,
+        image = tf.cond(
+            tf.size(packed) > 0,
+            lambda: tf.map_fn(
+                pad,
+                (packed, heights, widths),
+                fn_output_signature=tf.TensorSpec([None, None, 3], tf.uint8),
+                parallel_iterations=PARALLEL,
+            ),
+            # A list without elements does not know their size.
+            lambda: tf.zeros([0, 0, 0, 3], tf.uint8),
         )
         return {"image": image, "height": heights, "width": widths, "error": errors}
 
