@@ -347,15 +347,12 @@ class Codec:
     def _code(self, values, indexes, tables, streams: int | None = None) -> tuple[bytes, int]:
         """Payload and number of streams, which is chosen by the payload's size where not given."""
         values, indexes = values.ravel(), indexes.ravel()
-
-        def code(count: int) -> bytes:
-            return coding.encode(values, indexes, tables, streams=count, implementation=self._coder)
-
-        if streams is not None:
-            return code(streams), streams
-        payload = code(1)
-        streams = coding.choose_streams(len(payload))
-        return (payload if streams == 1 else code(streams)), streams
+        if streams is None:
+            streams = coding.choose_streams(coding.estimate_bytes(values, indexes, tables))
+        payload = coding.encode(
+            values, indexes, tables, streams=streams, implementation=self._coder
+        )
+        return payload, streams
 
 
 def _cut(height: int, rows: int) -> list[slice]:

@@ -15,10 +15,13 @@ import tensorflow as tf
 
 from tfhific.backend import keras, tfc
 from tfhific.models import hific_networks as networks
+from tfhific.models.draws import Draws
 from tfhific.models.hific_networks import HYPER_STRIDE, STRIDE, NetworkSizes
 from tfhific.models.likelihoods import LIKELIHOODS, bits, likelihood
 
 ADVERSARIES = ("none", "patch")
+LOSS_SCALE = 0.1 * 2.0**-5
+"""The paper's C: its rate's weight is C / lambda."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +37,14 @@ class HiFiCConfig(NetworkSizes):
       target_bpp: bits per pixel that the rate control keeps to.
       rate_weight_above: weight of the rate while the quantised rate is above the target.
       rate_weight_below: weight of the rate while it is not.
+      warmup_steps: how long the two factors that follow apply.
+      warmup_target: factor of the target at first.
+      warmup_rate_weight: factor of the rate's weights at first. The authors' code doubles lambda,
+        which divides the rate, so it halves the weights; the PyTorch implementation doubles them.
+      mse_weight: weight of the mean squared error on 0..255.
+      lpips_weight: weight of LPIPS.
+      adversarial_weight: weight of the generator's adversarial loss.
+      feature_matching_weight: weight of the discriminator's feature matching; not in the paper.
     """
 
     likelihood: str = "gaussian"
@@ -44,6 +55,13 @@ class HiFiCConfig(NetworkSizes):
     target_bpp: float = 0.14
     rate_weight_above: float = 2.0
     rate_weight_below: float = 1.0 / 64
+    warmup_steps: int = 50_000
+    warmup_target: float = 0.20 / 0.14
+    warmup_rate_weight: float = 0.5
+    mse_weight: float = 0.75 * LOSS_SCALE
+    lpips_weight: float = 1.0
+    adversarial_weight: float = 0.15
+    feature_matching_weight: float = 0.0
 
     def __post_init__(self) -> None:
         # Lists come from JSON; a configuration is compared and hashed.
@@ -218,19 +236,21 @@ class HiFiC(keras.Model):
         raw = tf.cast(self.hyper_synthesis_scale(z_hat), tf.float32)
         return tfc.lower_bound(raw, self.config.scale_min)
 
-    def code(self, y: tf.Tensor, training: bool = False) -> Coded:
+    def code(self, y: tf.Tensor, training: bool = False, draws: Draws | None = None) -> Coded:
         """Quantises latents and counts their bits.
 
         Args:
           y: float [batch, h, w, latent_channels], sides multiples of 4.
           training: rates from uniform noise, and noisy hyperlatents into the hyper-syntheses.
+          draws: where the noise comes from; None for one that differs from call to call.
         """
         y = tf.cast(y, tf.float32)
         z = tf.cast(self.hyper_analysis(y), tf.float32)
         z_rounded = tf.round(z)
         quantised_bits_z = bits(self.z_prior(z_rounded))
+        draws = draws or Draws.fresh()
         if training:
-            z_hat = z + tf.random.uniform(tf.shape(z), -0.5, 0.5)
+            z_hat = z + draws.noise("z", z)
             bits_z = bits(self.z_prior(z_hat))
         else:
             z_hat, bits_z = z_rounded, quantised_bits_z
@@ -241,7 +261,7 @@ class HiFiC(keras.Model):
         quantised_bits_y = bits(likelihood(kind, tf.stop_gradient(y_hat), mean, scale))
         bits_y = quantised_bits_y
         if training:
-            noisy = y + tf.random.uniform(tf.shape(y), -0.5, 0.5)
+            noisy = y + draws.noise("y", y)
             bits_y = bits(likelihood(kind, noisy, mean, scale))
         return Coded(y_hat, bits_y, bits_z, quantised_bits_y, quantised_bits_z)
 

@@ -203,13 +203,18 @@ class Discriminator(keras.Model):
         Returns:
           float [batch, h', w', 1].
         """
+        return self.layers_of(images, latents, training)[-1]
+
+    def layers_of(self, images: tf.Tensor, latents: tf.Tensor, training: bool = False) -> list:
+        """What every convolution makes of images, the logits last; arguments as for `call`."""
         context = self.context(tf.stop_gradient(latents), **_mode(self.context, training))
         context = _enlarged(tf.nn.leaky_relu(context, _SLOPE), STRIDE)
         context = context[:, : tf.shape(images)[1], : tf.shape(images)[2], :]
-        x = tf.concat([tf.cast(images, context.dtype), context], -1)
+        found = [tf.concat([tf.cast(images, context.dtype), context], -1)]
         for layer in self.convolutions:
-            x = tf.nn.leaky_relu(layer(x, **_mode(layer, training)), _SLOPE)
-        return self.head(x, **_mode(self.head, training))
+            found.append(tf.nn.leaky_relu(layer(found[-1], **_mode(layer, training)), _SLOPE))
+        found.append(self.head(found[-1], **_mode(self.head, training)))
+        return found[1:]
 
 
 def _mode(layer, training: bool) -> dict:

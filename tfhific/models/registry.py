@@ -1,4 +1,4 @@
-"""Trainable systems by name."""
+"""Systems by name: their configurations, their models, and what trains them."""
 
 from __future__ import annotations
 
@@ -7,11 +7,42 @@ import importlib
 
 from tfhific.errors import TfhificError
 
-# Module, model class, configuration class.
+
+@dataclasses.dataclass(frozen=True)
+class System:
+    """Where a system's classes are.
+
+    Attributes:
+      module: of the model and its configuration. A dict `PRESETS` in it names ready-made
+        configurations.
+      model: class of the model that is published, made as `Model(config)`.
+      config: configuration dataclass.
+      training: "module:class" of the `TrainableSystem`, made as `Class(config)`; empty where it is
+        the model itself.
+    """
+
+    module: str
+    model: str
+    config: str
+    training: str = ""
+
+
 SYSTEMS = {
-    "mini": ("tfhific.models.mini", "Mini", "MiniConfig"),
-    "hific": ("tfhific.models.hific", "HiFiC", "HiFiCConfig"),
+    "mini": System("tfhific.models.mini", "Mini", "MiniConfig"),
+    "hific": System(
+        "tfhific.models.hific",
+        "HiFiC",
+        "HiFiCConfig",
+        "tfhific.models.hific_training:HiFiCTraining",
+    ),
+    "labels": System("tfhific.models.labels", "LabelAutoencoder", "LabelConfig"),
 }
+
+
+def _system(name: str) -> System:
+    if name not in SYSTEMS:
+        raise TfhificError(f"Expected a system among {', '.join(SYSTEMS)}. Received: {name!r}.")
+    return SYSTEMS[name]
 
 
 def presets(name: str) -> dict:
@@ -20,50 +51,56 @@ def presets(name: str) -> dict:
     Raises:
       TfhificError: for an unknown system.
     """
-    _check(name)
-    return dict(getattr(importlib.import_module(SYSTEMS[name][0]), "PRESETS", {}))
+    return dict(getattr(importlib.import_module(_system(name).module), "PRESETS", {}))
 
 
 def configuration(name: str, settings: dict | None = None, preset: str | None = None):
     """The configuration dataclass of a system, with some settings replaced.
 
     Args:
-      name: of the system.
-      settings: by the names of the dataclass's fields.
-      preset: one of `presets(name)` to start from; None for the dataclass's defaults.
+      name: the system's.
+      settings: values by the names of the configuration's fields.
+      preset: one of `presets(name)` to start from; None or empty for the dataclass's defaults.
 
     Raises:
-      TfhificError: for an unknown system, preset or setting, or a setting out of range.
+      TfhificError: for an unknown system, preset or setting, or a setting that makes no sense.
     """
-    _check(name)
-    module, _, config_class = SYSTEMS[name]
-    config_type = getattr(importlib.import_module(module), config_class)
-    known = {field.name: field for field in dataclasses.fields(config_type)}
-    unknown = sorted(set(settings or {}) - set(known))
+    system = _system(name)
+    config_type = getattr(importlib.import_module(system.module), system.config)
+    ready = presets(name)
+    if preset and preset not in ready:
+        raise TfhificError(
+            f"{name} has no configuration {preset!r}. It has: {', '.join(ready) or 'none by name'}."
+        )
+    known = {field.name for field in dataclasses.fields(config_type) if field.init}
+    unknown = sorted(set(settings or {}) - known)
     if unknown:
         raise TfhificError(
             f"{name} has no setting {', '.join(unknown)}. It has: {', '.join(sorted(known))}."
         )
+    # JSON has lists where a frozen dataclass has tuples.
+    settings = {k: tuple(v) if isinstance(v, list) else v for k, v in (settings or {}).items()}
     try:
-        if preset is None:
-            return config_type(**(settings or {}))
-        known_presets = presets(name)
-        if preset not in known_presets:
-            raise TfhificError(
-                f"{name} has no configuration {preset!r}. It has: "
-                f"{', '.join(known_presets) or 'none by name'}."
-            )
-        return dataclasses.replace(known_presets[preset], **(settings or {}))
+        if preset:
+            return dataclasses.replace(ready[preset], **settings)
+        return config_type(**settings)
     except (TypeError, ValueError) as error:
         raise TfhificError(f"{name} can't be configured so: {error}") from None
 
 
-def _check(name: str) -> None:
-    if name not in SYSTEMS:
-        raise TfhificError(f"Expected a system among {', '.join(SYSTEMS)}. Received: {name!r}.")
-
-
 def create(name: str, config, **kwargs):
-    """A freshly initialised model of a system."""
-    module, model_class, _ = SYSTEMS[name]
-    return getattr(importlib.import_module(module), model_class)(config, **kwargs)
+    """A freshly initialised model of a system: the one that is published."""
+    system = _system(name)
+    return getattr(importlib.import_module(system.module), system.model)(config, **kwargs)
+
+
+def training_class(name: str) -> type:
+    """The `TrainableSystem` class of a system."""
+    system = _system(name)
+    module, _, class_name = (system.training or f"{system.module}:{system.model}").partition(":")
+    return getattr(importlib.import_module(module), class_name)
+
+
+def create_trainable(name: str, config):
+    """A freshly initialised `TrainableSystem`."""
+    return training_class(name)(config)
