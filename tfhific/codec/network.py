@@ -15,6 +15,8 @@ model, so that decoding needs neither Keras nor the code that trained it.
 | `space_to_depth`, `depth_to_space` | `block` | |
 | `sum` | `branches`: lists of layers | |
 | `residual` | `branch`: list of layers | |
+
+Those of networks that see the whole picture at once are in `tfhific.codec.layer_kinds`.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ import dataclasses
 
 import numpy as np
 
+from tfhific.codec import layer_kinds
 from tfhific.errors import ModelError
 
 
@@ -114,6 +117,8 @@ def _check(layers, weights) -> None:
         elif op in ("leaky_relu", "scale"):
             if not isinstance(layer.get("slope" if op == "leaky_relu" else "factor"), float):
                 raise ModelError(f"Expected a number in the layer. Received: {layer!r}.")
+        elif op in layer_kinds.KINDS:
+            layer_kinds.check(layer, weights)
         elif op != "relu":
             raise ModelError(
                 f"The model has a layer that this version does not know: {layer!r}. "
@@ -167,6 +172,8 @@ def _run(layers, weights, x):
             x = tf.add_n([_run(branch, weights, x) for branch in layer["branches"]])
         elif op == "residual":
             x = x + _run(layer["branch"], weights, x)
+        elif op in layer_kinds.KINDS:
+            x = layer_kinds.run(layer, weights, x)
     return x
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import gzip
 import math
 import os
@@ -83,3 +84,62 @@ def read_digits(folder: str | os.PathLike, split: str = "train") -> Digits:
             f"{labels.shape} and {images.shape}."
         )
     return Digits(images, labels)
+
+
+class DigitData:
+    """MNIST's training pictures but the last 10,000, which are for validation, as data of a run."""
+
+    VALIDATION = 10_000
+
+    def __init__(self, folder: str | os.PathLike, options) -> None:
+        """Initializer.
+
+        Args:
+          folder: with MNIST's files.
+          options: `batch_size` and `seed` of a run.
+
+        Raises:
+          TfhificError: as `read_digits`.
+        """
+        digits = read_digits(folder)
+        # A smaller set, as for a try-out, gives a sixth of itself.
+        self._count = len(digits) - min(self.VALIDATION, len(digits) // 6)
+        self._images = digits.images[: self._count]
+        self._labels = digits.labels[: self._count].astype(np.int32)
+        self._options = options
+        self.skipped: dict[str, str] = {}
+
+    def batch(self, step: int) -> tuple[np.ndarray, np.ndarray]:
+        """The batch of a step: uint8 [batch_size, 28, 28] and int32 [batch_size]."""
+        first = int(step) * self._options.batch_size
+        places = []
+        for number in range(first, first + self._options.batch_size):
+            epoch, place = divmod(number, self._count)
+            places.append(self._order(epoch)[place])
+        return self._images[places], self._labels[places]
+
+    @functools.lru_cache(maxsize=2)  # noqa: B019 (a run has one of these)
+    def _order(self, epoch: int) -> np.ndarray:
+        return np.random.default_rng([self._options.seed, epoch]).permutation(self._count)
+
+    def batches(self, first_step: int):
+        """An endless `tf.data.Dataset` of pairs of pictures and labels, from a step on."""
+        import tensorflow as tf
+
+        size, shape = self._options.batch_size, self._images.shape[1:]
+
+        def cut(step):
+            pictures, labels = tf.numpy_function(
+                self.batch, [step], (tf.uint8, tf.int32), stateful=False
+            )
+            return tf.ensure_shape(pictures, [size, *shape]), tf.ensure_shape(labels, [size])
+
+        return tf.data.Dataset.range(first_step, 2**62).map(cut).prefetch(4)
+
+    def samples(self, count: int) -> np.ndarray:
+        """The first pictures, uint8 [count, 28, 28]."""
+        return self._images[:count]
+
+    def describe(self) -> str:
+        """A few words for the log."""
+        return f"{self._count} digits"

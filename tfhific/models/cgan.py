@@ -14,7 +14,13 @@ import tensorflow as tf
 
 from tfhific.backend import keras
 from tfhific.errors import ModelError
+from tfhific.losses.adversarial import (
+    non_saturating_discriminator_loss,
+    non_saturating_generator_loss,
+)
+from tfhific.models.draws import Draws
 from tfhific.models.maxout import Maxout
+from tfhific.models.system import TrainableSystem, TrainingOptions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,7 +93,7 @@ def discriminator(config: CGANConfig) -> keras.Model:
     return keras.Model([picture, label], keras.layers.Dense(1)(x), name="discriminator")
 
 
-class CGAN(keras.Model):
+class CGAN(TrainableSystem):
     """The trainable pair. A batch is pictures, uint8 [batch, side, side], and labels [batch]."""
 
     def __init__(self, config: CGANConfig | None = None, **kwargs) -> None:
@@ -119,27 +125,51 @@ class CGAN(keras.Model):
         )
         return self((noise, labels))
 
-    def make_optimizers(self) -> dict[str, keras.optimizers.Optimizer]:
-        """The optimisers of the generator and of the discriminator, by those names."""
+    @classmethod
+    def defaults(cls, config: CGANConfig, stage: int) -> dict:
+        return {"batch_size": 100, "schedule": "constant", "warmup_steps": 0, "clip_norm": 0.0}
+
+    def build_for(self, options: TrainingOptions) -> None:
+        self((tf.zeros([1, self.config.noise]), tf.zeros([1], tf.int32)))
+
+    def parts(self) -> dict[str, list]:
+        return {
+            name: list(getattr(self, name).trainable_variables)
+            for name in ("generator", "discriminator")
+        }
+
+    def groups(self, options: TrainingOptions) -> dict[str, list]:
+        return self.parts()
+
+    def build_optimizers(self, options: TrainingOptions) -> dict[str, keras.optimizers.Optimizer]:
         made = {}
         for name in ("generator", "discriminator"):
             made[name] = keras.optimizers.SGD(self.config.learning_rate, self.config.momentum)
             # A variable, for it to change from step to step.
             made[name].momentum = tf.Variable(self.config.momentum, trainable=False)
-            made[name].build(getattr(self, name).trainable_variables)
         return made
 
-    def compile(self, optimizers: dict | None = None, **kwargs) -> None:
-        super().compile(**kwargs)
-        self.optimizers = optimizers or self.make_optimizers()
+    def before_step(self, step: int, progress: float, learning_rate: float) -> None:
+        """Sets the paper's own learning rate and momentum; the run's schedule has no say."""
+        rate, momentum = self.schedule(step)
+        for optimizer in self.training_state.optimizers.values():
+            optimizer.learning_rate.assign(rate)
+            optimizer.momentum.assign(momentum)
 
-    def schedule(self, step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Learning rate and momentum of an update, float32 scalars."""
-        config, step = self.config, tf.cast(step, tf.float32)
-        rate = config.learning_rate * tf.exp(-step * tf.math.log(tf.constant(config.decay)))
-        share = tf.minimum(step / max(config.momentum_steps, 1), 1.0)
-        momentum = config.momentum + share * (config.momentum_last - config.momentum)
-        return tf.maximum(rate, config.learning_rate_min), momentum
+    def open_data(self, pattern: str, options: TrainingOptions):
+        from tfhific.data.idx import DigitData
+
+        return DigitData(pattern, options)
+
+    def reconstructions(self, samples) -> dict:
+        return {"digits": self.sample(tf.range(self.config.classes), 0)}
+
+    def schedule(self, step: int) -> tuple[float, float]:
+        """Learning rate and momentum of an update."""
+        config = self.config
+        rate = max(config.learning_rate * config.decay**-step, config.learning_rate_min)
+        share = min(step / max(config.momentum_steps, 1), 1.0)
+        return rate, config.momentum + share * (config.momentum_last - config.momentum)
 
     def train_step(self, data) -> dict[str, tf.Tensor]:
         """One update of the discriminator, then one of the generator, each on its own noise.
@@ -148,40 +178,35 @@ class CGAN(keras.Model):
           data: uint8 [batch, side, side] and int [batch].
 
         Returns:
-          `generator_loss`, `discriminator_loss`, and the discriminator's accuracy on `real` and
-          on `fake` pictures.
+          `loss` (the generator's), `discriminator_loss`, and the discriminator's accuracy on `real`
+          and on `fake` pictures.
         """
+        report = self.minimise(self.discriminator_loss, data, ["discriminator"], "discriminator_")
+        return {**report, **self.minimise(self.generator_loss, data, ["generator"])}
+
+    def _generate(self, labels: tf.Tensor, draws: Draws, name: str) -> tf.Tensor:
+        noise = draws.uniform(name, [tf.shape(labels)[0], self.config.noise], -1.0, 1.0)
+        return self.generator([noise, tf.one_hot(labels, self.config.classes)], training=True)
+
+    def discriminator_loss(self, data, draws: Draws) -> tuple[tf.Tensor, dict]:
+        """Cross-entropy of telling real pictures from generated ones."""
         images, labels = data
-        batch = tf.shape(images)[0]
-        real = tf.reshape(tf.cast(images, tf.float32) / 255.0, [batch, self.config.side**2])
         one_hot = tf.one_hot(labels, self.config.classes)
-        rate, momentum = self.schedule(self.optimizers["generator"].iterations)
-        for optimizer in self.optimizers.values():
-            optimizer.learning_rate.assign(rate)
-            optimizer.momentum.assign(momentum)
-
-        def noise():
-            return tf.random.uniform([batch, self.config.noise], -1.0, 1.0)
-
-        fake = self.generator([noise(), one_hot], training=True)
-        with tf.GradientTape() as tape:
-            on_real = self.discriminator([real, one_hot], training=True)
-            on_fake = self.discriminator([tf.stop_gradient(fake), one_hot], training=True)
-            discriminator_loss = tf.reduce_mean(tf.nn.softplus(-on_real) + tf.nn.softplus(on_fake))
-        self._update("discriminator", tape, discriminator_loss)
-        with tf.GradientTape() as tape:
-            fake = self.generator([noise(), one_hot], training=True)
-            judged = self.discriminator([fake, one_hot], training=True)
-            # Not log(1 - D): its gradient vanishes where the discriminator wins (Goodfellow 2014).
-            generator_loss = tf.reduce_mean(tf.nn.softplus(-judged))
-        self._update("generator", tape, generator_loss)
-        return {
-            "generator_loss": generator_loss,
-            "discriminator_loss": discriminator_loss,
-            "real": tf.reduce_mean(tf.cast(on_real > 0, tf.float32)),
-            "fake": tf.reduce_mean(tf.cast(on_fake <= 0, tf.float32)),
+        real = tf.reshape(tf.cast(images, tf.float32) / 255.0, [-1, self.config.side**2])
+        fake = tf.stop_gradient(self._generate(labels, draws, "judged"))
+        on_real = self.discriminator([real, one_hot], training=True)
+        on_fake = self.discriminator([fake, one_hot], training=True)
+        loss = non_saturating_discriminator_loss(on_real, on_fake)
+        right = {"real": on_real > 0, "fake": on_fake <= 0}
+        return loss, {
+            "discriminator_loss": loss,
+            **{name: tf.reduce_mean(tf.cast(value, tf.float32)) for name, value in right.items()},
         }
 
-    def _update(self, name: str, tape: tf.GradientTape, loss: tf.Tensor) -> None:
-        variables = getattr(self, name).trainable_variables
-        self.optimizers[name].apply_gradients(zip(tape.gradient(loss, variables), variables))
+    def generator_loss(self, data, draws: Draws) -> tuple[tf.Tensor, dict]:
+        """-log D of generated pictures: log(1 - D) has no gradient where D wins."""
+        _, labels = data
+        fake = self._generate(labels, draws, "learning")
+        judged = self.discriminator([fake, tf.one_hot(labels, self.config.classes)], training=True)
+        loss = non_saturating_generator_loss(judged)
+        return loss, {"loss": loss}

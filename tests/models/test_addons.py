@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from tfhific.backend import keras
-from tfhific.models.normalization import (
+from tfhific.models.addons import (
     EPSILON,
     addons_available,
     instance_normalization,

@@ -1,8 +1,8 @@
-"""Instance and spectral normalisation: tensorflow-addons where it is installed, else built-ins.
+"""Instance and spectral normalisation, from tensorflow-addons where it is installed, else built-ins.
 
 tensorflow-addons is past its end of life and absent from the latest stack. Keras's own
 `GroupNormalization(groups=-1)` and `SpectralNormalization` give the same numbers, which
-`tests/models/test_normalization.py` shows where both exist.
+`tests/models/test_addons.py` shows where both exist.
 """
 
 from __future__ import annotations
@@ -36,6 +36,13 @@ def instance_normalization(addons: bool | None = None) -> keras.layers.Layer:
     if _use_addons(addons):
         return _addons().layers.InstanceNormalization(axis=-1, epsilon=EPSILON)
     return keras.layers.GroupNormalization(groups=-1, axis=-1, epsilon=EPSILON)
+
+
+def is_instance_normalization(layer: keras.layers.Layer) -> bool:
+    """Whether a layer is one that `instance_normalization` makes."""
+    if isinstance(layer, keras.layers.GroupNormalization):
+        return layer.groups in (-1, layer.gamma.shape[0])
+    return addons_available() and isinstance(layer, _addons().layers.InstanceNormalization)
 
 
 def spectral_normalization(
