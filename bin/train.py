@@ -1,9 +1,8 @@
 #!/usr/bin/env python3
-"""Trains a model on a folder of images: train.py --model=mini --data=DIR --run_dir=DIR."""
+"""Trains a model on images: train.py --model=mini --data=DIR --run_dir=DIR --steps=N."""
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import sys
@@ -18,30 +17,63 @@ from bin import common
 FLAGS = flags.FLAGS
 
 
+OPTIONS = (
+    *("batch_size", "crop", "seed", "learning_rate", "schedule", "warmup_steps", "boundaries"),
+    *("decay", "clip_norm", "accumulate", "precision", "ema", "stage", "adversary", "freeze"),
+    *("lpips", "labels", "downscale_min", "downscale_max", "downscale_share", "flip"),
+)
+"""Flags that are fields of `TrainingOptions`. None stands for the system's own default."""
+
+
 def define_flags() -> None:
     flags.DEFINE_string("model", "mini", "System to train.")
-    flags.DEFINE_string("data", None, "Folder of images (searched recursively) or a glob.")
+    flags.DEFINE_string("config", "", "Name of one of the system's configurations.")
+    flags.DEFINE_string("settings", "{}", "JSON object of configuration settings to replace.")
+    flags.DEFINE_string(
+        "data",
+        None,
+        "Folder of images (searched recursively) or a glob; folder or glob of TFRecord shards; or "
+        "tfds:NAME[:SPLIT].",
+    )
     flags.DEFINE_string("run_dir", None, "Folder for checkpoints, logs and the configuration.")
+    flags.DEFINE_bool("resume", False, "Continue the run in --run_dir, as it was begun.")
+    flags.DEFINE_string("init_from", "", "Run whose weights a new run begins with.")
     flags.DEFINE_integer("steps", 0, "Steps to train for; 0: --minutes decides.", lower_bound=0)
     flags.DEFINE_float(
         "minutes",
         0.0,
-        "Minutes to train for, earlier parts of a resumed run included; the learning rate decays "
-        "to zero by then. 0: --steps decides.",
+        "Minutes to train for, earlier parts of a resumed run included; a cosine schedule reaches "
+        "zero by then. 0: --steps decides.",
         lower_bound=0.0,
     )
-    flags.DEFINE_integer("batch_size", 4, "Crops a step.", lower_bound=1)
-    flags.DEFINE_integer("crop", 192, "Side of the crops, a multiple of 64.", lower_bound=64)
-    flags.DEFINE_bool("resume", False, "Continue the run in --run_dir.")
-    flags.DEFINE_float("learning_rate", 6e-4, "Learning rate after the warm-up.", lower_bound=0.0)
-    flags.DEFINE_integer("warmup_steps", 200, "Steps of linear warm-up.", lower_bound=0)
-    flags.DEFINE_float("clip_norm", 1.0, "Largest global norm of the gradient.", lower_bound=0.0)
-    flags.DEFINE_float("downscale_min", 0.6, "Strongest random downscaling.", 0.1, 1.0)
-    flags.DEFINE_integer("seed", 0, "Seed of the weights and of the crops.")
-    flags.DEFINE_string("settings", "{}", "JSON object of configuration settings to replace.")
     flags.DEFINE_integer("save_every", 500, "Steps between checkpoints.", lower_bound=1)
     flags.DEFINE_integer("log_every", 100, "Steps between log lines.", lower_bound=1)
     flags.DEFINE_integer("image_every", 2000, "Steps between reconstructions in TensorBoard.")
+    flags.DEFINE_enum("strategy", "none", ["none", "mirrored", "multiworker"], "Devices to use.")
+    flags.DEFINE_bool("xla", False, "Compile the training step with XLA.")
+
+    # Each has a default of the system's own.
+    flags.DEFINE_integer("stage", None, "Stage of the training, for systems with several.", 1)
+    flags.DEFINE_string("adversary", None, "Discriminator, for systems with a choice.")
+    flags.DEFINE_list("freeze", None, "Parts whose weights stay as they are: encoder,prior.")
+    flags.DEFINE_string("lpips", None, "File of LPIPS weights, for systems that use them.")
+    flags.DEFINE_string("labels", None, "Run of a label autoencoder, for --adversary=illm.")
+    flags.DEFINE_integer("batch_size", None, "Crops a step.", lower_bound=1)
+    flags.DEFINE_integer("accumulate", None, "Parts that a batch is cut into.", 1, 1024)
+    flags.DEFINE_integer("crop", None, "Side of the crops, in pixels.", lower_bound=1)
+    flags.DEFINE_integer("seed", None, "Seed of the weights, the crops and the noise.")
+    flags.DEFINE_float("learning_rate", None, "Learning rate after the warm-up.", lower_bound=0.0)
+    flags.DEFINE_string("schedule", None, "Of the learning rate: cosine, step or constant.")
+    flags.DEFINE_list("boundaries", None, "Steps at which the step schedule drops.")
+    flags.DEFINE_float("decay", None, "Factor of each drop.", lower_bound=0.0)
+    flags.DEFINE_integer("warmup_steps", None, "Steps of linear warm-up.", lower_bound=0)
+    flags.DEFINE_float("clip_norm", None, "Largest global norm of a gradient; 0: none.", 0.0)
+    flags.DEFINE_string("precision", None, "float32, mixed_bfloat16 or mixed_float16.")
+    flags.DEFINE_float("ema", None, "Decay of a moving average of the weights; 0: none.", 0.0)
+    flags.DEFINE_float("downscale_min", None, "Strongest random downscaling.", 0.1, 1.0)
+    flags.DEFINE_float("downscale_max", None, "Weakest random downscaling.", 0.1, 1.0)
+    flags.DEFINE_float("downscale_share", None, "Share of crops that are scaled down.", 0.0, 1.0)
+    flags.DEFINE_bool("flip", None, "Mirror half of the crops.")
 
 
 def _settings() -> dict:
@@ -56,30 +88,29 @@ def _settings() -> dict:
     return settings
 
 
+def _options() -> dict:
+    """The options that were given."""
+    from tfhific.errors import TfhificError
+
+    given = {name: getattr(FLAGS, name) for name in OPTIONS}
+    given = {name: value for name, value in given.items() if value is not None}
+    if "boundaries" in given:
+        try:
+            given["boundaries"] = tuple(int(step) for step in given["boundaries"])
+        except ValueError:
+            raise TfhificError(
+                f"--boundaries: expected steps such as 500000,800000. Received: {FLAGS.boundaries}."
+            ) from None
+    if "freeze" in given:
+        given["freeze"] = tuple(given["freeze"])
+    return given
+
+
 def train() -> int:
     from tfhific.errors import TfhificError
 
-    for name in ("data", "run_dir"):
-        if not getattr(FLAGS, name):
-            raise TfhificError(f"--{name} is needed. See --help.")
-    if FLAGS.steps <= 0 and FLAGS.minutes <= 0:
-        raise TfhificError("How long to train is needed: --steps or --minutes.")
-    if FLAGS.crop % 64:
-        raise TfhificError(f"--crop: expected a multiple of 64. Received: {FLAGS.crop}.")
-
-    from tfhific.data.folders import CropSource, crop_dataset, list_images
-    from tfhific.models import registry
-
-    paths = list_images(FLAGS.data)
-
-    common.start_tensorflow()
-    import numpy as np
-    import tensorflow as tf
-
-    from tfhific.backend import keras
-    from tfhific.training import trainer
-    from tfhific.training.schedule import Budget, CosineSchedule
-
+    if not FLAGS.run_dir:
+        raise TfhificError("--run_dir is needed. See --help.")
     exists = os.path.exists(os.path.join(FLAGS.run_dir, "config.json"))
     if exists and not FLAGS.resume:
         raise TfhificError(
@@ -87,65 +118,49 @@ def train() -> int:
         )
     if FLAGS.resume and not exists:
         raise TfhificError(f"{FLAGS.run_dir!r} holds no run to resume. Start it without --resume.")
-    if exists:
-        stored = trainer.read_config(FLAGS.run_dir)
-        system, config = (
-            stored["system"],
-            registry.configuration(stored["system"], stored["config"]),
-        )
-        seed = stored["seed"]
-    else:
-        system, config = FLAGS.model, registry.configuration(FLAGS.model, _settings())
-        seed = FLAGS.seed
+    if FLAGS.resume and FLAGS.init_from:
+        raise TfhificError("--init_from is for a new run: --resume goes on from its checkpoint.")
+    if not exists and not FLAGS.data:
+        raise TfhificError("--data is needed. See --help.")
+    if not exists and FLAGS.steps <= 0 and FLAGS.minutes <= 0:
+        raise TfhificError("How long to train is needed: --steps or --minutes.")
+    settings, options = _settings(), _options()
+    if FLAGS.strategy != "multiworker":  # which has to be set up before TensorFlow runs anything
+        common.start_tensorflow()
 
-    keras.utils.set_random_seed(seed)
-    model = registry.create(system, config, clip_norm=FLAGS.clip_norm)
-    model.compile(optimizer=keras.optimizers.Adam(FLAGS.learning_rate))
-    quality = tf.ones([FLAGS.batch_size])
-    model(tf.zeros([FLAGS.batch_size, FLAGS.crop, FLAGS.crop, 3]), quality)
-    options = trainer.RunOptions(
-        FLAGS.run_dir, FLAGS.save_every, FLAGS.log_every, FLAGS.image_every
-    )
-    run = trainer.Run(model, options)
+    from tfhific.training import start, trainer
+    from tfhific.training.schedule import Budget, make_schedule
+
+    length = {"data": FLAGS.data or "", "steps": FLAGS.steps, "minutes": FLAGS.minutes}
     if exists:
-        run.restore()
+        plan = start.resumed_plan(FLAGS.run_dir, options, **length)
     else:
-        trainer.write_config(
-            FLAGS.run_dir,
-            {
-                "system": system,
-                "config": dataclasses.asdict(config),
-                "seed": seed,
-                "crop": FLAGS.crop,
-                "batch_size": FLAGS.batch_size,
-                "learning_rate": FLAGS.learning_rate,
-                "steps": FLAGS.steps,
-                "minutes": FLAGS.minutes,
-                "images": len(paths),
-            },
-        )
+        length["init_from"] = FLAGS.init_from
+        plan = start.new_plan(FLAGS.model, settings, FLAGS.config, options, **length)
+    if not plan.data:
+        raise TfhificError("--data is needed: this run doesn't say what it was begun with.")
+    if plan.steps <= 0 and plan.minutes <= 0:
+        raise TfhificError("How long to train is needed: --steps or --minutes.")
+    schedule = make_schedule(plan.options)
+    keep = trainer.RunOptions(FLAGS.run_dir, FLAGS.save_every, FLAGS.log_every, FLAGS.image_every)
+    session = start.begin(plan, keep, resume=FLAGS.resume, strategy=FLAGS.strategy, xla=FLAGS.xla)
+    run = session.run
+    weights = sum(v.shape.num_elements() for v in run.model.codec_model.variables)
     common.say(
-        f"{system}: {model.count_params():,} parameters, {len(paths)} images, from step {run.step}"
+        f"{plan.system}: {weights:,} parameters, {session.data.describe()}, from step {run.step}"
     )
-    source = CropSource(paths, FLAGS.crop, seed=seed, downscale_min=FLAGS.downscale_min)
-    samples = np.stack([source(number) for number in range(3)]).astype(np.float32)
-
-    def reconstructions() -> dict:
-        decoded, _, _ = model(samples, tf.constant([1.0, 4.0, 8.0]))
-        both = tf.concat([samples, decoded], axis=2) / 255.0
-        return {"original_and_reconstruction_at_1_4_8": tf.clip_by_value(both, 0.0, 1.0)}
-
     reached = trainer.fit(
         run,
-        crop_dataset(source, FLAGS.crop, FLAGS.batch_size, first_step=run.step),
-        CosineSchedule(FLAGS.learning_rate, FLAGS.warmup_steps),
-        Budget(FLAGS.steps, FLAGS.minutes),
-        reconstructions=reconstructions,
+        session.dataset(),
+        schedule,
+        Budget(plan.steps, plan.minutes),
+        reconstructions=session.reconstructions,
     )
-    if source.skipped:
-        common.say(f"{len(source.skipped)} unreadable images were skipped:")
-        for path, reason in list(source.skipped.items())[:10]:
-            common.say(f"  {path}: {reason}")
+    skipped = session.data.skipped
+    if skipped:
+        common.say(f"{len(skipped)} unreadable images were skipped:")
+        for name, reason in list(skipped.items())[:10]:
+            common.say(f"  {name}: {reason}")
     common.say(f"step {reached}: {run.manager.latest_checkpoint}")
     return 0
 

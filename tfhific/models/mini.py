@@ -26,7 +26,10 @@ import numpy as np
 import tensorflow as tf
 
 from tfhific.backend import keras, tfc
+from tfhific.errors import TfhificError
+from tfhific.models.draws import Draws
 from tfhific.models.layers import DepthToSpace, Parallel, Residual, Scale, SpaceToDepth
+from tfhific.models.system import TrainableSystem, TrainingOptions
 
 NUM_QUALITIES = 8
 STRIDE = 16
@@ -226,7 +229,7 @@ def hyper_synthesis_transform(config: MiniConfig, name: str) -> keras.layers.Lay
     )
 
 
-class Mini(keras.Model):
+class Mini(TrainableSystem):
     """The trainable codec. Input of `call`: float32 [batch, H, W, 3] in 0..255."""
 
     def __init__(self, config: MiniConfig | None = None, clip_norm: float = 1.0, **kwargs) -> None:
@@ -247,6 +250,7 @@ class Mini(keras.Model):
         # The scale network's output starts near zero: this puts it at a deviation of one.
         self.scale_gain = 8.0
         self.scale_centre = -first / step
+        self._prior_of = lambda index: tfc.NoisyNormal(loc=0.0, scale=tf.exp(first + step * index))
         self._y_entropy = tfc.LocationScaleIndexedEntropyModel(
             tfc.NoisyNormal,
             config.num_scales,
@@ -284,13 +288,20 @@ class Mini(keras.Model):
         """Real scale indexes, not yet bounded to 0 .. num_scales - 1."""
         return self.scale_gain * self.hyper_synthesis_scale(z_hat) + self.scale_centre
 
-    def call(self, images: tf.Tensor, quality: tf.Tensor | None = None, training: bool = False):
+    def call(
+        self,
+        images: tf.Tensor,
+        quality: tf.Tensor | None = None,
+        training: bool = False,
+        draws: Draws | None = None,
+    ):
         """Codes `images` and returns their reconstruction with the bits it took.
 
         Args:
           images: float32 [batch, H, W, 3] in 0..255, sides multiples of 64.
           quality: float32 [batch], 1..8; None for 5.
           training: noisy bits when True, bits of the rounded latents when False.
+          draws: the noise of the noisy bits; None for one that differs from call to call.
 
         Returns:
           Reconstruction float32 [batch, H, W, 3] in 0..255 (not clipped), bits of y [batch] and
@@ -299,25 +310,41 @@ class Mini(keras.Model):
         if quality is None:
             quality = tf.fill([tf.shape(images)[0]], 5.0)
         gain, inverse_gain = self.gains(quality)
-        y = self.analysis(images / 255.0 - 0.5) * gain
-        z = self.hyper_analysis(y)
-        _, bits_z = self._z_entropy(z, training=training)
+        y = tf.cast(self.analysis(images / 255.0 - 0.5), tf.float32) * gain
+        z = tf.cast(self.hyper_analysis(y), tf.float32)
         z_hat = tfc.round_st(z)
-        mean = self.hyper_synthesis_mean(z_hat)
-        indexes = self.scale_indexes(z_hat)
-        bits_y = self._bits_y(y, indexes, mean, training)
+        mean = tf.cast(self.hyper_synthesis_mean(z_hat), tf.float32)
+        indexes = tf.cast(self.scale_indexes(z_hat), tf.float32)
+        if training:
+            draws = draws or _fresh_draws()
+            bits_z = self._noisy_bits_z(z, draws.noise("z", z))
+            bits_y = self._noisy_bits_y(y, indexes, mean, draws.noise("y", y))
+        else:
+            _, bits_z = self._z_entropy(z, training=False)
+            _, bits_y = self._y_entropy(y, indexes, loc=mean, training=False)
         y_hat = tfc.round_st(y - mean) + mean
-        reconstruction = (self.synthesis(y_hat * inverse_gain) + 0.5) * 255.0
-        return reconstruction, bits_y, bits_z
+        picture = tf.cast(self.synthesis(y_hat * inverse_gain), tf.float32)
+        return (picture + 0.5) * 255.0, bits_y, bits_z
+
+    def _noisy_bits_z(self, z: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
+        return _bits(self.z_prior.log_prob(z + noise))
 
     # Compiled because it is a long chain of element-wise operations: half the time on a CPU.
     @tf.function(jit_compile=True)
-    def _bits_y(self, y, indexes, mean, training):
-        return self._y_entropy(y, indexes, loc=mean, training=training)[1]
+    def _noisy_bits_y(self, y, indexes, mean, noise):
+        indexes = tfc.upper_bound(tfc.lower_bound(indexes, 0.0), self.config.num_scales - 1.0)
+        return _bits(self._prior_of(indexes).log_prob(y - mean + noise))
 
-    def losses_of(self, images: tf.Tensor, quality: tf.Tensor, training: bool) -> dict:
-        """Rate, distortion and their weighted sum; each float32 [batch] but `loss`, a scalar."""
-        reconstruction, bits_y, bits_z = self(images, quality, training=training)
+    def losses_of(self, images: tf.Tensor, quality: tf.Tensor, training: bool | Draws) -> dict:
+        """Rate, distortion and their weighted sum; each float32 [batch] but `loss`, a scalar.
+
+        Args:
+          images: float32 [batch, H, W, 3] in 0..255, sides multiples of 64.
+          quality: float32 [batch], 1..8.
+          training: False for bits of rounded latents, True or the step's draws for noisy ones.
+        """
+        draws = training if isinstance(training, Draws) else None
+        reconstruction, bits_y, bits_z = self(images, quality, training=bool(training), draws=draws)
         pixels = tf.cast(tf.shape(images)[1] * tf.shape(images)[2], tf.float32)
         mse = tf.reduce_mean(tf.math.squared_difference(images, reconstruction), (1, 2, 3))
         log_lambda = self.config.log_lambda(quality)
@@ -336,28 +363,50 @@ class Mini(keras.Model):
             "psnr": 10.0 * tf.math.log(255.0**2 / tf.maximum(mse, 1e-9)) / math.log(10.0),
         }
 
+    def build_for(self, options: TrainingOptions) -> None:
+        if options.crop % 64:
+            raise TfhificError(f"--crop: expected a multiple of 64. Received: {options.crop}.")
+        self(tf.zeros([1, options.crop, options.crop, 3]), tf.ones([1]))
+
+    def parts(self) -> dict[str, list]:
+        def variables(*modules) -> list:
+            return [v for module in modules for v in module.trainable_variables]
+
+        return {
+            "encoder": [*variables(self.analysis), self.log_gain],
+            "decoder": [*variables(self.synthesis), self.log_inverse_gain],
+            "prior": variables(
+                self.hyper_analysis,
+                self.hyper_synthesis_mean,
+                self.hyper_synthesis_scale,
+                self.z_prior,
+            ),
+        }
+
     def train_step(self, data) -> dict:
         """One step on images uint8 or float [batch, H, W, 3]; qualities are drawn, stratified."""
-        images = tf.cast(data, tf.float32)
-        batch = tf.shape(images)[0]
-        # One quality from each of `batch` equal intervals: every step sees low and high rates.
-        slots = (tf.range(tf.cast(batch, tf.float32)) + tf.random.uniform([batch])) / tf.cast(
-            batch, tf.float32
-        )
-        quality = 1.0 + (NUM_QUALITIES - 1.0) * slots
-        with tf.GradientTape() as tape:
-            parts = self.losses_of(images, quality, training=True)
-        variables = self.trainable_variables
-        gradients, norm = tf.clip_by_global_norm(
-            tape.gradient(parts["loss"], variables), self.clip_norm
-        )
-        # A step whose gradient is not finite would ruin the weights: they stay as they are, and
-        # whoever reads the returned norm can stop. (The optimiser's variables must exist.)
-        tf.cond(
-            tf.math.is_finite(norm),
-            lambda: self.optimizer.apply_gradients(zip(gradients, variables)),
-            lambda: self.optimizer.iterations.read_value(),
-        )
-        report = {name: tf.reduce_mean(value) for name, value in parts.items()}
-        report["gradient_norm"] = norm
-        return report
+
+        def loss_of(images, draws: Draws) -> tuple[tf.Tensor, dict]:
+            images = tf.cast(images, tf.float32)
+            batch = tf.shape(images)[0]
+            # One quality from each of `batch` equal intervals: every step sees low and high rates.
+            slots = tf.range(tf.cast(batch, tf.float32)) + draws.uniform("quality", [batch])
+            quality = 1.0 + (NUM_QUALITIES - 1.0) * slots / tf.cast(batch, tf.float32)
+            parts = self.losses_of(images, quality, draws)
+            return parts["loss"], parts
+
+        return self.minimise(loss_of, data)
+
+    def reconstructions(self, samples: np.ndarray) -> dict:
+        decoded, _, _ = self(samples, tf.constant([1.0, 4.0, 8.0]))
+        both = tf.concat([samples, decoded], axis=2) / 255.0
+        return {"original_and_reconstruction_at_1_4_8": tf.clip_by_value(both, 0.0, 1.0)}
+
+
+def _bits(log_probability: tf.Tensor) -> tf.Tensor:
+    """Bits of each batch element: float32 [batch] of natural logarithms [batch, h, w, c]."""
+    return tf.reduce_sum(log_probability, (1, 2, 3)) / -math.log(2.0)
+
+
+def _fresh_draws() -> Draws:
+    return Draws(0, tf.random.uniform([], 0, 1 << 40, tf.int64))

@@ -1,4 +1,4 @@
-"""Trainable systems by name."""
+"""Systems by name: their configurations, their models, and what trains them."""
 
 from __future__ import annotations
 
@@ -7,30 +7,86 @@ import importlib
 
 from tfhific.errors import TfhificError
 
-# Module, model class, configuration class.
-SYSTEMS = {"mini": ("tfhific.models.mini", "Mini", "MiniConfig")}
 
+@dataclasses.dataclass(frozen=True)
+class System:
+    """Where a system's classes are.
 
-def configuration(name: str, settings: dict | None = None):
-    """The configuration dataclass of a system, with some settings replaced.
-
-    Raises:
-      TfhificError: for an unknown system or setting.
+    Attributes:
+      module: of the model and its configuration. A dict `CONFIGURATIONS` in it names ready-made
+        configurations.
+      model: class of the model that is published, made as `Model(config)`.
+      config: configuration dataclass.
+      training: "module:class" of the `TrainableSystem`, made as `Class(config)`; empty where it is
+        the model itself.
     """
+
+    module: str
+    model: str
+    config: str
+    training: str = ""
+
+
+SYSTEMS = {
+    "mini": System("tfhific.models.mini", "Mini", "MiniConfig"),
+}
+
+
+def _system(name: str) -> System:
     if name not in SYSTEMS:
         raise TfhificError(f"Expected a system among {', '.join(SYSTEMS)}. Received: {name!r}.")
-    module, _, config_class = SYSTEMS[name]
-    config_type = getattr(importlib.import_module(module), config_class)
-    known = {field.name: field for field in dataclasses.fields(config_type)}
-    unknown = sorted(set(settings or {}) - set(known))
+    return SYSTEMS[name]
+
+
+def configuration(name: str, settings: dict | None = None, preset: str = ""):
+    """The configuration dataclass of a system, with some settings replaced.
+
+    Args:
+      name: the system's.
+      settings: values by the names of the configuration's fields.
+      preset: name of one of the system's ready-made configurations, or empty.
+
+    Raises:
+      TfhificError: for an unknown system, preset or setting, or a setting that makes no sense.
+    """
+    system = _system(name)
+    module = importlib.import_module(system.module)
+    config_type = getattr(module, system.config)
+    presets = getattr(module, "CONFIGURATIONS", {})
+    if preset and preset not in presets:
+        raise TfhificError(
+            f"{name} has no configuration {preset!r}. "
+            f"It has: {', '.join(sorted(presets)) or 'none by name'}."
+        )
+    known = {field.name for field in dataclasses.fields(config_type) if field.init}
+    unknown = sorted(set(settings or {}) - known)
     if unknown:
         raise TfhificError(
             f"{name} has no setting {', '.join(unknown)}. It has: {', '.join(sorted(known))}."
         )
-    return config_type(**(settings or {}))
+    # JSON has lists where a frozen dataclass has tuples.
+    settings = {k: tuple(v) if isinstance(v, list) else v for k, v in (settings or {}).items()}
+    try:
+        if preset:
+            return dataclasses.replace(presets[preset], **settings)
+        return config_type(**settings)
+    except (TypeError, ValueError) as error:
+        raise TfhificError(f"{name}: these settings are not possible: {error}") from None
 
 
 def create(name: str, config, **kwargs):
-    """A freshly initialised model of a system."""
-    module, model_class, _ = SYSTEMS[name]
-    return getattr(importlib.import_module(module), model_class)(config, **kwargs)
+    """A freshly initialised model of a system: the one that is published."""
+    system = _system(name)
+    return getattr(importlib.import_module(system.module), system.model)(config, **kwargs)
+
+
+def training_class(name: str) -> type:
+    """The `TrainableSystem` class of a system."""
+    system = _system(name)
+    module, _, class_name = (system.training or f"{system.module}:{system.model}").partition(":")
+    return getattr(importlib.import_module(module), class_name)
+
+
+def create_trainable(name: str, config):
+    """A freshly initialised `TrainableSystem`."""
+    return training_class(name)(config)

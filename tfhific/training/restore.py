@@ -8,15 +8,53 @@ import tensorflow as tf
 
 from tfhific.errors import ModelError
 from tfhific.models import registry
-from tfhific.training.trainer import read_config
+from tfhific.training.average import WeightAverage
+from tfhific.training.run import read_config, restore_checked, stored_parts
 
 
-def restore_trained(run_dir: str):
+def latest_checkpoint(run_dir: str) -> str:
+    """The path of a run's latest checkpoint.
+
+    Raises:
+      ModelError: when there is none yet.
+    """
+    latest = tf.train.latest_checkpoint(os.path.join(run_dir, "checkpoints"))
+    if latest is None:
+        raise ModelError(f"The run {run_dir!r} has no checkpoint yet.")
+    return latest
+
+
+def restore_weights(model, run_dir: str, average: bool = True) -> None:
+    """Gives a model, whose variables exist, the weights that a run has for it.
+
+    Args:
+      model: of the run's system and sizes; any of its stages.
+      run_dir: the run's folder.
+      average: take the moving average where the run keeps one.
+
+    Raises:
+      TfhificError: when there is no checkpoint, or it is of another model.
+    """
+    checkpoint = latest_checkpoint(run_dir)
+    shadow = None
+    parts = {"model": model}
+    if average and "ema" in stored_parts(checkpoint):
+        shadow = parts["ema"] = WeightAverage(model.trainable_variables, 0.5)
+    restore_checked(checkpoint, parts, partly=True)
+    if shadow:
+        shadow.give()
+
+
+def restore_trained(run_dir: str, average: bool = True):
     """The Keras model of a run at its latest checkpoint.
+
+    Args:
+      run_dir: the run's folder.
+      average: take the moving average of the weights where the run keeps one.
 
     Returns:
       The model, and a dict of how it was trained: system, configuration, step, minutes and what
-      else `config.json` of the run says.
+      else `config.json` of the run says, but for the places of files.
 
     Raises:
       TfhificError: when the folder holds no run.
@@ -24,16 +62,17 @@ def restore_trained(run_dir: str):
     """
     stored = read_config(run_dir)
     config = registry.configuration(stored["system"], stored["config"])
-    latest = tf.train.latest_checkpoint(os.path.join(run_dir, "checkpoints"))
-    if latest is None:
-        raise ModelError(f"The run {run_dir!r} has no checkpoint yet.")
+    checkpoint = latest_checkpoint(run_dir)
     model = registry.create(stored["system"], config)
     model(tf.zeros([1, 64, 64, 3]))
-    seconds = tf.Variable(0.0, dtype=tf.float64)
-    step = tf.Variable(0, dtype=tf.int64)
-    checkpoint = tf.train.Checkpoint(
-        model=model, seconds=seconds, optimizer=tf.train.Checkpoint(_iterations=step)
-    )
-    checkpoint.restore(latest).expect_partial().assert_existing_objects_matched()
-    training = {**stored, "step": int(step.numpy()), "minutes": float(seconds.numpy()) / 60}
-    return model, training
+    restore_weights(model, run_dir, average)
+    reader = tf.train.load_checkpoint(checkpoint)
+    names = ("step", "optimizer/_iterations")
+    values = "/.ATTRIBUTES/VARIABLE_VALUE"
+    step = next(reader.get_tensor(n + values) for n in names if reader.has_tensor(n + values))
+    seconds = float(reader.get_tensor("seconds" + values))
+    training = {k: v for k, v in stored.items() if k not in ("data", "init_from")}
+    options = {k: v for k, v in training.pop("options", {}).items() if k != "lpips"}
+    if options:
+        training["options"] = options
+    return model, {**training, "step": int(step), "minutes": seconds / 60}

@@ -1,9 +1,18 @@
-"""Learning-rate schedules over the share of a run that is done."""
+"""Learning-rate schedules, and when a run ends."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Protocol
+
+from tfhific.errors import TfhificError
+
+
+class Schedule(Protocol):
+    """The learning rate at a step, with `progress` the share of the run done, 0..1."""
+
+    def __call__(self, step: int, progress: float) -> float: ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,6 +31,48 @@ class CosineSchedule:
         """Learning rate at a step, with `progress` the share of the run done, 0..1."""
         warm = min(1.0, (step + 1) / max(1, self.warmup_steps))
         return self.peak * warm * 0.5 * (1.0 + math.cos(math.pi * min(1.0, progress)))
+
+
+@dataclasses.dataclass(frozen=True)
+class StepSchedule:
+    """Linear warm-up, then constant but for a drop at each boundary.
+
+    Attributes:
+      peak: learning rate after the warm-up.
+      boundaries: steps at which the learning rate drops: the step of that number (counted from 0)
+        is the first with the lower one.
+      decay: factor of each drop.
+      warmup_steps: steps of the warm-up.
+    """
+
+    peak: float = 1e-4
+    boundaries: tuple[int, ...] = ()
+    decay: float = 0.1
+    warmup_steps: int = 0
+
+    def __call__(self, step: int, progress: float) -> float:
+        """Learning rate at a step; the run's progress does not matter."""
+        warm = min(1.0, (step + 1) / max(1, self.warmup_steps))
+        drops = sum(step >= boundary for boundary in self.boundaries)
+        return self.peak * warm * self.decay**drops
+
+
+def make_schedule(options) -> Schedule:
+    """The schedule that a run's `TrainingOptions` name.
+
+    Raises:
+      TfhificError: for a name that is not known.
+    """
+    if options.schedule == "cosine":
+        return CosineSchedule(options.learning_rate, options.warmup_steps)
+    if options.schedule in ("step", "constant"):
+        boundaries = options.boundaries if options.schedule == "step" else ()
+        return StepSchedule(
+            options.learning_rate, tuple(boundaries), options.decay, options.warmup_steps
+        )
+    raise TfhificError(
+        f"--schedule: expected cosine, step or constant. Received: {options.schedule!r}."
+    )
 
 
 @dataclasses.dataclass(frozen=True)

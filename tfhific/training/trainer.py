@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import os
 import signal
 import sys
@@ -15,62 +13,15 @@ import tensorflow as tf
 
 from tfhific.backend import keras
 from tfhific.errors import TfhificError
-from tfhific.training.schedule import Budget, CosineSchedule
+from tfhific.models.system import TrainableSystem
+from tfhific.training.run import Run, RunOptions, read_config, write_config
+from tfhific.training.schedule import Budget, Schedule
+
+__all__ = ["Run", "RunOptions", "TrainingDiverged", "fit", "read_config", "write_config"]
 
 
 class TrainingDiverged(TfhificError):
     """The loss or its gradient stopped being finite."""
-
-
-@dataclasses.dataclass(frozen=True)
-class RunOptions:
-    """How a run is kept.
-
-    Attributes:
-      run_dir: folder of the checkpoints, logs and the configuration.
-      save_every: steps between checkpoints.
-      log_every: steps between lines of the log and TensorBoard scalars.
-      image_every: steps between reconstructions in TensorBoard; 0 for none.
-    """
-
-    run_dir: str
-    save_every: int = 500
-    log_every: int = 100
-    image_every: int = 2000
-
-
-class Run:
-    """A model with its optimiser, step and training time, kept in a folder."""
-
-    def __init__(self, model: keras.Model, options: RunOptions) -> None:
-        self.model = model
-        self.options = options
-        model.optimizer.build(model.trainable_variables)
-        self.seconds = tf.Variable(0.0, dtype=tf.float64, trainable=False, name="seconds")
-        self.checkpoint = tf.train.Checkpoint(
-            model=model, optimizer=model.optimizer, seconds=self.seconds
-        )
-        self.manager = tf.train.CheckpointManager(
-            self.checkpoint, os.path.join(options.run_dir, "checkpoints"), max_to_keep=2
-        )
-
-    @property
-    def step(self) -> int:
-        return int(self.model.optimizer.iterations.numpy())
-
-    def restore(self) -> bool:
-        """Restores the latest checkpoint; False where there is none.
-
-        The model's variables must exist already.
-        """
-        latest = self.manager.latest_checkpoint
-        if latest is None:
-            return False
-        self.checkpoint.restore(latest).assert_existing_objects_matched()
-        return True
-
-    def save(self) -> str:
-        return self.manager.save(checkpoint_number=self.step)
 
 
 class _Keeper(keras.callbacks.Callback):
@@ -79,7 +30,7 @@ class _Keeper(keras.callbacks.Callback):
     def __init__(
         self,
         run: Run,
-        schedule: CosineSchedule,
+        schedule: Schedule,
         budget: Budget,
         say: Callable[[str], None],
         reconstructions: Callable[[], dict] | None,
@@ -87,7 +38,7 @@ class _Keeper(keras.callbacks.Callback):
         super().__init__()
         self._run, self._schedule, self._budget = run, schedule, budget
         self._say, self._reconstructions = say, reconstructions
-        self._writer = tf.summary.create_file_writer(os.path.join(run.options.run_dir, "logs"))
+        self._writer = tf.summary.create_file_writer(os.path.join(run.options.own_dir, "logs"))
         self._window: list[dict] = []
         self._before = float(run.seconds.numpy())
         self._step = run.step
@@ -104,7 +55,10 @@ class _Keeper(keras.callbacks.Callback):
     def on_train_batch_begin(self, batch, logs=None) -> None:
         progress = self._budget.progress(self._step, self._seconds())
         self._rate = self._schedule(self._step, progress)
-        self.model.optimizer.learning_rate.assign(self._rate)
+        if isinstance(self.model, TrainableSystem) and self.model.training_state:
+            self.model.before_step(self._step, progress, self._rate)
+        else:
+            self.model.optimizer.learning_rate.assign(self._rate)
 
     def on_train_batch_end(self, batch, logs=None) -> None:
         logs = {name: float(value) for name, value in (logs or {}).items()}
@@ -112,11 +66,14 @@ class _Keeper(keras.callbacks.Callback):
             numbers = ", ".join(f"{name} {value:.6g}" for name, value in logs.items())
             raise TrainingDiverged(
                 f"Training stopped at step {self._step + 1}: a number is not finite ({numbers}, "
-                f"learning rate {self._rate:.3g}). The weights were not changed by this step and "
-                f"the last checkpoint is {self._run.manager.latest_checkpoint}; resume with a "
-                "lower --learning_rate."
+                f"learning rate {self._rate:.3g}). No weight was changed by a gradient that is "
+                f"not finite, and the last checkpoint is {self._run.manager.latest_checkpoint}; "
+                "resume with a lower --learning_rate."
             )
         self._step += 1
+        self._run.step_variable.assign(self._step)
+        if self._run.average:
+            self._run.average.update()
         self._window.append(logs)
         options = self._run.options
         if self._step % options.log_every == 0:
@@ -131,6 +88,17 @@ class _Keeper(keras.callbacks.Callback):
         if done or self.interrupted or self._step % options.save_every == 0:
             self._save()
 
+    def _learning_rates(self) -> dict[str, float]:
+        """The optimisers' own rates where there are several."""
+        state = self.model.training_state if isinstance(self.model, TrainableSystem) else None
+        optimizers = state.optimizers if state else {}
+        if len(optimizers) < 2:
+            return {}
+        return {
+            f"learning_rate/{name}": float(optimizer.learning_rate.numpy())
+            for name, optimizer in optimizers.items()
+        }
+
     def _log(self) -> None:
         means = {
             name: float(np.mean([entry[name] for entry in self._window]))
@@ -141,6 +109,8 @@ class _Keeper(keras.callbacks.Callback):
             for name, value in means.items():
                 tf.summary.scalar(name, value)
             tf.summary.scalar("learning_rate", self._rate)
+            for name, value in self._learning_rates().items():
+                tf.summary.scalar(name, value)
             tf.summary.scalar("minutes", self._seconds() / 60)
         progress = self._budget.progress(self._step, self._seconds())
         numbers = "  ".join(f"{name} {value:.4g}" for name, value in means.items())
@@ -153,7 +123,7 @@ class _Keeper(keras.callbacks.Callback):
 def fit(
     run: Run,
     dataset: tf.data.Dataset,
-    schedule: CosineSchedule,
+    schedule: Schedule,
     budget: Budget,
     *,
     say: Callable[[str], None] = lambda line: print(line, file=sys.stderr, flush=True),
@@ -194,31 +164,3 @@ def fit(
         for name, handler in previous.items():
             signal.signal(name, handler)
     return run.step
-
-
-def write_config(run_dir: str, config: dict) -> None:
-    """Writes `config.json` of a run, whole or not at all."""
-    os.makedirs(run_dir, exist_ok=True)
-    path = os.path.join(run_dir, "config.json")
-    with open(path + ".new", "w", encoding="utf-8") as file:
-        json.dump(config, file, indent=2, sort_keys=True)
-        file.write("\n")
-    os.replace(path + ".new", path)
-
-
-def read_config(run_dir: str) -> dict:
-    """Reads `config.json` of a run.
-
-    Raises:
-      TfhificError: when the folder holds no run.
-    """
-    path = os.path.join(run_dir, "config.json")
-    try:
-        with open(path, encoding="utf-8") as file:
-            return json.load(file)
-    except FileNotFoundError:
-        raise TfhificError(
-            f"{run_dir!r} holds no training run: expected {path!r}, as bin/train.py writes it."
-        ) from None
-    except ValueError as error:
-        raise TfhificError(f"{path!r} is not readable as JSON: {error}.") from None

@@ -1,0 +1,261 @@
+"""From options to a run that is ready to train: data, model, optimisers, checkpoint."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+from collections.abc import Iterator
+
+import tensorflow as tf
+
+from tfhific.backend import keras
+from tfhific.data.crops import Augmentation
+from tfhific.data.images import ImageData, open_pictures
+from tfhific.errors import TfhificError
+from tfhific.models import registry
+from tfhific.models.system import (
+    LossScale,
+    TrainableSystem,
+    Training,
+    TrainingOptions,
+    without_frozen,
+)
+from tfhific.training.restore import restore_weights
+from tfhific.training.run import Run, RunOptions, read_config, write_config
+from tfhific.training.strategy import (
+    check_batch,
+    distributable,
+    make_strategy,
+    scope,
+    worker_number,
+)
+
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+FIXED = ("stage", "adversary", "freeze", "crop", "precision")
+"""Options that a run can't change halfway."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What is to be trained, and how.
+
+    Attributes:
+      system: its name in the registry.
+      config: its configuration dataclass.
+      options: how it is trained.
+      data: what `open_pictures` takes, or the system's own.
+      steps: of the run, 0 for no such limit.
+      minutes: of the run, 0 for no such limit.
+      init_from: folder of a run whose weights are where this one begins, or "".
+      preset: name of the configuration that `config` began as, or "".
+    """
+
+    system: str
+    config: object
+    options: TrainingOptions
+    data: str
+    steps: int = 0
+    minutes: float = 0.0
+    init_from: str = ""
+    preset: str = ""
+
+    def to_json(self, **more) -> dict:
+        """The content of the run's `config.json`."""
+        options = dataclasses.asdict(self.options)
+        kept = {name: options[name] for name in ("seed", "crop", "batch_size", "learning_rate")}
+        return {
+            "system": self.system,
+            "config": dataclasses.asdict(self.config),
+            "preset": self.preset,
+            "options": options,
+            "data": self.data,
+            "steps": self.steps,
+            "minutes": self.minutes,
+            "init_from": self.init_from,
+            **kept,
+            **more,
+        }
+
+
+def new_plan(system: str, settings: dict, preset: str, flags: dict, **rest) -> Plan:
+    """The plan of a new run.
+
+    Args:
+      system: its name.
+      settings: replaced fields of its configuration.
+      preset: name of a ready-made configuration, or "".
+      flags: options that were given; what is missing is the system's default.
+      **rest: other fields of the plan.
+
+    Raises:
+      TfhificError: for what doesn't exist or makes no sense.
+    """
+    config = registry.configuration(system, settings, preset)
+    stage = flags.get("stage", 1)
+    defaults = registry.training_class(system).defaults(config, stage)
+    options = TrainingOptions(**{**defaults, **flags})
+    _check(options)
+    return Plan(system, config, options, preset=preset, **rest)
+
+
+def resumed_plan(run_dir: str, flags: dict, **rest) -> Plan:
+    """The plan of a run that goes on: what it began with, but for what is given anew.
+
+    Args:
+      run_dir: folder of the run.
+      flags: options that were given.
+      **rest: other fields of the plan that were given.
+
+    Raises:
+      TfhificError: when the folder holds no run, or what was given can't be changed halfway.
+    """
+    stored = read_config(run_dir)
+    known = {field.name for field in dataclasses.fields(TrainingOptions)}
+    # Runs from before options were kept have these four.
+    old = {k: stored[k] for k in ("seed", "crop", "batch_size", "learning_rate") if k in stored}
+    options = {**old, **stored.get("options", {})}
+    options = {k: tuple(v) if isinstance(v, list) else v for k, v in options.items() if k in known}
+    for name in FIXED:
+        if name in flags and flags[name] != options.get(name, getattr(TrainingOptions, name)):
+            raise TfhificError(
+                f"--{name} can't change halfway: this run has {options.get(name)!r}. "
+                "Begin another with --init_from."
+            )
+    flags = {k: v for k, v in flags.items() if k != "seed"}
+    options = TrainingOptions(**{**options, **flags})
+    _check(options)
+    return Plan(
+        stored["system"],
+        registry.configuration(stored["system"], stored["config"]),
+        options,
+        data=rest.get("data") or stored.get("data", ""),
+        steps=rest.get("steps") or (0 if rest.get("minutes") else stored.get("steps", 0)),
+        minutes=rest.get("minutes") or (0 if rest.get("steps") else stored.get("minutes", 0.0)),
+        init_from=stored.get("init_from", ""),
+        preset=stored.get("preset", ""),
+    )
+
+
+def _check(options: TrainingOptions) -> None:
+    if options.precision not in PRECISIONS:
+        raise TfhificError(
+            f"--precision: expected one of {', '.join(PRECISIONS)}. "
+            f"Received: {options.precision!r}."
+        )
+    if not 0.0 <= options.ema < 1.0:
+        raise TfhificError(f"--ema: expected a decay from 0 to below 1. Received: {options.ema}.")
+
+
+@dataclasses.dataclass
+class Session:
+    """A run that is ready.
+
+    Attributes:
+      run: model, optimisers and checkpoints.
+      data: an `ImageData`, or the system's own.
+      plan: what it was made from.
+      restored: whether it goes on from a checkpoint.
+      strategy: of several devices, or None.
+    """
+
+    run: Run
+    data: object
+    plan: Plan
+    restored: bool
+    strategy: object = None
+
+    def dataset(self) -> tf.data.Dataset:
+        """Endless batches from the run's step on."""
+        return distributable(self.data.batches(self.run.step))
+
+    def reconstructions(self) -> dict:
+        """Images for TensorBoard."""
+        return self.run.model.reconstructions(self.data.samples(3))
+
+
+def begin(
+    plan: Plan, keep: RunOptions, *, resume: bool, strategy: str = "none", xla: bool = False
+) -> Session:
+    """Makes everything that a run needs; writes `config.json` last, when all went well.
+
+    Args:
+      plan: what is trained and how.
+      keep: where the run is kept.
+      resume: go on from the latest checkpoint, where there is one.
+      strategy: "none", "mirrored" or "multiworker".
+      xla: compile the step with XLA.
+
+    Raises:
+      TfhificError: when something that the plan names is missing or doesn't fit.
+    """
+    options = plan.options
+    distribution = make_strategy(strategy)
+    check_batch(distribution, options.batch_size, options.accumulate)
+    if strategy == "multiworker":
+        if plan.minutes:
+            raise TfhificError("--minutes: workers need a number of --steps to end together.")
+        keep = dataclasses.replace(keep, worker=worker_number())
+    keras.utils.set_random_seed(options.seed)
+    with _policy(options.precision), scope(distribution):
+        model = registry.create_trainable(plan.system, plan.config)
+        model.check_options(options)
+        data = model.open_data(plan.data, options) or _images(plan)
+        model.build_for(options)
+        model.training_state = _training(model, options)
+        optimizers = model.training_state.optimizers
+        model.compile(optimizer=next(iter(optimizers.values())), jit_compile=xla)
+        if plan.init_from and not resume:
+            restore_weights(model.codec_model, plan.init_from)
+        run = Run(model, keep, options.ema)
+    restored = resume and run.restore()
+    if resume and not restored and plan.init_from:
+        restore_weights(model.codec_model, plan.init_from)
+    if keep.worker == 0:
+        _write_plan(keep.run_dir, plan.to_json(images=data.count))
+    return Session(run, data, plan, restored, distribution)
+
+
+def _training(model: TrainableSystem, options: TrainingOptions) -> Training:
+    groups = without_frozen(model, options)
+    optimizers = model.build_optimizers(options)
+    return Training(
+        options,
+        {name: optimizer for name, optimizer in optimizers.items() if groups.get(name)},
+        groups,
+        tf.Variable(
+            0,
+            dtype=tf.int64,
+            trainable=False,
+            name="step",
+            aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+        ),
+        LossScale() if options.precision == "mixed_float16" else None,
+    )
+
+
+def _images(plan: Plan) -> ImageData:
+    options = plan.options
+    augmentation = Augmentation(
+        options.downscale_min, options.downscale_max, options.downscale_share, options.flip
+    )
+    return ImageData(
+        open_pictures(plan.data), options.crop, options.batch_size, options.seed, augmentation
+    )
+
+
+def _write_plan(run_dir: str, content: dict) -> None:
+    if os.path.exists(os.path.join(run_dir, "config.json")) and read_config(run_dir) == content:
+        return
+    write_config(run_dir, content)
+
+
+@contextlib.contextmanager
+def _policy(name: str) -> Iterator[None]:
+    """Layers made in this block compute in a precision of the given policy."""
+    before = keras.mixed_precision.global_policy()
+    keras.mixed_precision.set_global_policy(name)
+    try:
+        yield
+    finally:
+        keras.mixed_precision.set_global_policy(before)
