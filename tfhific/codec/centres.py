@@ -131,6 +131,13 @@ class CentresCodec(WholePictureCodec):
         contents = data if isinstance(data, Contents) else self.unpack(data)
         return self._decode_symbols(contents, self._blocks(contents, self._labels(contents)))
 
+    def holds(self, data: bytes, image: np.ndarray) -> bool:
+        """Whether a file decodes to a picture's symbols, wherever they are kept."""
+        contents = self.unpack(data)
+        blocks = self._blocks(contents, self._labels(contents))
+        wanted = self.symbols_of(image) * blocks[..., None]
+        return bool(np.array_equal(self._decode_symbols(contents, blocks), wanted))
+
     def decode_labels(self, data: bytes) -> np.ndarray | None:
         """The label map in a file, uint8 [H, W], or None where the model has none.
 
@@ -217,8 +224,8 @@ class CentresCodec(WholePictureCodec):
         least = self._least_bits * int(blocks.sum())
         if 8 * (len(contents.y) + 4 * contents.y_streams) < least:
             raise BitstreamError(
-                f"The file claims a picture of {contents.width}x{contents.height} pixels, which its "
-                f"{len(contents.y)} bytes of code can't hold."
+                f"The file claims a picture of {contents.width}x{contents.height} pixels, which "
+                f"its {len(contents.y)} bytes of code can't hold."
             )
         try:
             if self.published.decoding["prior"] == "hyper":

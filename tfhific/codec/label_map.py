@@ -33,7 +33,7 @@ _LIMIT = 1 << 15
 
 
 def read_label_map(path: str | os.PathLike, size: tuple[int, int], classes: int) -> np.ndarray:
-    """Reads a label map: an 8-bit grey or palette PNG whose values, or palette indexes, are classes.
+    """Reads a label map: an 8-bit grey or palette PNG whose values or indexes are classes.
 
     Args:
       path: of the file.

@@ -41,6 +41,18 @@ def mirrored(side: int, target: int) -> np.ndarray:
     return np.minimum(place, period - place) if side > 1 else np.zeros(target, np.int64)
 
 
+def resampled(image: np.ndarray, height: int, width: int, channels: int) -> np.ndarray:
+    """A picture, uint8 [H, W, 3], at another size: uint8 [height, width, channels]."""
+    from PIL import Image
+
+    picture = Image.fromarray(image)
+    if channels == 1:
+        picture = picture.convert("L")
+    if (height, width) != image.shape[:2]:
+        picture = picture.resize((width, height), Image.BICUBIC)
+    return np.asarray(picture, np.uint8).reshape(height, width, channels)
+
+
 class WholePictureCodec:
     """Base of the codecs of `WholeModel`s.
 
@@ -102,6 +114,10 @@ class WholePictureCodec:
 
     def decode(self, contents: Contents) -> np.ndarray:
         """The picture of a file's contents, uint8 [H, W, 3]."""
+        raise NotImplementedError
+
+    def holds(self, data: bytes, image: np.ndarray) -> bool:
+        """Whether a file decodes to the code that `encode` gives a picture, uint8 [H, W, 3]."""
         raise NotImplementedError
 
     def compress(self, image: np.ndarray, quality: float | None = None, **options) -> bytes:

@@ -103,9 +103,9 @@ class DigitData:
         """
         digits = read_digits(folder)
         # A smaller set, as for a try-out, gives a sixth of itself.
-        self._count = len(digits) - min(self.VALIDATION, len(digits) // 6)
-        self._images = digits.images[: self._count]
-        self._labels = digits.labels[: self._count].astype(np.int32)
+        self.count = len(digits) - min(self.VALIDATION, len(digits) // 6)
+        self._images = digits.images[: self.count]
+        self._labels = digits.labels[: self.count].astype(np.int32)
         self._options = options
         self.skipped: dict[str, str] = {}
 
@@ -114,13 +114,13 @@ class DigitData:
         first = int(step) * self._options.batch_size
         places = []
         for number in range(first, first + self._options.batch_size):
-            epoch, place = divmod(number, self._count)
+            epoch, place = divmod(number, self.count)
             places.append(self._order(epoch)[place])
         return self._images[places], self._labels[places]
 
     @functools.lru_cache(maxsize=2)  # noqa: B019 (a run has one of these)
     def _order(self, epoch: int) -> np.ndarray:
-        return np.random.default_rng([self._options.seed, epoch]).permutation(self._count)
+        return np.random.default_rng([self._options.seed, epoch]).permutation(self.count)
 
     def batches(self, first_step: int):
         """An endless `tf.data.Dataset` of pairs of pictures and labels, from a step on."""
@@ -142,4 +142,4 @@ class DigitData:
 
     def describe(self) -> str:
         """A few words for the log."""
-        return f"{self._count} digits"
+        return f"{self.count} digits"

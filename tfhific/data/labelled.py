@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -154,6 +155,24 @@ class LabelledCropSource:
         return np.concatenate([pixels, labels[..., None], kept[..., None]], -1)
 
 
+def kept_pictures(
+    folder: str | os.PathLike, classes: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Every picture of a folder, uint8 [H, W, 3], with a region to keep, bool [H, W].
+
+    Raises:
+      ImageError: when a label map is missing or doesn't fit.
+    """
+    from tfhific.codec.images import read_picture
+
+    folder = os.path.normpath(os.fspath(folder))
+    pairs = pair_labels(list_images(folder), folder + "_labels")
+    for number, (path, labels) in enumerate(pairs.items()):
+        pixels = read_picture(path).pixels
+        found = read_label_map(labels, pixels.shape[:2], classes)
+        yield pixels, draw_kept(found, np.random.default_rng(number)).astype(bool)
+
+
 class LabelledData:
     """A folder of pictures with the folder of their label maps beside it, as data of a run.
 
@@ -182,7 +201,7 @@ class LabelledData:
             seed=options.seed,
             scale_min=options.downscale_min,
         )
-        self._count = len(paths)
+        self.count = len(paths)
         self.skipped: dict[str, str] = {}
 
     def batches(self, first_step: int):
@@ -205,4 +224,4 @@ class LabelledData:
 
     def describe(self) -> str:
         """A few words for the log."""
-        return f"{self._count} pictures with label maps"
+        return f"{self.count} pictures with label maps"

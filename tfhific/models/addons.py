@@ -1,4 +1,4 @@
-"""Instance and spectral normalisation, from tensorflow-addons where it is installed, else built-ins.
+"""Instance and spectral normalisation: from tensorflow-addons, or built-in where that is absent.
 
 tensorflow-addons is past its end of life and absent from the latest stack. Keras's own
 `GroupNormalization(groups=-1)` and `SpectralNormalization` give the same numbers, which

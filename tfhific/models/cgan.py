@@ -1,9 +1,9 @@
 """`cgan`: the conditional generative adversarial net for MNIST digits.
 
-M. Mirza, S. Osindero, "Conditional Generative Adversarial Nets", 2014, arXiv 1411.1784, section 4.1.
-The layers' sizes, dropout and the schedules of learning rate and momentum are the paper's. It leaves
-open which cube its noise fills and how fast momentum rises; here [-1, 1], so that the noise has no
-mean for the first layer to undo, and a straight line over `momentum_steps`.
+M. Mirza, S. Osindero, "Conditional Generative Adversarial Nets", 2014, arXiv 1411.1784,
+section 4.1. The layers' sizes, dropout and the schedules of learning rate and momentum are the
+paper's. It leaves open which cube its noise fills and how fast momentum rises; here [-1, 1], so
+that the noise has no mean for the first layer to undo, and a straight line over `momentum_steps`.
 """
 
 from __future__ import annotations
@@ -37,7 +37,10 @@ class CGANConfig:
       image_maxout: units of the discriminator that see the picture, of 5 pieces.
       label_maxout: units of the discriminator that see the label, of 5 pieces.
       joint_maxout: units that see both, of 4 pieces.
-      dropout: share of the hidden units left out while training, in both networks.
+      dropout: share of the discriminator's hidden units left out while training.
+      generator_dropout: the same of the generator's; the paper has .5 in both. It works as a second
+        source of noise, next to which z does little: a generator that is to be inverted is better
+        trained without.
       learning_rate: of the first update.
       decay: what it is divided by at every update.
       learning_rate_min: it falls no further.
@@ -56,6 +59,7 @@ class CGANConfig:
     label_maxout: int = 50
     joint_maxout: int = 240
     dropout: float = 0.5
+    generator_dropout: float = 0.5
     learning_rate: float = 0.1
     decay: float = 1.00004
     learning_rate_min: float = 1e-6
@@ -68,29 +72,40 @@ class CGANConfig:
             raise ModelError("cgan: expected a side, classes and noise of at least 1.")
 
 
-def generator(config: CGANConfig) -> keras.Model:
-    """Noise [batch, noise] and one-hot labels [batch, classes] to pictures [batch, side^2], 0..1."""
-    noise = keras.Input([config.noise])
-    label = keras.Input([config.classes])
-    hidden = [
-        keras.layers.Dense(config.noise_units, activation="relu")(noise),
-        keras.layers.Dense(config.label_units, activation="relu")(label),
-    ]
-    x = keras.layers.Dropout(config.dropout)(keras.layers.Concatenate()(hidden))
-    x = keras.layers.Dense(config.joint_units, activation="relu")(x)
-    x = keras.layers.Dropout(config.dropout)(x)
-    picture = keras.layers.Dense(config.side**2, activation="sigmoid")(x)
-    return keras.Model([noise, label], picture, name="generator")
+class Generator(keras.Model):
+    """Noise [batch, noise] and one-hot labels [batch, classes] to [batch, side^2] in 0..1."""
+
+    def __init__(self, config: CGANConfig) -> None:
+        super().__init__(name="generator")
+        self.of_noise = keras.layers.Dense(config.noise_units, activation="relu")
+        self.of_label = keras.layers.Dense(config.label_units, activation="relu")
+        self.joint = keras.layers.Dense(config.joint_units, activation="relu")
+        self.picture = keras.layers.Dense(config.side**2, activation="sigmoid")
+        self.dropout = keras.layers.Dropout(config.generator_dropout)
+
+    def call(self, inputs, training: bool = False) -> tf.Tensor:
+        noise, label = inputs
+        x = tf.concat([self.of_noise(noise), self.of_label(label)], -1)
+        x = self.joint(self.dropout(x, training=training))
+        return self.picture(self.dropout(x, training=training))
 
 
-def discriminator(config: CGANConfig) -> keras.Model:
+class Discriminator(keras.Model):
     """Pictures [batch, side^2] and one-hot labels to logits [batch, 1]: real where positive."""
-    picture = keras.Input([config.side**2])
-    label = keras.Input([config.classes])
-    hidden = [Maxout(config.image_maxout, 5)(picture), Maxout(config.label_maxout, 5)(label)]
-    x = keras.layers.Dropout(config.dropout)(keras.layers.Concatenate()(hidden))
-    x = keras.layers.Dropout(config.dropout)(Maxout(config.joint_maxout, 4)(x))
-    return keras.Model([picture, label], keras.layers.Dense(1)(x), name="discriminator")
+
+    def __init__(self, config: CGANConfig) -> None:
+        super().__init__(name="discriminator")
+        self.of_picture = Maxout(config.image_maxout, 5)
+        self.of_label = Maxout(config.label_maxout, 5)
+        self.joint = Maxout(config.joint_maxout, 4)
+        self.judge = keras.layers.Dense(1)
+        self.dropout = keras.layers.Dropout(config.dropout)
+
+    def call(self, inputs, training: bool = False) -> tf.Tensor:
+        picture, label = inputs
+        x = tf.concat([self.of_picture(picture), self.of_label(label)], -1)
+        x = self.joint(self.dropout(x, training=training))
+        return self.judge(self.dropout(x, training=training))
 
 
 class CGAN(TrainableSystem):
@@ -99,8 +114,8 @@ class CGAN(TrainableSystem):
     def __init__(self, config: CGANConfig | None = None, **kwargs) -> None:
         super().__init__(**kwargs)
         self.config = config = config or CGANConfig()
-        self.generator = generator(config)
-        self.discriminator = discriminator(config)
+        self.generator = Generator(config)
+        self.discriminator = Discriminator(config)
 
     def call(self, inputs, training: bool = False) -> tf.Tensor:
         """Generates pictures.
@@ -117,20 +132,39 @@ class CGAN(TrainableSystem):
         pictures = self.generator([noise, one_hot], training=training)
         return tf.reshape(pictures, [-1, self.config.side, self.config.side, 1])
 
-    def sample(self, labels: tf.Tensor, seed: int) -> tf.Tensor:
-        """Pictures of labels, float32 [batch, side, side, 1] in 0..1; `seed` chooses the noise."""
+    def sample(self, labels: tf.Tensor, seed: int, dropout: bool = True) -> tf.Tensor:
+        """Pictures of labels, float32 [batch, side, side, 1] in 0..1.
+
+        Args:
+          labels: int [batch].
+          seed: chooses z; what is dropped is drawn anew each time.
+          dropout: whether hidden units are dropped as in training. Without, a generator that was
+            trained with dropout makes much the same picture of every z.
+        """
         labels = tf.convert_to_tensor(labels)
         noise = tf.random.stateless_uniform(
             [tf.shape(labels)[0], self.config.noise], [seed, 0], -1.0, 1.0
         )
-        return self((noise, labels))
+        return self((noise, labels), training=dropout)
 
     @classmethod
     def defaults(cls, config: CGANConfig, stage: int) -> dict:
-        return {"batch_size": 100, "schedule": "constant", "warmup_steps": 0, "clip_norm": 0.0}
+        return {
+            "batch_size": 100,
+            "learning_rate": config.learning_rate,
+            "schedule": "constant",
+            "warmup_steps": 0,
+            "clip_norm": 0.0,
+        }
 
     def build_for(self, options: TrainingOptions) -> None:
-        self((tf.zeros([1, self.config.noise]), tf.zeros([1], tf.int32)))
+        self.build_variables()
+
+    def build_variables(self) -> None:
+        """Makes all variables."""
+        made = self((tf.zeros([1, self.config.noise]), tf.zeros([1], tf.int32)))
+        flat = tf.reshape(made, [1, self.config.side**2])
+        self.discriminator([flat, tf.zeros([1, self.config.classes])])
 
     def parts(self) -> dict[str, list]:
         return {

@@ -1,8 +1,8 @@
 """`gc` and `sc`: generative compression at extremely low rates.
 
 E. Agustsson, M. Tschannen, F. Mentzer, R. Timofte, L. Van Gool, "Generative Adversarial Networks
-for Extreme Learned Image Compression", ICCV 2019, arXiv 1804.02958. One system, four uses of semantic
-label maps (`maps`):
+for Extreme Learned Image Compression", ICCV 2019, arXiv 1804.02958. One system, four uses of
+semantic label maps (`maps`):
 
 - `none`: generative compression (GC) of the whole picture.
 - `discriminator`: the discriminators see the map while training; no map is needed later ("D+").
@@ -178,9 +178,13 @@ class Extreme(TrainableSystem):
             "clip_norm": 0.0,
         }
 
-    def build_for(self, options: TrainingOptions) -> None:
+    def build_variables(self, side: int = 64) -> None:
+        """Makes all variables."""
         channels = 3 if self.config.maps == "none" else 5
-        self(tf.zeros([1, options.crop, options.crop, channels], tf.uint8))
+        self(tf.zeros([1, side, side, channels], tf.uint8))
+
+    def build_for(self, options: TrainingOptions) -> None:
+        self.build_variables(options.crop)
         if options.lpips:
             from tfhific.losses.lpips import LPIPS
 
