@@ -41,7 +41,7 @@ def _spectral(addons, pictures):
     convolution = keras.layers.Conv2D(6, 3, kernel_initializer=keras.initializers.GlorotNormal(5))
     layer = spectral_normalization(convolution, addons)
     layer.build(pictures.shape)
-    vector = [v for v in layer.variables if v.shape.rank == 2][0]
+    vector = next(v for v in layer.variables if v.shape.rank == 2)
     vector.assign(np.linspace(-1.0, 1.0, 6, dtype=np.float32)[None])
     return layer, convolution
 

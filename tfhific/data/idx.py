@@ -52,10 +52,13 @@ def read_idx(path: str | os.PathLike) -> np.ndarray:
             head = file.read(4)
             if len(head) < 4 or head[:3] != b"\0\0\x08" or not 1 <= head[3] <= 4:
                 raise TfhificError(f"{path}: expected an IDX file of unsigned bytes.")
-            sizes = np.frombuffer(file.read(4 * head[3]), ">u4").astype(int).tolist()
+            numbers = file.read(4 * head[3])
+            if len(numbers) != 4 * head[3]:
+                raise TfhificError(f"{path}: cut short.")
+            sizes = np.frombuffer(numbers, ">u4").astype(int).tolist()
             count = math.prod(sizes)
-            if len(sizes) != head[3] or count > _MAX_BYTES:
-                raise TfhificError(f"{path}: cut short, or larger than {_MAX_BYTES:,} bytes.")
+            if count > _MAX_BYTES:
+                raise TfhificError(f"{path}: larger than {_MAX_BYTES:,} bytes.")
             data = file.read(count + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise TfhificError(f"{path}: can't be read ({error}).") from None
