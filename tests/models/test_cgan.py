@@ -67,7 +67,7 @@ def test_schedules_reach_the_optimisers_and_the_step_uses_them():
             assert float(optimizer.learning_rate) == pytest.approx(rate)
             assert float(optimizer.momentum) == pytest.approx(momentum)
     assert all(np.isfinite(float(value)) for value in report.values())
-    # The graph, traced once, follows the variable: without learning rate and momentum nothing moves.
+    # The graph, traced once, follows the variables: without rate and momentum nothing moves.
     for optimizer in model.training_state.optimizers.values():
         optimizer.learning_rate.assign(0.0)
         optimizer.momentum.assign(0.0)

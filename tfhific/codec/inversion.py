@@ -21,11 +21,11 @@ from tfhific.codec.fold import fold
 from tfhific.codec.network import Network
 from tfhific.codec.search import (
     MAX_BITS,
+    Searcher,
     SearchOptions,
     from_levels,
     level_shares,
     make_loss,
-    search,
     to_levels,
 )
 from tfhific.codec.whole_model import WholeModel, halved
@@ -35,11 +35,17 @@ from tfhific.errors import BitstreamError, TfhificError
 _MOST_ENLARGED = 8
 """Larger pictures than so many times the generator's side are refused."""
 
+_KEPT_SEARCHERS = 8
+
 
 class InversionCodec(WholePictureCodec):
     """Compresses and decompresses pictures with one published generator."""
 
     NEEDS = ("search", "label")
+
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self._searchers: dict[tuple, Searcher] = {}
 
     @property
     def side(self) -> int:
@@ -139,18 +145,29 @@ class InversionCodec(WholePictureCodec):
             guessed = self.published.networks["guess"](tf.constant(target[None])).numpy()
             starts[:, 0] = guessed[0]
         starts = starts.reshape(-1, self.latent).astype(np.float32)
-        repeated = np.repeat(labels, options.restarts) if labels[0] is not None else None
         crop = self._crop(image.shape[:2])
-        levels, losses, history = search(
-            lambda z: self._make(z, repeated)[:, crop[0], crop[1]],
-            target[crop],
-            starts,
-            self.published.decoding["prior"],
-            options,
-            make_loss(options, min(target[crop].shape[:2])),
-        )
+        searcher = self._searcher(options, crop, tuple(labels))
+        levels, losses, history = searcher(target[crop], starts, options)
         best = int(np.argmin(losses))
         return levels[best], labels[best // options.restarts], history
+
+    def _searcher(self, options: SearchOptions, crop: tuple, labels: tuple) -> Searcher:
+        """The search for pictures at a place, and labels; the last few are kept, traced."""
+        places = tuple((part.start, part.stop) for part in crop)
+        key = (options.bits, options.loss, options.lpips, options.restarts, places, labels)
+        if key not in self._searchers:
+            repeated = None if labels[0] is None else np.repeat(labels, options.restarts)
+            while len(self._searchers) >= _KEPT_SEARCHERS:
+                self._searchers.pop(next(iter(self._searchers)))
+            self._searchers[key] = Searcher(
+                lambda z: self._make(z, repeated)[:, crop[0], crop[1]],
+                len(labels) * options.restarts,
+                self.latent,
+                self.published.decoding["prior"],
+                options.bits,
+                make_loss(options, min(stop - start for start, stop in places)),
+            )
+        return self._searchers[key]
 
     def decode(self, contents: Contents) -> np.ndarray:
         """The picture of a file's contents, uint8 [H, W, 3].

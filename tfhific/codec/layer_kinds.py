@@ -9,7 +9,7 @@
 | `affine` | `name`; a batch normalisation, folded | `gamma`, `beta` [channels] |
 | `dense` | `name` | `kernel` [in, out], `bias` [out] |
 | `reshape` | `shape`, without the batch | |
-| `tanh`, `sigmoid` | | |
+| `flatten`, `tanh`, `sigmoid` | | |
 """  # noqa: E501 (a table)
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _RANKS = {
     "affine": {"gamma": 1, "beta": 1},
     "dense": {"kernel": 2, "bias": 1},
 }
-KINDS = (*_RANKS, "reflect_pad", "reshape", "tanh", "sigmoid")
+KINDS = (*_RANKS, "reflect_pad", "reshape", "flatten", "tanh", "sigmoid")
 
 
 def check(layer: dict, weights: dict[str, np.ndarray]) -> None:
@@ -92,6 +92,8 @@ def run(layer: dict, weights: dict[str, np.ndarray], x):
         return tf.matmul(x, array("kernel")) + array("bias")
     if op == "reshape":
         return tf.reshape(x, [-1, *layer["shape"]])
+    if op == "flatten":
+        return tf.reshape(x, [tf.shape(x)[0], int(np.prod(x.shape[1:]))])
     return tf.tanh(x) if op == "tanh" else tf.sigmoid(x)
 
 
@@ -138,8 +140,10 @@ def fold_layer(layer, prefix: str, weights: dict[str, np.ndarray]) -> list | Non
         scale = layer.gamma.numpy() / deviation
         put(gamma=scale, beta=layer.beta.numpy() - scale * layer.moving_mean.numpy())
         return [{"op": "affine", "name": prefix}]
-    if isinstance(layer, (layers.Reshape, layers.Flatten)):
-        return [{"op": "reshape", "shape": [int(side) for side in layer.output_shape[1:]]}]
+    if isinstance(layer, layers.Reshape):
+        return [{"op": "reshape", "shape": [int(side) for side in layer.target_shape]}]
+    if isinstance(layer, layers.Flatten):
+        return [{"op": "flatten"}]
     if isinstance(layer, layers.Dropout):
         return []
     if isinstance(layer, layers.Activation):

@@ -135,81 +135,99 @@ def make_loss(options: SearchOptions, side: int) -> Callable:
     return perceived
 
 
-def search(
-    generate: Callable,
-    target: np.ndarray,
-    starts: np.ndarray,
-    prior: str,
-    options: SearchOptions,
-    loss: Callable,
-) -> tuple[np.ndarray, np.ndarray, list[float]]:
-    """Finds the levels of z whose picture is nearest to a target.
+class Searcher:
+    """Finds the levels of z whose picture is nearest to a target; traced once, used often."""
 
-    Args:
-      generate: float32 [starts, latent] to float32 [starts, H, W, channels] in [-1, 1].
-      target: float32 [H, W, channels] in [-1, 1].
-      starts: float32 [starts, latent].
-      prior: `normal` or `uniform`.
-      options: how.
-      loss: of `make_loss`.
+    def __init__(
+        self, generate: Callable, starts: int, latent: int, prior: str, bits: int, loss: Callable
+    ) -> None:
+        """Initializer.
 
-    Returns:
-      Levels int32 [starts, latent] of the best z found from each start, their losses float32
-      [starts], and the least loss of the stored z after each step.
-    """
-    import tensorflow as tf
+        Args:
+          generate: float32 [starts, latent] to float32 [starts, H, W, channels] in [-1, 1].
+          starts: how many z are moved at once.
+          latent: values of z.
+          prior: `normal` or `uniform`.
+          bits: k, of 2^k levels.
+          loss: of `make_loss`.
+        """
+        import tensorflow as tf
 
-    step = quantiser_step(prior, options.bits)
-    half = 2.0 ** (options.bits - 1)
-    limit = 1.0 if prior == "uniform" else step * half
-    wanted = tf.repeat(tf.constant(target[None]), len(starts), 0)
-    z = tf.Variable(np.clip(starts, -limit, limit).astype(np.float32))
-    first, second = tf.Variable(tf.zeros_like(z)), tf.Variable(tf.zeros_like(z))
+        self._prior, self._bits, self._starts = prior, bits, starts
+        step, half = quantiser_step(prior, bits), 2.0 ** (bits - 1)
+        self._limit = limit = 1.0 if prior == "uniform" else step * half
+        variables = [tf.Variable(tf.zeros([starts, latent])) for _ in range(3)]
+        self._z, self._first, self._second = z, first, second = variables
 
-    def stored(values):
-        return (tf.clip_by_value(tf.floor(values / step), -half, half - 1) + 0.5) * step
+        def stored(values):
+            return (tf.clip_by_value(tf.floor(values / step), -half, half - 1) + 0.5) * step
 
-    @tf.function
-    def measure():
-        return _finite(loss(wanted, generate(stored(z))))
+        def distance(target, values):
+            found = loss(tf.repeat(target[None], starts, 0), generate(values))
+            return tf.where(tf.math.is_finite(found), found, found.dtype.max)
 
-    @tf.function
-    def move(number, rate, aware):
-        with tf.GradientTape() as tape:
-            seen = tf.cond(aware, lambda: z + tf.stop_gradient(stored(z) - z), lambda: z + 0.0)
-            distance = loss(wanted, generate(seen))
-            total = tf.reduce_sum(distance)
-            if prior == "normal":
-                total += options.prior_weight * tf.reduce_sum(tf.reduce_mean(z**2, -1))
-        gradient = tape.gradient(total, z)
-        # MS-SSIM has an infinite slope where a contrast term is zero.
-        gradient = tf.where(tf.math.is_finite(gradient), gradient, 0.0)
-        first.assign(0.9 * first + 0.1 * gradient)
-        second.assign(0.99 * second + 0.01 * gradient**2)
-        unbiased = first / (1.0 - 0.9**number)
-        scale = tf.sqrt(second / (1.0 - 0.99**number)) + 1e-12
-        before = tf.identity(z)
-        z.assign(tf.clip_by_value(z - rate * unbiased / scale, -limit, limit))
-        return _finite(distance), before
+        @tf.function
+        def measure(target):
+            return distance(target, stored(z))
 
-    def _finite(distance):
-        return tf.where(tf.math.is_finite(distance), distance, distance.dtype.max)
+        @tf.function
+        def move(target, number, rate, aware, prior_weight):
+            with tf.GradientTape() as tape:
+                rounding = tf.stop_gradient(stored(z) - z)
+                found = distance(target, z + tf.where(aware, rounding, 0.0))
+                total = tf.reduce_sum(found)
+                if prior == "normal":
+                    total += prior_weight * tf.reduce_sum(tf.reduce_mean(z**2, -1))
+            gradient = tape.gradient(total, z)
+            # MS-SSIM has an infinite slope where a contrast term is zero.
+            gradient = tf.where(tf.math.is_finite(gradient), gradient, 0.0)
+            first.assign(0.9 * first + 0.1 * gradient)
+            second.assign(0.99 * second + 0.01 * gradient**2)
+            unbiased = first / (1.0 - 0.9**number)
+            scale = tf.sqrt(second / (1.0 - 0.99**number)) + 1e-12
+            before = tf.identity(z)
+            z.assign(tf.clip_by_value(z - rate * unbiased / scale, -limit, limit))
+            return found, before
 
-    best = measure().numpy()
-    kept = z.numpy()
-    history = [float(best.min())]
-    for number in range(1, options.steps + 1):
-        share = number / options.steps
-        aware = options.aware and share > 0.5
-        rate = options.learning_rate * 0.1**share
-        distance, seen = move(
-            tf.constant(float(number)), tf.constant(rate, tf.float32), tf.constant(aware)
-        )
-        if aware or number == options.steps:
+        self._measure, self._move = measure, move
+
+    def __call__(
+        self, target: np.ndarray, starts: np.ndarray, options: SearchOptions
+    ) -> tuple[np.ndarray, np.ndarray, list[float]]:
+        """Searches.
+
+        Args:
+          target: float32 [H, W, channels] in [-1, 1].
+          starts: float32 [starts, latent].
+          options: steps, learning rate, and whether the second half sees z as it is stored.
+
+        Returns:
+          Levels int32 [starts, latent] of the best z found from each start, their losses float32
+          [starts], and the least loss of any z measured as stored, up to each step.
+        """
+        import tensorflow as tf
+
+        target = tf.constant(target)
+        self._z.assign(np.clip(starts, -self._limit, self._limit).astype(np.float32))
+        for moment in (self._first, self._second):
+            moment.assign(tf.zeros_like(moment))
+        best, kept = self._measure(target).numpy(), self._z.numpy()
+        history = [float(best.min())]
+        for number in range(1, options.steps + 1):
+            share = number / options.steps
+            aware = options.aware and share > 0.5
+            found, seen = self._move(
+                target,
+                tf.constant(float(number)),
+                tf.constant(options.learning_rate * 0.1**share, tf.float32),
+                tf.constant(aware),
+                tf.constant(options.prior_weight, tf.float32),
+            )
             if number == options.steps:
-                distance, seen = measure(), z
-            better = distance.numpy() < best
-            best = np.where(better, distance.numpy(), best)
-            kept = np.where(better[:, None], seen.numpy(), kept)
-        history.append(float(best.min()))
-    return to_levels(kept, prior, options.bits), best, history
+                found, seen = self._measure(target), self._z
+            if aware or number == options.steps:
+                better = found.numpy() < best
+                best = np.where(better, found.numpy(), best)
+                kept = np.where(better[:, None], seen.numpy(), kept)
+            history.append(float(best.min()))
+        return to_levels(kept, self._prior, self._bits), best, history

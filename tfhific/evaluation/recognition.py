@@ -18,6 +18,8 @@ def train_classifier(digits: Digits, epochs: int = 2, seed: int = 0):
     Returns:
       A Keras model from float32 [batch, height, width, 1] in 0..1 to logits [batch, classes].
     """
+    import tensorflow as tf
+
     from tfhific.backend import keras
 
     keras.utils.set_random_seed(seed)
@@ -31,10 +33,27 @@ def train_classifier(digits: Digits, epochs: int = 2, seed: int = 0):
             layers.Dense(int(digits.labels.max()) + 1),
         ]
     )
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.Adam(1e-3), loss, metrics=["accuracy"])
     images = digits.images[..., None].astype(np.float32) / 255.0
-    model.fit(images, digits.labels, batch_size=64, epochs=epochs, verbose=0)
+    labels = digits.labels.astype(np.int32)
+    model(images[:1])
+    optimizer = keras.optimizers.Adam(1e-3)
+    optimizer.build(model.trainable_variables)
+
+    @tf.function
+    def step(pictures, wanted):
+        with tf.GradientTape() as tape:
+            logits = model(pictures, training=True)
+            loss = tf.nn.sparse_softmax_cross_entropy_with_logits(wanted, logits)
+            loss = tf.reduce_mean(loss)
+        variables = model.trainable_variables
+        optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables))
+
+    rng = np.random.default_rng(seed)
+    for _ in range(epochs):
+        order = rng.permutation(len(labels))
+        for first in range(0, len(order) - 63, 64):
+            chosen = order[first : first + 64]
+            step(tf.constant(images[chosen]), tf.constant(labels[chosen]))
     return model
 
 
@@ -49,7 +68,8 @@ def accuracy_by_class(model, images: np.ndarray, labels: np.ndarray) -> np.ndarr
     Returns:
       float64 [classes]; NaN for a class without pictures.
     """
-    found = model.predict(images, batch_size=256, verbose=0).argmax(-1)
+    parts = np.array_split(images, max(len(images) // 1000, 1))
+    found = np.concatenate([model(part).numpy().argmax(-1) for part in parts])
     right = found == labels
     classes = model.output_shape[-1]
     counts = np.bincount(labels, minlength=classes)
