@@ -2,7 +2,8 @@
 """Times the codec: bench.py [IMAGE]. Medians and ratios, what is compared interleaved.
 
 Encode and decode of a loaded codec, by implementation of the entropy coder; then whole commands
-from a cold start, with their peak memory.
+from a cold start, with their peak memory. `--sizes=2000x1500,4000x3000` instead compares whole
+commands on pictures of several sizes: time by the megapixel and peak memory.
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ def define_flags() -> None:
     flags.DEFINE_float("quality", 5.0, "1 to 8.", 1.0, 8.0)
     flags.DEFINE_integer("runs", 7, "Timed runs of each.", lower_bound=1)
     flags.DEFINE_bool("loaded", True, "Also time a loaded codec, not whole commands alone.")
+    flags.DEFINE_list(
+        "sizes", [], "Compare whole commands on pictures of these sizes, such as 4000x3000."
+    )
     flags.DEFINE_list("size", ["768", "512"], "Width and height of the picture made without IMAGE.")
 
 
@@ -48,8 +52,8 @@ def _picture(width: int, height: int):
     return np.clip(colour, 0, 255).astype(np.uint8)
 
 
-def _command(script: str, *arguments: str) -> tuple[float, float]:
-    """Seconds and peak memory (MiB) of a script in a new process."""
+def _command(script: str, *arguments: str) -> tuple[float, float, float]:
+    """Seconds, peak memory (MiB) and processor seconds of a script in a new process."""
     path = os.path.join(os.path.dirname(os.path.abspath(__file__)), script)
     started = time.perf_counter()
     process = subprocess.Popen([sys.executable, path, *arguments], stdout=subprocess.DEVNULL)
@@ -57,7 +61,53 @@ def _command(script: str, *arguments: str) -> tuple[float, float]:
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, script)
-    return time.perf_counter() - started, usage.ru_maxrss / 1024
+    busy = usage.ru_utime + usage.ru_stime
+    return time.perf_counter() - started, usage.ru_maxrss / 1024, busy
+
+
+def _sizes() -> list[tuple[int, int]]:
+    from tfhific.errors import TfhificError
+
+    try:
+        pairs = [tuple(int(side) for side in size.split("x")) for size in FLAGS.sizes]
+    except ValueError:
+        pairs = [()]
+    if not all(len(pair) == 2 and min(pair) > 0 for pair in pairs):
+        raise TfhificError(
+            "--sizes: expected widths and heights such as 2000x1500,4000x3000. "
+            f"Received: {','.join(FLAGS.sizes)}."
+        )
+    return pairs
+
+
+def _bench_sizes(sizes: list[tuple[int, int]]) -> int:
+    """Whole commands on pictures of several sizes, in turns."""
+    from tfhific.codec.images import write_png
+
+    results: dict[tuple[str, int], list[tuple[float, float, float]]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        image, packed, back = (os.path.join(folder, n) for n in ("{}.png", "{}.tfh", "{}.out.png"))
+        for number, size in enumerate(sizes):
+            write_png(_picture(*size), image.format(number))
+        options = (f"--model={FLAGS.model}", f"--max_pixels={max(w * h for w, h in sizes)}")
+        for _ in range(FLAGS.runs):
+            for number in range(len(sizes)):
+                source, coded, out = (path.format(number) for path in (image, packed, back))
+                quality = f"--quality={FLAGS.quality}"
+                compress = _command("compress.py", source, coded, *options, quality, "--overwrite")
+                decompress = _command("decompress.py", coded, out, *options, "--overwrite")
+                results.setdefault(("compress.py", number), []).append(compress)
+                results.setdefault(("decompress.py", number), []).append(decompress)
+    for (script, number), values in results.items():
+        width, height = sizes[number]
+        seconds, memory, busy = (statistics.median(column) for column in zip(*values))
+        millions = width * height / 1e6
+        print(
+            f"bin/{script}, {width}x{height}, {millions:.1f} megapixels: {seconds:.1f} s, "
+            f"{seconds / millions:.2f} s a megapixel, {busy / millions:.2f} s of processor time a "
+            f"megapixel, peak {memory:.0f} MiB"
+        )
+    return 0
 
 
 def bench(argv: list[str]) -> int:
@@ -65,6 +115,8 @@ def bench(argv: list[str]) -> int:
     from tfc_port import coding
     from tfhific.codec.images import read_picture, write_png
 
+    if FLAGS.sizes:
+        return _bench_sizes(_sizes())
     common.start_tensorflow()
     if len(argv) > 1:
         pixels = read_picture(argv[1]).pixels
@@ -96,7 +148,7 @@ def bench(argv: list[str]) -> int:
     with tempfile.TemporaryDirectory() as folder:
         image, packed, back = (os.path.join(folder, n) for n in ("a.png", "a.tfh", "b.png"))
         write_png(pixels, image)
-        results: dict[str, list[tuple[float, float]]] = {}
+        results: dict[str, list[tuple[float, float, float]]] = {}
         model = f"--model={FLAGS.model}"
         for _ in range((FLAGS.runs + 1) // 2):
             compress = _command("compress.py", image, packed, model, "--overwrite")
@@ -104,7 +156,7 @@ def bench(argv: list[str]) -> int:
             results.setdefault("compress.py", []).append(compress)
             results.setdefault("decompress.py", []).append(decompress)
     for script, values in results.items():
-        seconds, memory = (statistics.median(column) for column in zip(*values))
+        seconds, memory, _ = (statistics.median(column) for column in zip(*values))
         print(f"bin/{script}, whole process: median {seconds:.2f} s, peak {memory:.0f} MiB")
     return 0
 

@@ -152,6 +152,8 @@ def train() -> int:
     common.say(
         f"{plan.system}: {weights:,} parameters, {session.data.describe()}, from step {run.step}"
     )
+    for line in run.model.notices(plan.options):
+        common.say(line)
     reached = trainer.fit(
         run,
         session.dataset(),

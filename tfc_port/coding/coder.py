@@ -30,21 +30,45 @@ def available() -> tuple[str, ...]:
     return (*names, "python")
 
 
+def stream_thresholds() -> tuple[float, ...]:
+    """Returns from how many bytes on a payload is dealt to 2, 4, 8, ... 512 streams."""
+    return tuple(
+        ((2**power - 1) * BYTES_PER_STREAM + _BYTES_FOR_SEVERAL) / _ALLOWANCE
+        for power in range(1, _MOST_STREAMS.bit_length())
+    )
+
+
 def choose_streams(payload_bytes: float) -> int:
     """Returns how many streams to deal a payload to.
 
     Args:
-      payload_bytes: an estimate of the payload's size in bytes.
+      payload_bytes: an estimate of the payload's size in bytes, such as `estimate_bytes`.
 
     Returns:
       The largest power of two from 1 to 512 whose stream ends and lengths stay under .5 % of that;
       1 where none does.
     """
-    allowed = _ALLOWANCE * payload_bytes - _BYTES_FOR_SEVERAL
-    streams = 1
-    while streams < _MOST_STREAMS and (2 * streams - 1) * BYTES_PER_STREAM <= allowed:
-        streams *= 2
-    return streams
+    return 1 << sum(payload_bytes >= threshold for threshold in stream_thresholds())
+
+
+def estimate_bytes(values: np.ndarray, indexes: np.ndarray, tables: Tables) -> float:
+    """Returns what values take in one stream, without coding them: a few bytes off at most.
+
+    The code lengths of the symbols and the escape list, in units of 1/2048 byte: the same number
+    from every implementation, so that all choose the same number of streams.
+
+    Args:
+      values: int32 [n].
+      indexes: int32 [n], the row of `tables` that each value is coded by.
+      tables: the tables.
+
+    Raises:
+      CodingError: where the arguments are not so.
+    """
+    rows = symbols.Rows.of(indexes, tables)
+    coded, escapes = symbols.to_symbols(values, rows, tables)
+    places = tables.starts[rows.coded_rows] + 1 + coded
+    return int(tables.code_lengths[places].sum(dtype=np.int64)) / 2048 + len(escapes)
 
 
 def _resolve(implementation: str | None) -> str:

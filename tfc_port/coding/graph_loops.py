@@ -45,17 +45,17 @@ def final_value(base: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
     return tf.where(by32 < end, by32, tf.where(by24 < end, by24, by16))
 
 
-def _shift_room(size: tf.Tensor) -> tf.Tensor:
+def shift_room(size: tf.Tensor) -> tf.Tensor:
     """Returns a number that is positive where an interval this small is shifted by a word."""
     return (_WORD + 0.5) - size
 
 
-def _divide_unless(positive: tf.Tensor, value: tf.Tensor) -> tf.Tensor:
+def divide_unless(positive: tf.Tensor, value: tf.Tensor) -> tf.Tensor:
     """Returns value where `positive` is, else value / 2**16: one cheap operation."""
     return tf.raw_ops.LeakyReluGrad(gradients=value, features=positive, alpha=_PER_WORD)
 
 
-def _zero_unless(positive: tf.Tensor, value: tf.Tensor) -> tf.Tensor:
+def zero_unless(positive: tf.Tensor, value: tf.Tensor) -> tf.Tensor:
     """Returns value where `positive` is, else 0: one cheap operation."""
     return tf.raw_ops.ReluGrad(gradients=value, features=positive)
 
@@ -85,8 +85,8 @@ def narrow(
         for lower, upper in zip(lows, highs):
             begin = tf.floor(scaled * lower)
             size = tf.floor(scaled * upper) - begin
-            room = _shift_room(size)
-            scaled = _divide_unless(room, size)
+            room = shift_room(size)
+            scaled = divide_unless(room, size)
             begun.append(begin)
             left.append(room)
         begins = begins.write(index, tf.stack(begun))
@@ -160,10 +160,10 @@ def find_entries(
             entry = tf.gather(lookup, base + tf.cast(ahead / scaled, tf.int32))
             begin = tf.floor(scaled * tf.gather(low, entry))
             size = tf.floor(scaled * tf.gather(high, entry)) - begin
-            room = _shift_room(size)
-            ahead = _divide_unless(room, (ahead - begin) * _WORD)
-            ahead += _zero_unless(room, tf.gather(shifted, position))
-            scaled = _divide_unless(room, size)
+            room = shift_room(size)
+            ahead = divide_unless(room, (ahead - begin) * _WORD)
+            ahead += zero_unless(room, tf.gather(shifted, position))
+            scaled = divide_unless(room, size)
             position += tf.cast(room > 0, tf.int32)
             found.append(entry)
         return index + 1, ahead, scaled, position, output.write(index, tf.stack(found))

@@ -68,6 +68,7 @@ class GraphTables(tf.Module):
       value_base: int32 [rows], what to add to a row's entry for its value, modulo 2**32.
       lookup_base: int32 [rows], where a row's part of the lookup begins.
       low: int32 [entries], the entry's lower cumulative count, 0 to 2**16 - 1.
+      length: int32 [entries], what an entry takes, in 1/256 bit; 0 for the filler's.
 
     Attributes:
       filler_entry, filler_base: the filler row's entry and part of the lookup, behind all others;
@@ -109,6 +110,7 @@ class GraphTables(tf.Module):
             "value_base": (tables.minimum - first_entry.astype(np.int64)).astype(np.int32),
             "lookup_base": lookup_base,
             "low": low.astype(np.int32),
+            "length": np.append(tables.code_lengths[place], np.int32(0)),
         }
         self.filler_entry = entries
         self.filler_base = coded.size * WHOLE

@@ -183,6 +183,18 @@ class Tables:
         return lookup
 
     @functools.cached_property
+    def code_lengths(self) -> np.ndarray:
+        """int32 [total]: what each symbol takes, in 1/256 bit, where its lower count stands.
+
+        The k-th symbol of a row has it at the row's start + 1 + k; other places mean nothing.
+        Whole numbers add up to the same sum in any order, on any machine.
+        """
+        counts = np.maximum(np.diff(self.lookup16, append=0), 1)
+        lengths = np.rint(256 * (MAX_PRECISION - np.log2(counts))).astype(np.int32)
+        lengths.setflags(write=False)
+        return lengths
+
+    @functools.cached_property
     def graph_coder(self) -> GraphCoder:
         """The coder in TensorFlow operations for these tables, made when first asked for."""
         from tfc_port.coding.graph import GraphCoder

@@ -92,7 +92,7 @@ def quantization_offset(distribution):
       Tensor that broadcasts to the batch shape, in [-1/2, 1/2]. No gradient flows through it.
     """
     offset = _first_implemented(
-        _own(distribution, "_quantization_offset"),
+        lambda: distribution._quantization_offset(),
         distribution.mode,
         lambda: distribution.quantile(0.5),
         distribution.mean,
@@ -151,7 +151,7 @@ def _tail(distribution, tail_mass, own_method, probability, log_function):
         )
 
     tail = _first_implemented(
-        lambda: _own(distribution, own_method)(tail_mass),
+        lambda: getattr(distribution, own_method)(tail_mass),
         lambda: distribution.quantile(probability),
         estimated,
         none_left,
@@ -159,18 +159,15 @@ def _tail(distribution, tail_mass, own_method, probability, log_function):
     return tf.stop_gradient(tail)
 
 
-def _own(distribution, method):
-    """The distribution's own method, or one that says it is not implemented."""
-
-    def missing(*_):
-        raise NotImplementedError
-
-    return getattr(distribution, method, missing)
-
-
-def _first_implemented(*ways):
-    *ways, last = ways
-    for way in ways:
+def _first_implemented(own, *others):
+    """The result of the first way that is implemented; the last one is."""
+    try:
+        return own()
+    except (AttributeError, NotImplementedError):
+        # Either the distribution has no such method, or what it adapts hasn't.
+        pass
+    *others, last = others
+    for way in others:
         try:
             return way()
         except NotImplementedError:

@@ -208,6 +208,7 @@ class ContinuousEntropyModelBase(tf.Module, metaclass=abc.ABCMeta):
         Returns:
           String tensor of shape `batch_shape`.
         """
+        self._check_compression()
         if self.streams > 1:
             tables = self._stream_tables.read(self._cdf, self._cdf_offset)
             return stream_coding.encode(values, rows, batch_shape, tables, self.streams)
@@ -231,6 +232,7 @@ class ContinuousEntropyModelBase(tf.Module, metaclass=abc.ABCMeta):
         Returns:
           int32 tensor of the shape of `strings` followed by `shape`.
         """
+        self._check_compression()
         if self.streams > 1:
             tables = self._stream_tables.read(self._cdf, self._cdf_offset)
             values, sane = stream_coding.decode(strings, rows, shape, tables, self.streams)

@@ -175,8 +175,7 @@ class ContinuousIndexedEntropyModel(ContinuousEntropyModelBase):
                 log_prob, bottleneck, indexes, expected_grads=self.expected_grads
             )
         else:
-            # Not self.quantize: subclasses give it further arguments.
-            perturbed = round_st(bottleneck)
+            perturbed = self.quantize(bottleneck)
             log_probs = log_prob(perturbed, indexes)
         return perturbed, self._sum_bits(log_probs)
 

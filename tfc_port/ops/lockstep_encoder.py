@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from tfc_port.coding.graph_loops import UNROLL, narrow
 from tfc_port.ops._int64 import shift_left, shift_right, where
-from tfc_port.ops._loops import run_loop
 
 _WORD = 16
 _MASK = (1 << _WORD) - 1
-# Steps of the coder per step of the loop, whose own cost is that of several small ops.
-_UNROLL = 4
 
 
 def encode_lanes(intervals):
@@ -47,41 +45,22 @@ def encode_lanes(intervals):
 
 def _run(intervals):
     """What each interval adds to the base, whether a word leaves after it, and the final sizes."""
-    lanes, steps = tf.unstack(tf.shape(intervals, tf.int64)[:2])
-    # At least one: an empty record has no shape to stack.
-    rounds = tf.maximum((steps + _UNROLL - 1) // _UNROLL, 1)
-    padding = tf.tile(
-        tf.constant([[[0, 1 << _WORD]]], tf.int64),
-        tf.stack([lanes, rounds * _UNROLL - steps, 1]),
+    lanes, steps = tf.unstack(tf.shape(intervals)[:2])
+    # At least one lane and one block of steps, so that shapes can be inferred.
+    width = tf.maximum(lanes, 1)
+    height = tf.maximum(-(-steps // UNROLL), 1) * UNROLL
+    missing = [[0, height - steps], [0, width - lanes]]
+    low, high = tf.unstack(tf.cast(tf.transpose(intervals, [2, 1, 0]), tf.float64))
+    # What is added at the end is the whole range, which changes nothing.
+    low, high = tf.pad(low, missing), tf.pad(high, missing, constant_values=1 << _WORD)
+    each = tf.reshape(tf.range(height * width), [height, width])
+    added, shifted, size = narrow(each, tf.reshape(low, [-1]), tf.reshape(high, [-1]))
+    added = tf.cast(added[:steps, :lanes], tf.int64)
+    return (
+        tf.transpose(added),
+        tf.transpose(shifted[:steps, :lanes]),
+        tf.cast(size, tf.int64)[:lanes],
     )
-    # [steps, 2, lanes], so that a step is a contiguous slice.
-    turned = tf.transpose(tf.concat([intervals, padding], axis=1), [1, 2, 0])
-    full = tf.constant(1 << 32, tf.int64)
-
-    def body(index, size, added, sizes):
-        for offset in range(_UNROLL):
-            bounds = shift_right(size * turned[index * _UNROLL + offset], _WORD)
-            low, high = tf.unstack(bounds)
-            added = added.write(index * _UNROLL + offset, low)
-            size = high - low
-            sizes = sizes.write(index * _UNROLL + offset, size)
-            size = where(size <= 1 << _WORD, shift_left(size, _WORD), size)
-        return index + 1, size, added, sizes
-
-    def record():
-        return tf.TensorArray(
-            tf.int64, size=tf.cast(rounds, tf.int32) * _UNROLL, element_shape=[intervals.shape[0]]
-        )
-
-    _, size, added, sizes = run_loop(
-        lambda index, *_: index < tf.cast(rounds, tf.int32),
-        body,
-        (tf.constant(0), tf.fill([lanes], full), record(), record()),
-    )
-    shape = tf.cast(tf.stack([rounds * _UNROLL, lanes]), tf.int32)
-    added = tf.reshape(added.stack(), shape)[: tf.cast(steps, tf.int32)]
-    sizes = tf.reshape(sizes.stack(), shape)[: tf.cast(steps, tf.int32)]
-    return tf.transpose(added), tf.transpose(sizes <= 1 << _WORD), size
 
 
 def _resolve_carries(digits):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import tensorflow as tf
 
 from tfc_port.ops._checks import require
@@ -35,6 +37,10 @@ def pmf_to_quantized_cdf(pmf, precision, name=None):
         require(
             1 <= precision <= _MAX_PRECISION,
             f"`precision` must be in [1, {_MAX_PRECISION}]. Received: {precision}.",
+        )
+        require(
+            not tf.is_tensor(pmf) or pmf.dtype == tf.float32,
+            f"`pmf` must have type float32. Received: {getattr(pmf, 'dtype', None)}.",
         )
         pmf = tf.convert_to_tensor(pmf, tf.float32, name="pmf")
         require(pmf.shape.rank != 0, "`pmf` should be at least 1-D. Received a scalar.")
@@ -77,6 +83,24 @@ def nearest_counts(mass, total, present=None):
     """
     if present is None:
         present = tf.ones_like(mass, dtype=tf.bool)
+    if tf.executing_eagerly():
+        # Loops of small ops: as a graph they take a small part of the time.
+        return _counts_function(total)(mass, present)
+    return _nearest_counts(mass, total, present)
+
+
+@functools.lru_cache(maxsize=_MAX_PRECISION)
+def _counts_function(total):
+    return tf.function(
+        lambda mass, present: _nearest_counts(mass, total, present),
+        input_signature=[
+            tf.TensorSpec([None, None], tf.float64),
+            tf.TensorSpec([None, None], tf.bool),
+        ],
+    )
+
+
+def _nearest_counts(mass, total, present):
     # The limit keeps huge, unnormalised masses inside int64: beyond it only the order matters.
     counts = tf.cast(tf.minimum(tf.round(mass * total), 2.0**30), tf.int64)
     counts = tf.where(present, tf.maximum(counts, 1), tf.zeros_like(counts))

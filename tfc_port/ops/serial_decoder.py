@@ -24,7 +24,7 @@ def decode_lanes(lookup: Lookup, words, state, rows):
 
     Returns:
       int64 [lanes, n], the values, and the new state. A lane that meets a code no encoder writes
-      returns zeros from there on, and a state that says so.
+      returns zeros, and a state that says so.
     """
     cdf = lookup.cdf.numpy()
     starts, symbols = lookup.starts.numpy(), lookup.symbols.numpy()
@@ -89,6 +89,6 @@ def _decode_lane(words, state, rows, tables, escapes):
         if symbol == escapes[row]:
             symbol = overflow_value(symbol)
             if symbol is None:
-                return decoded, [value, size, read, 0]
+                return np.zeros_like(decoded), [value, size, read, 0]
         decoded[position] = symbol
     return decoded, [value, size, read, 1]

@@ -7,15 +7,20 @@ import os
 import secrets
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Union
 
 from tfhific.errors import OutputError
 
 STANDARD_STREAM = "-"
 
 
+Data = Union[bytes, Sequence[Union[bytes, memoryview]]]
+"""A file's bytes, or its parts in order."""
+
+
 def write_atomically(
-    destination: str | os.PathLike[str], data: bytes, overwrite: bool = False
+    destination: str | os.PathLike[str], data: Data, overwrite: bool = False
 ) -> None:
     """Writes `data` so that no reader ever sees a part of it under the destination's name.
 
@@ -28,7 +33,7 @@ def write_atomically(
 
     Args:
       destination: path, or "-" for standard output.
-      data: the whole content.
+      data: the whole content, or its parts in order; large ones are not joined in memory.
       overwrite: whether a file that is already there may be replaced. When false, a file that
         another process creates in the meantime is kept too.
 
@@ -64,7 +69,7 @@ def write_atomically(
 
 
 def _write_beside_and_move(
-    target: str, folder: str, name: str, data: bytes, overwrite: bool
+    target: str, folder: str, name: str, data: Data, overwrite: bool
 ) -> None:
     # The name is short and independent of the target's, which may use all 255 bytes allowed.
     temporary = os.path.join(folder, f".{secrets.token_hex(8)}.tmp")
@@ -93,7 +98,7 @@ def _write_beside_and_move(
 
 
 def _write_nameless(
-    temporary: str, target: str, folder: str, name: str, data: bytes, overwrite: bool
+    temporary: str, target: str, folder: str, name: str, data: Data, overwrite: bool
 ) -> bool:
     """Writes through a file without a name (Linux); False where there is no such thing."""
     if not hasattr(os, "O_TMPFILE"):
@@ -157,7 +162,7 @@ def _move_unless_taken(temporary: str, target: str, name: str) -> None:
     os.unlink(temporary)
 
 
-def _write_standard_output(data: bytes) -> None:
+def _write_standard_output(data: Data) -> None:
     with _system_errors_of("standard output"):
         if sys.stdout is None:
             raise OutputError("cannot write standard output: it is closed; name a file instead")
@@ -169,17 +174,23 @@ def _write_standard_output(data: bytes) -> None:
                 raise
             descriptor = None
         if descriptor is None:  # replaced by an object without a descriptor, as tests do
-            sys.stdout.buffer.write(data)
+            for part in _parts(data):
+                sys.stdout.buffer.write(part)
             sys.stdout.buffer.flush()
         else:
             # Past Python's buffer: what a closed pipe leaves in it would raise again at exit.
             _write_all(descriptor, data)
 
 
-def _write_all(descriptor: int, data: bytes) -> None:
-    rest = memoryview(data)
-    while rest:
-        rest = rest[os.write(descriptor, rest) :]
+def _parts(data: Data) -> Sequence:
+    return [data] if isinstance(data, (bytes, bytearray, memoryview)) else data
+
+
+def _write_all(descriptor: int, data: Data) -> None:
+    for part in _parts(data):
+        rest = memoryview(part)
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
 
 
 def _flush_folder(folder: str) -> None:

@@ -18,8 +18,8 @@ import numpy as np
 
 from tfc_port.coding import Tables
 from tfhific.codec import container
-from tfhific.codec.integer_branch import quantise
 from tfhific.codec.model import Model
+from tfhific.codec.publish import scale_branch
 from tfhific.codec.tables import TAIL_MASS, gaussian_tables
 from tfhific.codec.transforms import Transforms, to_symbols
 
@@ -58,14 +58,22 @@ def calibrate(
     ratio = math.log(model.scales[-1] / model.scales[0]) / (len(model.scales) - 1)
     rows = len(model.scales) + EXTRA_ROWS
     scales = model.scales[0] * np.exp(ratio * (np.arange(rows) - EXTRA_ROWS))
-    centre = model.scale_centre + EXTRA_ROWS
+    # Only indexes are moved by what is below them: a scale is what it is.
+    centre = model.scale_centre + (EXTRA_ROWS if model.scale_kind == "index" else 0)
     network = model.networks["hyper_synthesis_scale"]
     extended = dataclasses.replace(
         model,
         scales=scales,
         scale_centre=centre,
         floor_row=EXTRA_ROWS,
-        branch=quantise(network, rows, model.scale_gain, centre),
+        branch=scale_branch(
+            network,
+            scales,
+            model.z_tables,
+            model.scale_gain,
+            centre,
+            {"scale_kind": model.scale_kind},
+        ),
         y_tables=gaussian_tables(scales),
     )
     counts = count_symbols(extended, images, qualities, progress)

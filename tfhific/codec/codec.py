@@ -15,7 +15,7 @@ from tfhific.codec.container import Contents
 from tfhific.codec.images import Picture, validate_array
 from tfhific.codec.model import Model
 from tfhific.codec.plane import decode_plane, encode_plane
-from tfhific.codec.rate import gaussian_bits
+from tfhific.codec.rate import latent_bits
 from tfhific.codec.transforms import Transforms, to_symbols
 from tfhific.errors import BitstreamError, ImageError
 
@@ -101,6 +101,22 @@ class Codec:
         """8 bytes that a file names its model by."""
         return self.published.fingerprint
 
+    @functools.cached_property
+    def single_rate(self) -> bool:
+        """Whether the model has one rate: a quality is then accepted and has no effect."""
+        return self.published.single_rate
+
+    @functools.cached_property
+    def model(self):
+        """The trainable Keras model with the published weights, made when first asked for.
+
+        Raises:
+          ModelError: when the published model does not say how it was configured.
+        """
+        from tfhific.codec.trainable import trainable
+
+        return trainable(self.published)
+
     def compress(self, image: np.ndarray, quality: float = 5.0) -> bytes:
         """Compresses a picture.
 
@@ -143,18 +159,16 @@ class Codec:
           ValueError: when `quality` is outside 1..8.
         """
         image = self._checked(image)
-        y = self._transforms.analyse(image, container.quality_code(quality))
+        y = self._transforms.analyse(image, self._quality_code(quality))
         z = self._transforms.hyper_analyse(y)
         model = self.published
         flat = z.reshape(-1, z.shape[-1]).T.astype(np.float64)
         bits = -np.log2(np.maximum(model.density.mass(flat), 1e-300)).sum()
-        log_scales = np.log(model.scales)
         for rows in self._bands(*y.shape[:2])[1]:
             mean, _ = self._transforms.predict(z, rows, y.shape[1])
-            index = self._transforms.scale_indexes(z, rows, y.shape[1])
-            index = np.maximum(index, model.floor_row)
-            scale = np.exp(np.interp(index, np.arange(len(log_scales)), log_scales))
-            bits += gaussian_bits(to_symbols(y[rows] - mean).astype(np.float64), scale).sum()
+            scale = model.float_scales(self._transforms.float_scales(z, rows, y.shape[1]))
+            symbols = to_symbols(y[rows] - mean).astype(np.float64)
+            bits += latent_bits(model.likelihood, symbols, scale).sum()
         return float(bits / (image.shape[0] * image.shape[1]))
 
     def encode(self, image: np.ndarray, quality: float = 5.0, **metadata: bytes | None) -> Coded:
@@ -166,7 +180,7 @@ class Codec:
           **metadata: `alpha` (a grey PNG), `icc`, `exif`; bytes stored as they are.
         """
         image = self._checked(image)
-        code = container.quality_code(quality)
+        code = self._quality_code(quality)
         model = self.published
         y = self._transforms.analyse(image, code)
         z = self._transforms.hyper_analyse(y)
@@ -232,6 +246,11 @@ class Codec:
         z, bands = self._decode_latents(self._unpack(data))
         mean, indexes, y = (np.concatenate(parts) for parts in zip(*(band[1:] for band in bands)))
         return Latents(y=y, z=z, mean=mean, indexes=indexes)
+
+    def _quality_code(self, quality: float) -> int:
+        """What a file says of its quality: 0 where the model has one rate."""
+        code = container.quality_code(quality)
+        return 0 if self.single_rate else code
 
     def _checked(self, image: np.ndarray) -> np.ndarray:
         # The size first: making the array contiguous may copy all of it.
@@ -328,15 +347,12 @@ class Codec:
     def _code(self, values, indexes, tables, streams: int | None = None) -> tuple[bytes, int]:
         """Payload and number of streams, which is chosen by the payload's size where not given."""
         values, indexes = values.ravel(), indexes.ravel()
-
-        def code(count: int) -> bytes:
-            return coding.encode(values, indexes, tables, streams=count, implementation=self._coder)
-
-        if streams is not None:
-            return code(streams), streams
-        payload = code(1)
-        streams = coding.choose_streams(len(payload))
-        return (payload if streams == 1 else code(streams)), streams
+        if streams is None:
+            streams = coding.choose_streams(coding.estimate_bytes(values, indexes, tables))
+        payload = coding.encode(
+            values, indexes, tables, streams=streams, implementation=self._coder
+        )
+        return payload, streams
 
 
 def _cut(height: int, rows: int) -> list[slice]:

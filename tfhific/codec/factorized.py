@@ -23,7 +23,8 @@ class FactorizedDensity:
     Attributes:
       matrices: positive, [channels, out, in] each (softplus already applied).
       biases: [channels, out, 1] each.
-      factors: [channels, out, 1] each, in (-1, 1) (tanh already applied); one fewer.
+      factors: [channels, out, 1] each, in (-1, 1) (tanh already applied); one fewer, or as many
+        where the last layer has a gate too.
     """
 
     matrices: tuple[np.ndarray, ...]

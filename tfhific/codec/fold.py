@@ -13,7 +13,11 @@ from tfhific.backend import keras, tfc
 from tfhific.codec.layer_kinds import fold_layer
 from tfhific.codec.network import Network
 from tfhific.errors import ModelError
+from tfhific.models.convolutions import CroppedConv2DTranspose, PaddedConv2D
+from tfhific.models.functional import centred
 from tfhific.models.layers import DepthToSpace, Parallel, Residual, Scale, SpaceToDepth
+from tfhific.models.normalisation import ChannelNorm
+from tfhific.models.spectral import SpectralConv2D
 
 
 def fold(layer: keras.layers.Layer, prefix: str) -> Network:
@@ -21,7 +25,8 @@ def fold(layer: keras.layers.Layer, prefix: str) -> Network:
 
     Args:
       layer: made of `Sequential`, `Parallel`, `Residual`, `Scale`, `SpaceToDepth`, `DepthToSpace`,
-        `ReLU`, `LeakyReLU`, TFC's `SignalConv2D` and `GDN` (alpha and epsilon one), and what
+        `ReLU`, `LeakyReLU`, `tanh`, `ChannelNorm`, `PaddedConv2D`, `CroppedConv2DTranspose`,
+        TFC's `SignalConv2D` and `GDN` (alpha and epsilon one), and what
         `tfhific.codec.layer_kinds` folds.
       prefix: begins the names of the network's arrays.
 
@@ -51,6 +56,18 @@ def _fold(layer, prefix: str, weights: dict[str, np.ndarray]) -> list:
         return [{"op": "relu"}]
     if isinstance(layer, keras.layers.LeakyReLU):
         return [{"op": "leaky_relu", "slope": float(layer.alpha)}]
+    if isinstance(layer, keras.layers.Activation) and layer.activation in (
+        tf.tanh,
+        keras.activations.tanh,
+    ):
+        return [{"op": "tanh"}]
+    if isinstance(layer, ChannelNorm):
+        _store(layer, prefix, weights, ("gamma", "beta"))
+        return [{"op": "channel_norm", "name": prefix, "epsilon": float(layer.epsilon)}]
+    if isinstance(layer, CroppedConv2DTranspose):
+        return _fold_transposed(layer, prefix, weights)
+    if isinstance(layer, PaddedConv2D) and not isinstance(layer, SpectralConv2D):
+        return _fold_padded(layer, prefix, weights)
     if isinstance(layer, tfc.GDN):
         return _fold_gdn(layer, prefix, weights)
     if isinstance(layer, tfc.SignalConv2D):
@@ -63,6 +80,29 @@ def _fold(layer, prefix: str, weights: dict[str, np.ndarray]) -> list:
 
 def _evaluate(parameter) -> np.ndarray:
     return np.asarray(tf.convert_to_tensor(parameter() if callable(parameter) else parameter))
+
+
+def _store(layer, prefix: str, weights: dict[str, np.ndarray], names) -> None:
+    for name in names:
+        weights[f"{prefix}/{name}"] = _evaluate(getattr(layer, name))
+
+
+def _fold_padded(layer, prefix: str, weights: dict[str, np.ndarray]) -> list:
+    _store(layer, prefix, weights, ("kernel", "bias"))
+    entry = {"op": "conv", "name": prefix, "stride": layer.stride}
+    if layer.pads != centred(layer.kernel_size) * 2:
+        entry["pads"] = list(layer.pads)
+    if layer.padding != "zeros" and any(layer.pads):
+        entry["padding"] = layer.padding
+    return [entry]
+
+
+def _fold_transposed(layer, prefix: str, weights: dict[str, np.ndarray]) -> list:
+    _store(layer, prefix, weights, ("kernel", "bias"))
+    entry = {"op": "deconv", "name": prefix, "stride": layer.stride}
+    if layer.crop != layer.kernel_size // 2:
+        entry["crop"] = [layer.crop, layer.crop]
+    return [entry]
 
 
 def _fold_gdn(layer, prefix: str, weights: dict[str, np.ndarray]) -> list:

@@ -9,8 +9,10 @@ so the order of summation, fused multiply-adds and the number of threads change 
 margin of 13 bits covers convolution algorithms (Winograd, FFT) whose inner steps are not integer,
 because their results are rounded.
 
-Layer i computes `clip(floor(sum(kernel * x) + bias) / 2^shift + 1/2), 0, 2^ACTIVATION_BITS - 1)`;
-the last one clips to 0 .. scales - 1 instead.
+Layer i computes `clip(floor((sum(kernel * x) + bias) / 2^shift + 1/2), 0, 2^ACTIVATION_BITS - 1)`;
+the last one clips to 0 .. scales - 1 instead. Where the network gives the scales themselves rather
+than their indexes, the last layer's result is its sum as it is, and the index is the number of
+thresholds, integers too, that the sum reaches.
 """
 
 from __future__ import annotations
@@ -19,8 +21,9 @@ import dataclasses
 
 import numpy as np
 
-from tfhific.codec.network import Network, conv, deconv, spans
+from tfhific.codec.network import Network
 from tfhific.errors import ModelError
+from tfhific.models.functional import conv, deconv, spans
 
 MAX_INPUT = 4095
 """Hyperlatents are clipped to -MAX_INPUT .. MAX_INPUT on their way into the branch."""
@@ -29,6 +32,11 @@ FRACTION_BITS = 10
 ACTIVATION_BITS = 18
 MAX_SUM_BITS = 40
 _KERNEL_BITS = 15
+_PARTS = ("kernel", "bias")
+_HEADROOM = 8.0
+"""How much larger than the typical largest activation one may be before it is cut."""
+
+_MAX_FRACTION_BITS = 14
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,13 +57,13 @@ class IntegerLayer:
     kernel: np.ndarray
     bias: np.ndarray
 
-    def is_sound(self) -> bool:
+    def is_sound(self, lowest_shift: int = 1) -> bool:
         """Whether the fields are of the kinds and shapes that they should be."""
         if self.op not in ("conv", "deconv") or self.kernel.dtype != np.int16:
             return False
         if self.kernel.ndim != 4 or self.kernel.size == 0 or self.bias.dtype != np.int64:
             return False
-        if self.stride not in range(1, 17) or self.shift not in range(1, MAX_SUM_BITS):
+        if self.stride not in range(1, 17) or self.shift not in range(lowest_shift, MAX_SUM_BITS):
             return False
         fits = self.op == "conv" or spans(min(self.kernel.shape[:2]), self.stride)
         return fits and self.bias.shape == (self.kernel.shape[3 if self.op == "conv" else 2],)
@@ -76,15 +84,22 @@ class IntegerBranch:
     Attributes:
       layers: the layers, in order.
       num_scales: scale indexes are 0 .. num_scales - 1.
+      thresholds: int64 [num_scales - 1], not falling; a scale index is the number of them that
+        the last layer's sum reaches, and that layer's shift is 0. None where the last layer
+        gives the indexes.
     """
 
     layers: tuple[IntegerLayer, ...]
     num_scales: int
+    thresholds: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         largest = MAX_INPUT
+        if self.thresholds is not None and not self._thresholds_are_sound():
+            raise ModelError("The thresholds of the model's integer branch are malformed.")
         for number, layer in enumerate(self.layers):
-            if not layer.is_sound():
+            unshifted = self.thresholds is not None and number == len(self.layers) - 1
+            if not layer.is_sound(0) or (layer.shift == 0) != unshifted:
                 raise ModelError(f"Layer {number} of the model's integer branch is malformed.")
             bound = layer.largest_sum(largest)
             if bound >= 1 << MAX_SUM_BITS:
@@ -93,6 +108,12 @@ class IntegerBranch:
                     f"not below 2^{MAX_SUM_BITS}: its arithmetic would not be exact."
                 )
             largest = (1 << ACTIVATION_BITS) - 1
+
+    def _thresholds_are_sound(self) -> bool:
+        value, limit = self.thresholds, 1 << MAX_SUM_BITS
+        if value.dtype != np.int64 or value.shape != (self.num_scales - 1,):
+            return False
+        return bool(np.all(np.diff(value) >= 0) and np.all((-limit < value) & (value < limit)))
 
     def __call__(self, hyperlatents: np.ndarray) -> np.ndarray:
         """Scale indexes.
@@ -105,19 +126,37 @@ class IntegerBranch:
         """
         import tensorflow as tf
 
+        clipped = np.clip(hyperlatents, -MAX_INPUT, MAX_INPUT)
+        return self.indexes(tf.constant(clipped, tf.int32)).numpy()
+
+    def indexes(self, hyperlatents):
+        """As calling the branch, on a tensor, and in a graph too.
+
+        Args:
+          hyperlatents: int32 tensor [batch, height, width, channels].
+
+        Returns:
+          An int32 tensor.
+        """
+        import tensorflow as tf
+
         with tf.device("/cpu:0"):
-            x = tf.constant(np.clip(hyperlatents, -MAX_INPUT, MAX_INPUT), tf.float64)
+            x = tf.cast(tf.clip_by_value(hyperlatents, -MAX_INPUT, MAX_INPUT), tf.float64)
             for number, layer in enumerate(self.layers):
                 apply = conv if layer.op == "conv" else deconv
                 x = apply(x, tf.constant(layer.kernel, tf.float64), layer.stride)
                 # Exact sums are integers already; a convolution algorithm with inexact inner
                 # steps is at most a small fraction off, and rounding puts that right.
                 x = tf.round(x) + tf.constant(layer.bias, tf.float64)
-                x = tf.floor(x * 2.0**-layer.shift + 0.5)
                 last = number == len(self.layers) - 1
+                if last and self.thresholds is not None:
+                    bounds = tf.constant(self.thresholds, tf.float64)
+                    flat = tf.searchsorted(bounds, tf.reshape(x, [-1]), side="right")
+                    return tf.reshape(flat, tf.shape(x))
+                x = tf.floor(x * 2.0**-layer.shift + 0.5)
                 limit = self.num_scales - 1 if last else (1 << ACTIVATION_BITS) - 1
                 x = tf.clip_by_value(x, 0.0, float(limit))
-            return tf.cast(x, tf.int32).numpy()
+            return tf.cast(x, tf.int32)
 
 
 def quantise(network: Network, num_scales: int, gain: float, centre: float) -> IntegerBranch:
@@ -135,37 +174,91 @@ def quantise(network: Network, num_scales: int, gain: float, centre: float) -> I
     Raises:
       ModelError: when the network has another form.
     """
-    linear = [layer for layer in network.layers if layer["op"] != "relu"]
-    between = [layer["op"] for layer in network.layers[1::2]]
-    if (
-        [layer for layer in network.layers[::2]] != linear
-        or between != ["relu"] * (len(linear) - 1)
-        or any(layer["op"] not in ("conv", "deconv") for layer in linear)
-    ):
-        raise ModelError(
-            "The scales' network can't be turned into integers: expected convolutions with ReLU "
-            f"between them. Received: {[layer['op'] for layer in network.layers]}."
-        )
     layers = []
     largest, input_bits = MAX_INPUT, 0
-    for number, entry in enumerate(linear):
+    linear = _linear_layers(network)
+    for number, (entry, kernel, bias) in enumerate(linear):
         last = number == len(linear) - 1
-        kernel = network.weights[f"{entry['name']}/kernel"].astype(np.float64)
-        bias = network.weights[f"{entry['name']}/bias"].astype(np.float64)
         if last:
             kernel, bias = kernel * gain, bias * gain + centre
         output_bits = 0 if last else FRACTION_BITS
-        layers.append(_quantise_layer(entry, kernel, bias, largest, input_bits, output_bits))
+        layers.append(_quantise_layer(entry, kernel, bias, largest, input_bits, output_bits)[0])
         largest, input_bits = (1 << ACTIVATION_BITS) - 1, FRACTION_BITS
     return IntegerBranch(tuple(layers), num_scales)
 
 
-def _quantise_layer(entry, kernel, bias, largest, input_bits, output_bits) -> IntegerLayer:
+def quantise_scales(network: Network, scales: np.ndarray, typical: np.ndarray) -> IntegerBranch:
+    """Turns a network that gives the scales themselves into integers.
+
+    A scale's index is that of the nearest of `scales` in the logarithm.
+
+    Args:
+      network: see `quantise`.
+      scales: float64 [rows], positive, rising; what lies outside takes the first or last index.
+      typical: int32 [batch, height, width, channels], hyperlatents as they come; how large their
+        activations are decides how finely the branch resolves them.
+
+    Returns:
+      The branch, as fine as the bound on its sums allows.
+
+    Raises:
+      ModelError: when the network has another form.
+    """
+    import tensorflow as tf
+
+    layers, x = [], tf.constant(typical, tf.float32)
+    largest, input_bits = MAX_INPUT, 0
+    linear = _linear_layers(network)
+    for number, (entry, kernel, bias) in enumerate(linear):
+        x = network.part(2 * number, 2 * number + 2)(x)
+        output_bits = None
+        if number < len(linear) - 1:
+            room = ((1 << ACTIVATION_BITS) - 1) / (_HEADROOM * max(float(tf.reduce_max(x)), 1e-6))
+            output_bits = int(np.clip(np.floor(np.log2(room)), 0, _MAX_FRACTION_BITS))
+        layer, bits = _quantise_layer(entry, kernel, bias, largest, input_bits, output_bits)
+        layers.append(layer)
+        if output_bits is None:
+            between = np.sqrt(scales[:-1] * scales[1:]) * 2.0 ** (bits + input_bits)
+            most = float((1 << MAX_SUM_BITS) - 1)
+            thresholds = np.minimum(np.ceil(between), most).astype(np.int64)
+            return IntegerBranch(tuple(layers), len(scales), thresholds)
+        largest, input_bits = (1 << ACTIVATION_BITS) - 1, output_bits
+    raise ModelError("The scales' network has no layers.")
+
+
+def _linear_layers(network: Network) -> list[tuple[dict, np.ndarray, np.ndarray]]:
+    """Description, kernel and bias (float64) of each convolution.
+
+    Raises:
+      ModelError: when there is more to the network than convolutions with ReLU between them.
+    """
+    linear = [layer for layer in network.layers if layer["op"] != "relu"]
+    between = [layer["op"] for layer in network.layers[1::2]]
+    plain = {"op", "name", "stride"}
+    if (
+        network.layers[::2] != linear
+        or between != ["relu"] * (len(linear) - 1)
+        or any(layer["op"] not in ("conv", "deconv") or set(layer) - plain for layer in linear)
+    ):
+        raise ModelError(
+            "The scales' network can't be turned into integers: expected convolutions, centred "
+            f"and padded with zeros, with ReLU between them. Received: {network.layers}."
+        )
+    return [
+        (entry, *(network.weights[f"{entry['name']}/{a}"].astype(np.float64) for a in _PARTS))
+        for entry in linear
+    ]
+
+
+def _quantise_layer(
+    entry: dict, kernel, bias, largest: int, input_bits: int, output_bits: int | None
+) -> tuple[IntegerLayer, int]:
+    """A layer, and the bits of its kernel's fraction; without `output_bits` it is not shifted."""
     most = (1 << _KERNEL_BITS) - 1
     bits = int(np.floor(np.log2(most / max(float(np.abs(kernel).max()), 1e-9))))
     while True:
-        shift = bits + input_bits - output_bits
-        if shift < 1:
+        shift = 0 if output_bits is None else bits + input_bits - output_bits
+        if shift < (output_bits is not None) or bits + input_bits < 1:
             raise ModelError(
                 "The scales' network can't be turned into integers: its weights are too large "
                 f"(up to {np.abs(kernel).max():.3g} in {entry['name']})."
@@ -177,6 +270,7 @@ def _quantise_layer(entry, kernel, bias, largest, input_bits, output_bits) -> In
             np.rint(kernel * 2.0**bits).astype(np.int16),
             np.rint(bias * 2.0 ** (bits + input_bits)).astype(np.int64),
         )
-        if layer.largest_sum(largest) < 1 << MAX_SUM_BITS:
-            return layer
+        # A shift is below the largest sum's bits; a finer kernel would only add zeros to it.
+        if layer.largest_sum(largest) < 1 << MAX_SUM_BITS and shift < MAX_SUM_BITS:
+            return layer, bits
         bits -= 1

@@ -9,12 +9,13 @@
 | `affine` | `name`; a batch normalisation, folded | `gamma`, `beta` [channels] |
 | `dense` | `name` | `kernel` [in, out], `bias` [out] |
 | `reshape` | `shape`, without the batch | |
-| `flatten`, `tanh`, `sigmoid` | | |
+| `flatten`, `sigmoid` | | |
 """  # noqa: E501 (a table)
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -27,7 +28,7 @@ _RANKS = {
     "affine": {"gamma": 1, "beta": 1},
     "dense": {"kernel": 2, "bias": 1},
 }
-KINDS = (*_RANKS, "reflect_pad", "reshape", "flatten", "tanh", "sigmoid")
+KINDS = (*_RANKS, "reflect_pad", "reshape", "flatten", "sigmoid")
 
 
 def check(layer: dict, weights: dict[str, np.ndarray]) -> None:
@@ -65,12 +66,18 @@ def check(layer: dict, weights: dict[str, np.ndarray]) -> None:
         raise ModelError(f"The model has a layer with impossible fields: {layer!r}.")
 
 
-def run(layer: dict, weights: dict[str, np.ndarray], x):
-    """Runs a layer of one of `KINDS` on a float tensor."""
+def run(layer: dict, array_of: Callable, x):
+    """Runs a layer of one of `KINDS` on a float tensor.
+
+    Args:
+      layer: checked.
+      array_of: `array_of(layer, name, like)` gives one of its arrays as a tensor of a dtype.
+      x: the input.
+    """
     import tensorflow as tf
 
     def array(name: str):
-        return tf.cast(tf.convert_to_tensor(weights[f"{layer['name']}/{name}"]), x.dtype)
+        return array_of(layer, name, x)
 
     op = layer["op"]
     if op == "plain_conv":
@@ -94,7 +101,7 @@ def run(layer: dict, weights: dict[str, np.ndarray], x):
         return tf.reshape(x, [-1, *layer["shape"]])
     if op == "flatten":
         return tf.reshape(x, [tf.shape(x)[0], int(np.prod(x.shape[1:]))])
-    return tf.tanh(x) if op == "tanh" else tf.sigmoid(x)
+    return tf.sigmoid(x)
 
 
 def fold_layer(layer, prefix: str, weights: dict[str, np.ndarray]) -> list | None:

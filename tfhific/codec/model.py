@@ -1,7 +1,31 @@
 """A model as it is published: one file of arrays and a JSON description, nothing executable.
 
-`model.safetensors` holds the arrays; its metadata entry `tfhific` is a JSON object with the
-networks' layers, the integer branch, the configuration and how the model was trained.
+`model.safetensors` holds the arrays; its metadata entry `tfhific` is a JSON object, the
+description:
+
+| entry | holds |
+| --- | --- |
+| `format` | 1, or 2 where one of the entries marked (2) differs from its default |
+| `name`, `system` | such as `mini-v1` and `mini` |
+| `fingerprint` | hex; what a file names its model by |
+| `sha256` | of the description without this entry, and of every array |
+| `networks` | the layers of each network in `NETWORKS`, as `tfhific.codec.network` lists them |
+| `branch` | op, stride and shift of each layer of the integer branch |
+| `density_layers` | number of layers of the hyperlatents' density |
+| `density_gates` (2) | how many of them have a gate; default: all but the last |
+| `scale_kind` (2) | what the scales' network gives: `index` (default) or `scale` |
+| `scale_gain`, `scale_centre` | index = gain * network + centre; 1 and 0 where it gives the scale |
+| `floor_row` | the row of the smallest scale that the float model knows |
+| `likelihood` (2) | of the latents, `gaussian` (default) or `logistic` |
+| `pixel_range` (2) | what the picture networks have for pixels of 0 and 255; default [-1/2, 1/2] |
+| `min_latents` (2) | fewest latents a side: smaller pictures are extended to that; default 1 |
+| `config` (2) | the system's configuration, from which the trainable model is made; default null |
+| `training` | how the model came about |
+
+A model of one rate has gains that are the same for all qualities. Arrays: `<network>/...` as the
+layers name them, `branch/N/kernel` and `bias`, `branch/thresholds` (2), `density/matrices/N`,
+`biases/N`, `factors/N`, `y_tables/lookup` and `minimum`, `z_tables/...`, `log_gain`,
+`log_inverse_gain`, `scales`, and `extras/...` (2), which only the trainable model has.
 """
 
 from __future__ import annotations
@@ -10,6 +34,7 @@ import dataclasses
 import functools
 import hashlib
 import json
+import math
 import os
 
 import numpy as np
@@ -18,10 +43,14 @@ from tfc_port.coding import CodingError, Tables
 from tfhific.codec.factorized import FactorizedDensity
 from tfhific.codec.integer_branch import IntegerBranch, IntegerLayer
 from tfhific.codec.network import Network
+from tfhific.codec.tensor_file import TensorFile, parts
 from tfhific.errors import ModelError
 
 FILE_NAME = "model.safetensors"
-MODEL_FORMAT = 1
+MODEL_FORMATS = (1, 2)
+LIKELIHOODS = ("gaussian", "logistic")
+SCALE_KINDS = ("index", "scale")
+MAX_MIN_LATENTS = 64
 NETWORKS = (
     "analysis",
     "synthesis",
@@ -43,7 +72,8 @@ class Model:
       system: the published system it belongs to, such as `mini`.
       networks: folded networks by the names in `NETWORKS`.
       branch: scale indexes from hyperlatents, in exact arithmetic.
-      scale_gain: the float scale index is `scale_gain * network + scale_centre`.
+      scale_gain: the float scale index is `scale_gain * network + scale_centre`, where the
+        scales' network gives indexes.
       scale_centre: see `scale_gain`.
       scales: float64 [rows of y_tables], standard deviations.
       floor_row: the row of the smallest scale that the float model knows; rows below it are for
@@ -51,9 +81,17 @@ class Model:
       density: of the hyperlatents.
       y_tables: a CDF table for each scale.
       z_tables: a CDF table for each hyperlatent channel.
-      log_gain: float32 [qualities, latent channels].
+      log_gain: float32 [qualities, latent channels], at least two rows; all of them are the same
+        in a model of one rate.
       log_inverse_gain: the decoder's.
       training: how the model came about, JSON values.
+      scale_kind: `index` where the scales' network gives scale indexes, `scale` where it gives
+        the scales themselves.
+      likelihood: of the latents, `gaussian` or `logistic`.
+      pixel_range: what the picture networks have for pixels of 0 and of 255.
+      min_latents: fewest latents a side; a smaller picture is extended until it has as many.
+      config: the system's configuration, JSON values; None where it is not known.
+      extras: arrays of the trainable model that no coding needs, by name.
     """
 
     name: str
@@ -70,6 +108,12 @@ class Model:
     log_inverse_gain: np.ndarray
     training: dict = dataclasses.field(default_factory=dict)
     floor_row: int = 0
+    scale_kind: str = "index"
+    likelihood: str = "gaussian"
+    pixel_range: tuple[float, float] = (-0.5, 0.5)
+    min_latents: int = 1
+    config: dict | None = None
+    extras: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         channels = self.log_gain.shape[-1]
@@ -84,10 +128,38 @@ class Model:
             and len(self.branch.layers) > 0
             and self.branch.layers[-1].bias.shape == (channels,),
             "hyperlatent tables": self.density.channels == self.z_tables.rows,
+            "likelihood": self.likelihood in LIKELIHOODS,
+            "scales' network": self.scale_kind in SCALE_KINDS
+            and (self.scale_kind == "scale") == (self.branch.thresholds is not None),
+            "range of pixels": len(self.pixel_range) == 2
+            and all(map(math.isfinite, self.pixel_range))
+            and self.pixel_range[0] < self.pixel_range[1],
+            "fewest latents": 1 <= self.min_latents <= MAX_MIN_LATENTS,
         }
         for what, fits in checks.items():
             if not fits:
                 raise ModelError(f"The model {self.name!r} is inconsistent: its {what} do not fit.")
+
+    @property
+    def single_rate(self) -> bool:
+        """Whether the quality has no effect."""
+        tables = (self.log_gain, self.log_inverse_gain)
+        return all(bool(np.all(table == table[0])) for table in tables)
+
+    def float_scales(self, raw: np.ndarray) -> np.ndarray:
+        """Standard deviations, or scales of logistics, that the trained float model assigns.
+
+        Args:
+          raw: float, what the scales' network gives.
+
+        Returns:
+          float64, shaped like `raw`, at least the scale of `floor_row`.
+        """
+        raw = np.asarray(raw, np.float64)
+        if self.scale_kind == "scale":
+            return np.maximum(raw, self.scales[self.floor_row])
+        index = np.maximum(self.scale_gain * raw + self.scale_centre, self.floor_row)
+        return np.exp(np.interp(index, np.arange(len(self.scales)), np.log(self.scales)))
 
     @functools.cached_property
     def fingerprint(self) -> bytes:
@@ -106,6 +178,10 @@ class Model:
             add(f"branch {number}", json.dumps(head).encode())
             add("kernel", layer.kernel.astype("<i2").tobytes())
             add("bias", layer.bias.astype("<i8").tobytes())
+        if self.branch.thresholds is not None:
+            add("thresholds", self.branch.thresholds.astype("<i8").tobytes())
+        if self.min_latents != 1:
+            add("fewest latents", self.min_latents.to_bytes(8, "little"))
         for name in _DECODING_NETWORKS:
             network = self.networks[name]
             add(name, json.dumps(network.layers, sort_keys=True).encode())
@@ -122,8 +198,6 @@ def save_model(model: Model, folder: str | os.PathLike) -> str:
     Returns:
       The path written.
     """
-    from safetensors.numpy import save
-
     from tfhific.codec.atomic import write_atomically
 
     arrays: dict[str, np.ndarray] = {}
@@ -139,6 +213,10 @@ def save_model(model: Model, folder: str | os.PathLike) -> str:
     for number, layer in enumerate(model.branch.layers):
         put(f"branch/{number}/kernel", layer.kernel)
         put(f"branch/{number}/bias", layer.bias)
+    if model.branch.thresholds is not None:
+        put("branch/thresholds", model.branch.thresholds)
+    for name, value in model.extras.items():
+        put(f"extras/{name}", value)
     for name in ("matrices", "biases", "factors"):
         for number, value in enumerate(getattr(model.density, name)):
             put(f"density/{name}/{number}", value)
@@ -147,8 +225,10 @@ def save_model(model: Model, folder: str | os.PathLike) -> str:
         put(f"{name}/minimum", getattr(model, name).minimum)
     for name in ("log_gain", "log_inverse_gain", "scales"):
         put(name, getattr(model, name))
+    newer = _newer_entries(model)
     description = {
-        "format": MODEL_FORMAT,
+        **newer,
+        "format": 2 if newer or model.extras else 1,
         "name": model.name,
         "system": model.system,
         "fingerprint": model.fingerprint.hex(),
@@ -166,19 +246,45 @@ def save_model(model: Model, folder: str | os.PathLike) -> str:
     description["sha256"] = _digest(description, arrays)
     os.makedirs(folder, exist_ok=True)
     path = os.path.join(folder, FILE_NAME)
-    data = save(arrays, {"tfhific": json.dumps(description, sort_keys=True)})
+    data = parts(arrays, {"tfhific": json.dumps(description, sort_keys=True)})
     write_atomically(path, data, overwrite=True)
     return path
 
 
-def _digest(description: dict, arrays: dict[str, np.ndarray]) -> str:
-    """SHA-256 of all that a model's file holds; the fingerprint leaves out what only encodes."""
+def _newer_entries(model: Model) -> dict:
+    """What the description says from format 2 on, where it differs from the default."""
+    entries = {
+        "density_gates": (len(model.density.factors), len(model.density.matrices) - 1),
+        "scale_kind": (model.scale_kind, "index"),
+        "likelihood": (model.likelihood, "gaussian"),
+        "pixel_range": (list(model.pixel_range), [-0.5, 0.5]),
+        "min_latents": (model.min_latents, 1),
+        "config": (model.config, None),
+    }
+    return {name: value for name, (value, default) in entries.items() if value != default}
+
+
+def _digest(
+    description: dict, arrays: dict[str, np.ndarray], file: TensorFile | None = None
+) -> str:
+    """SHA-256 of all that a model's file holds; the fingerprint leaves out what only encodes.
+
+    Args:
+      description: of the model.
+      arrays: by name.
+      file: where the arrays come from; then they are read rather than touched, which would bring
+        a mapped file into this process's memory.
+    """
     rest = {key: value for key, value in description.items() if key != "sha256"}
     digest = hashlib.sha256(json.dumps(rest, sort_keys=True).encode())
     for name in sorted(arrays):
         head = [name, str(arrays[name].dtype), list(arrays[name].shape)]
         digest.update(json.dumps(head).encode())
-        digest.update(np.ascontiguousarray(arrays[name]).data)
+        if file is None:
+            digest.update(np.ascontiguousarray(arrays[name]).data)
+            continue
+        for chunk in file.chunks(name):
+            digest.update(chunk)
     return digest.hexdigest()
 
 
@@ -199,9 +305,9 @@ def read_description(folder: str | os.PathLike) -> dict:
             version = description["format"]
     except (OSError, KeyError, TypeError, ValueError, SafetensorError) as error:
         raise ModelError(f"{path!r} is not a model of tfhific, or is damaged ({error}).") from None
-    if version != MODEL_FORMAT:
+    if version not in MODEL_FORMATS:
         raise ModelError(
-            f"{path!r} has model format {version!r}; this tfhific reads {MODEL_FORMAT}. "
+            f"{path!r} has model format {version!r}; this tfhific reads 1 and 2. "
             "Publish it again, or use the version that made it."
         )
     return description
@@ -214,13 +320,13 @@ def load_model(folder: str | os.PathLike) -> Model:
       ModelError: when the folder holds no model, or a damaged one.
     """
     from safetensors import SafetensorError
-    from safetensors.numpy import load_file
 
     description = read_description(folder)
     path = os.path.join(folder, FILE_NAME)
     try:
-        arrays = load_file(path)
-        if _digest(description, arrays) != description["sha256"]:
+        file = TensorFile(path)
+        arrays = file.arrays
+        if _digest(description, arrays, file) != description["sha256"]:
             raise ModelError(f"{path!r} is damaged: its checksum does not fit its contents.")
         model = _assemble(description, arrays)
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
@@ -233,13 +339,14 @@ def load_model(folder: str | os.PathLike) -> Model:
 
 
 def _assemble(description: dict, arrays: dict[str, np.ndarray]) -> Model:
-    halves = {
-        name: value.astype(np.float32) if value.dtype == np.float16 else value
-        for name, value in arrays.items()
-    }
+    def single(name: str) -> np.ndarray:
+        value = arrays[name]
+        return value.astype(np.float32) if value.dtype == np.float16 else value
+
     networks = {}
     for name, layers in description["networks"].items():
-        own = {key: value for key, value in halves.items() if key.startswith(name + "/")}
+        # As they are stored: a network computes with halves as with what they are halves of.
+        own = {key: value for key, value in arrays.items() if key.startswith(name + "/")}
         networks[name] = Network(layers, own)
     layers = tuple(
         IntegerLayer(
@@ -252,26 +359,38 @@ def _assemble(description: dict, arrays: dict[str, np.ndarray]) -> Model:
         for number, entry in enumerate(description["branch"])
     )
     count = int(description["density_layers"])
+    gates = int(description.get("density_gates", count - 1))
     tables = {
         name: Tables(arrays[f"{name}/lookup"], arrays[f"{name}/minimum"])
         for name in ("y_tables", "z_tables")
     }
+    config = description.get("config")
     return Model(
         name=str(description["name"]),
         system=str(description["system"]),
         networks=networks,
-        branch=IntegerBranch(layers, tables["y_tables"].rows),
+        branch=IntegerBranch(layers, tables["y_tables"].rows, arrays.get("branch/thresholds")),
         scale_gain=float(description["scale_gain"]),
         scale_centre=float(description["scale_centre"]),
         floor_row=int(description.get("floor_row", 0)),
-        scales=halves["scales"].astype(np.float64),
+        scales=single("scales").astype(np.float64),
         density=FactorizedDensity(
-            tuple(halves[f"density/matrices/{i}"] for i in range(count)),
-            tuple(halves[f"density/biases/{i}"] for i in range(count)),
-            tuple(halves[f"density/factors/{i}"] for i in range(count - 1)),
+            tuple(single(f"density/matrices/{i}") for i in range(count)),
+            tuple(single(f"density/biases/{i}") for i in range(count)),
+            tuple(single(f"density/factors/{i}") for i in range(gates)),
         ),
-        log_gain=halves["log_gain"],
-        log_inverse_gain=halves["log_inverse_gain"],
+        log_gain=single("log_gain"),
+        log_inverse_gain=single("log_inverse_gain"),
         training=dict(description.get("training") or {}),
+        scale_kind=str(description.get("scale_kind", "index")),
+        likelihood=str(description.get("likelihood", "gaussian")),
+        pixel_range=tuple(float(v) for v in description.get("pixel_range", (-0.5, 0.5))),
+        min_latents=int(description.get("min_latents", 1)),
+        config=None if config is None else dict(config),
+        extras={
+            key[len("extras/") :]: value
+            for key, value in arrays.items()
+            if key.startswith("extras/")
+        },
         **tables,
     )

@@ -6,15 +6,21 @@ model, so that decoding needs neither Keras nor the code that trained it.
 
 | op | fields | arrays |
 | --- | --- | --- |
-| `conv` | `name`, `stride` | `kernel` [k, k, in, out], `bias` [out]; padded by k // 2 zeros |
-| `deconv` | `name`, `stride` | `kernel` [k, k, out, in], `bias` [out]; output is stride x input |
+| `conv` | `name`, `stride`, optional `pads`, `padding` | `kernel` [k, k, in, out], `bias` [out] |
+| `deconv` | `name`, `stride`, optional `crop` | `kernel` [k, k, out, in], `bias` [out] |
 | `gdn` | `name`, `inverse` | `gamma` [channels, channels] (in, out), `beta` [channels] |
-| `relu` | | |
+| `channel_norm` | `name`, `epsilon` | `gamma` [channels], `beta` [channels] |
+| `relu`, `tanh` | | |
 | `leaky_relu` | `slope` | |
 | `scale` | `factor` | |
 | `space_to_depth`, `depth_to_space` | `block` | |
 | `sum` | `branches`: lists of layers | |
 | `residual` | `branch`: list of layers | |
+
+`pads` are the rows above and below and the columns left and right that a convolution adds, without
+it k // 2 before and the rest after; they are zeros, or with `padding` `reflect` the input's
+reflection. `crop` are the rows above and the columns left that an upsampling convolution cuts off,
+without it k // 2; its output is stride x input.
 
 Those of networks that see the whole picture at once are in `tfhific.codec.layer_kinds`.
 """
@@ -22,11 +28,13 @@ Those of networks that see the whole picture at once are in `tfhific.codec.layer
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import numpy as np
 
 from tfhific.codec import layer_kinds
 from tfhific.errors import ModelError
+from tfhific.models.functional import PADDINGS, centred, channel_norm, conv, deconv, spans
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +43,7 @@ class Network:
 
     Attributes:
       layers: the layers, JSON values as the module's docstring lists them.
-      weights: arrays by name, `<layer name>/<array>`.
+      weights: arrays by name, `<layer name>/<array>`, float32 or float16; not to be changed.
     """
 
     layers: list
@@ -43,6 +51,7 @@ class Network:
 
     def __post_init__(self) -> None:
         _check(self.layers, self.weights)
+        object.__setattr__(self, "_tensors", {})
 
     def __call__(self, inputs):
         """Runs the network.
@@ -53,25 +62,97 @@ class Network:
         Returns:
           A tensor of the same dtype.
         """
-        return _run(self.layers, self.weights, inputs)
+        import tensorflow as tf
+
+        return self._run(self.layers, tf.convert_to_tensor(inputs))
 
     def strides(self) -> tuple[int, int]:
         """Total downsampling and total upsampling of the network's first branches."""
         return _strides(self.layers)
 
+    def part(self, start: int, stop: int | None = None) -> Network:
+        """The network of some of the layers, on the same arrays."""
+        return Network(self.layers[start:stop], self.weights)
 
-def same_padding(kernel: int) -> tuple[int, int]:
-    """Zeros before and after that keep an odd kernel centred, as TFC pads."""
-    return kernel // 2, (kernel - 1) // 2
+    def _run(self, layers, x):
+        import tensorflow as tf
+
+        for layer in layers:
+            op = layer["op"]
+            if op == "conv":
+                kernel = self._array(layer, "kernel", x)
+                x = conv(x, kernel, layer["stride"], *pads_of(layer, kernel.shape))
+                x = x + self._array(layer, "bias", x)
+            elif op == "deconv":
+                kernel = self._array(layer, "kernel", x)
+                x = deconv(x, kernel, layer["stride"], crop_of(layer, kernel.shape))
+                x = x + self._array(layer, "bias", x)
+            elif op == "gdn":
+                gamma = self._array(layer, "gamma", x)[None, None]
+                norm = tf.nn.conv2d(tf.abs(x), gamma, 1, "VALID") + self._array(layer, "beta", x)
+                x = x * norm if layer["inverse"] else x / norm
+            elif op == "channel_norm":
+                wide = x if x.dtype.size >= 4 else tf.cast(x, tf.float32)
+                gamma, beta = (self._array(layer, array, wide) for array in ("gamma", "beta"))
+                x = tf.cast(channel_norm(wide, gamma, beta, layer["epsilon"]), x.dtype)
+            elif op == "relu":
+                x = tf.nn.relu(x)
+            elif op == "tanh":
+                x = tf.tanh(x)
+            elif op == "leaky_relu":
+                x = tf.nn.leaky_relu(x, layer["slope"])
+            elif op == "scale":
+                x = x * layer["factor"]
+            elif op == "space_to_depth":
+                x = tf.nn.space_to_depth(x, layer["block"])
+            elif op == "depth_to_space":
+                x = tf.nn.depth_to_space(x, layer["block"])
+            elif op == "sum":
+                x = tf.add_n([self._run(branch, x) for branch in layer["branches"]])
+            elif op == "residual":
+                x = x + self._run(layer["branch"], x)
+            elif op in layer_kinds.KINDS:
+                x = layer_kinds.run(layer, self._array, x)
+        return x
+
+    def _array(self, layer, array, like):
+        import tensorflow as tf
+
+        from tfhific.codec.tensor_file import shared
+
+        name = f"{layer['name']}/{array}"
+        value = self.weights[name]
+        if not tf.executing_eagerly():
+            return tf.cast(tf.constant(value), like.dtype)
+        # Kept only where it is the array itself: a network is not in memory twice.
+        tensor = self._tensors.get(name)
+        if tensor is None:
+            tensor = shared(value)
+            if not value.flags.writeable:
+                self._tensors[name] = tensor
+        return tf.cast(tensor, like.dtype)
 
 
-def spans(kernel: int, stride: int) -> bool:
-    """Whether a kernel centred on every stride-th pixel reaches the pixels up to the next one."""
-    return kernel - kernel // 2 >= stride
+def pads_of(layer: dict, kernel_shape) -> tuple[tuple[int, int, int, int], str]:
+    """A convolution's pads (above, below, left, right), and with what it pads."""
+    pads = layer.get("pads")
+    if pads is None:
+        pads = (*centred(kernel_shape[0]), *centred(kernel_shape[1]))
+    return tuple(pads), layer.get("padding", "zeros")
 
 
-_ARRAYS = {"conv": ("kernel", "bias"), "deconv": ("kernel", "bias"), "gdn": ("gamma", "beta")}
-_RANKS = {"kernel": 4, "bias": 1, "gamma": 2, "beta": 1}
+def crop_of(layer: dict, kernel_shape) -> tuple[int, int]:
+    """An upsampling convolution's crop (above, left)."""
+    return tuple(layer.get("crop") or (kernel_shape[0] // 2, kernel_shape[1] // 2))
+
+
+_ARRAYS = {
+    "conv": {"kernel": 4, "bias": 1},
+    "deconv": {"kernel": 4, "bias": 1},
+    "gdn": {"gamma": 2, "beta": 1},
+    "channel_norm": {"gamma": 1, "beta": 1},
+}
+_LARGEST_PAD = 32
 
 
 def _check(layers, weights) -> None:
@@ -82,27 +163,7 @@ def _check(layers, weights) -> None:
         if not isinstance(op, str):
             raise ModelError(f"Expected a layer of the model with its `op`. Received: {layer!r}.")
         if op in _ARRAYS:
-            for array in _ARRAYS[op]:
-                name = f"{layer.get('name')}/{array}"
-                if name not in weights:
-                    raise ModelError(f"The model lacks the array {name!r} of its layer {layer!r}.")
-                if weights[name].ndim != _RANKS[array]:
-                    raise ModelError(
-                        f"The model's array {name!r} should have {_RANKS[array]} dimensions. "
-                        f"Received: shape {weights[name].shape}."
-                    )
-            if op == "gdn":
-                if not isinstance(layer.get("inverse"), bool):
-                    raise ModelError(f"Expected `inverse`, true or false. Received: {layer!r}.")
-                continue
-            if layer.get("stride") not in range(1, 17):
-                raise ModelError(f"Expected a stride of 1 to 16. Received: {layer!r}.")
-            size = min(weights[f"{layer['name']}/kernel"].shape[:2])
-            if op == "deconv" and not spans(size, layer["stride"]):
-                raise ModelError(
-                    f"Expected a kernel of at least twice its stride less 1. Received: {size} in "
-                    f"{layer!r}."
-                )
+            _check_arrays(layer, weights)
         elif op == "sum":
             branches = layer.get("branches")
             if not isinstance(branches, list) or not branches:
@@ -119,11 +180,64 @@ def _check(layers, weights) -> None:
                 raise ModelError(f"Expected a number in the layer. Received: {layer!r}.")
         elif op in layer_kinds.KINDS:
             layer_kinds.check(layer, weights)
-        elif op != "relu":
+        elif op not in ("relu", "tanh"):
             raise ModelError(
                 f"The model has a layer that this version does not know: {layer!r}. "
                 "A newer tfhific may read it."
             )
+
+
+def _check_arrays(layer: dict, weights) -> None:
+    op = layer["op"]
+    for array, rank in _ARRAYS[op].items():
+        name = f"{layer.get('name')}/{array}"
+        if name not in weights:
+            raise ModelError(f"The model lacks the array {name!r} of its layer {layer!r}.")
+        if weights[name].ndim != rank:
+            raise ModelError(
+                f"The model's array {name!r} should have {rank} dimensions. "
+                f"Received: shape {weights[name].shape}."
+            )
+    if op == "gdn":
+        if not isinstance(layer.get("inverse"), bool):
+            raise ModelError(f"Expected `inverse`, true or false. Received: {layer!r}.")
+        return
+    if op == "channel_norm":
+        epsilon = layer.get("epsilon")
+        if not (isinstance(epsilon, float) and math.isfinite(epsilon) and epsilon > 0):
+            raise ModelError(f"Expected a positive `epsilon`. Received: {layer!r}.")
+        if len(weights[f"{layer['name']}/gamma"]) < 2:
+            raise ModelError(f"Expected at least two channels to normalise. Received: {layer!r}.")
+        return
+    if layer.get("stride") not in range(1, 17):
+        raise ModelError(f"Expected a stride of 1 to 16. Received: {layer!r}.")
+    shape = weights[f"{layer['name']}/kernel"].shape
+    if op == "conv":
+        _check_amounts(layer, "pads", 4)
+        if layer.get("padding", "zeros") not in PADDINGS:
+            raise ModelError(f"Expected padding by {' or '.join(PADDINGS)}. Received: {layer!r}.")
+        pads, _ = pads_of(layer, shape)
+        for kernel, pad in zip(shape, (sum(pads[:2]), sum(pads[2:]))):
+            # Only so does every whole multiple of the stride give one output a stride.
+            if not kernel - layer["stride"] <= pad < kernel:
+                raise ModelError(f"Expected pads that fit the kernel, {shape[:2]}: {layer!r}.")
+        return
+    _check_amounts(layer, "crop", 2)
+    if not all(spans(k, layer["stride"], c) for k, c in zip(shape, crop_of(layer, shape))):
+        raise ModelError(
+            f"Expected a kernel that reaches over its stride. Received: {shape[:2]} in {layer!r}."
+        )
+
+
+def _check_amounts(layer: dict, field: str, count: int) -> None:
+    value = layer.get(field)
+    if value is None:
+        return
+    fits = isinstance(value, list) and len(value) == count
+    if not fits or any(type(n) is not int or not 0 <= n <= _LARGEST_PAD for n in value):
+        raise ModelError(
+            f"Expected `{field}`, {count} numbers from 0 to {_LARGEST_PAD}. Received: {layer!r}."
+        )
 
 
 def _strides(layers) -> tuple[int, int]:
@@ -141,92 +255,3 @@ def _strides(layers) -> tuple[int, int]:
             inner = _strides(layer["branches"][0])
             down, up = down * inner[0], up * inner[1]
     return down, up
-
-
-def _run(layers, weights, x):
-    import tensorflow as tf
-
-    for layer in layers:
-        op = layer["op"]
-        if op == "conv":
-            x = conv(x, _array(weights, layer, "kernel", x), layer["stride"])
-            x = x + _array(weights, layer, "bias", x)
-        elif op == "deconv":
-            x = deconv(x, _array(weights, layer, "kernel", x), layer["stride"])
-            x = x + _array(weights, layer, "bias", x)
-        elif op == "gdn":
-            gamma = _array(weights, layer, "gamma", x)[None, None]
-            norm = tf.nn.conv2d(tf.abs(x), gamma, 1, "VALID") + _array(weights, layer, "beta", x)
-            x = x * norm if layer["inverse"] else x / norm
-        elif op == "relu":
-            x = tf.nn.relu(x)
-        elif op == "leaky_relu":
-            x = tf.nn.leaky_relu(x, layer["slope"])
-        elif op == "scale":
-            x = x * layer["factor"]
-        elif op == "space_to_depth":
-            x = tf.nn.space_to_depth(x, layer["block"])
-        elif op == "depth_to_space":
-            x = tf.nn.depth_to_space(x, layer["block"])
-        elif op == "sum":
-            x = tf.add_n([_run(branch, weights, x) for branch in layer["branches"]])
-        elif op == "residual":
-            x = x + _run(layer["branch"], weights, x)
-        elif op in layer_kinds.KINDS:
-            x = layer_kinds.run(layer, weights, x)
-    return x
-
-
-def _array(weights, layer, array, like):
-    import tensorflow as tf
-
-    value = weights[f"{layer['name']}/{array}"]
-    return tf.cast(tf.convert_to_tensor(value), like.dtype)
-
-
-def conv(x, kernel, stride: int):
-    """Strided correlation, zero-padded so that the kernel is centred on every stride-th pixel.
-
-    Args:
-      x: float [batch, height, width, in], sides multiples of `stride`.
-      kernel: [k, k, in, out].
-      stride: downsampling.
-
-    Returns:
-      [batch, height / stride, width / stride, out].
-    """
-    import tensorflow as tf
-
-    if kernel.shape[0] == kernel.shape[1] == 1 and stride == 1:
-        return tf.nn.conv2d(x, kernel, 1, "VALID")
-    pads = [
-        [0, 0],
-        list(same_padding(kernel.shape[0])),
-        list(same_padding(kernel.shape[1])),
-        [0, 0],
-    ]
-    return tf.nn.conv2d(x, kernel, stride, pads)
-
-
-def deconv(x, kernel, stride: int):
-    """Transposed correlation: every input value adds the kernel around its place in the output.
-
-    Args:
-      x: float [batch, height, width, in].
-      kernel: [k, k, out, in], such that `spans(k, stride)`.
-      stride: upsampling.
-
-    Returns:
-      [batch, height * stride, width * stride, out].
-    """
-    import tensorflow as tf
-
-    shape = tf.shape(x)
-    output = tf.stack([shape[0], shape[1] * stride, shape[2] * stride, kernel.shape[2]])
-    pads = [[0, 0]]
-    for size in kernel.shape[:2]:
-        # The adjoint of a correlation over `stride * n` pixels with k // 2 zeros before them
-        # gives back n values when k - stride zeros stand around the pixels in all.
-        pads.append([size // 2, size - stride - size // 2])
-    pads.append([0, 0])
-    return tf.nn.conv2d_transpose(x, kernel, output, stride, pads)

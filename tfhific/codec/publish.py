@@ -2,54 +2,115 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
+from tfc_port.coding import Tables
 from tfhific.codec.factorized import FactorizedDensity
 from tfhific.codec.fold import fold
-from tfhific.codec.integer_branch import quantise
+from tfhific.codec.integer_branch import IntegerBranch, quantise, quantise_scales
 from tfhific.codec.model import NETWORKS, Model
 from tfhific.codec.network import Network
-from tfhific.codec.tables import factorized_tables, gaussian_tables
+from tfhific.codec.tables import factorized_tables, latent_tables
 from tfhific.errors import ModelError
 
 
-def publish(model, name: str, training: dict | None = None, stretch: float = 1.0) -> Model:
+def publish(
+    model,
+    name: str,
+    training: dict | None = None,
+    stretch: float = 1.0,
+    half: bool = True,
+) -> Model:
     """Folds a trained mean-and-scale hyperprior and freezes what its streams depend on.
 
     Kernels are rounded to half precision: that halves the model's size and is the model from
     then on, for encoder, decoder and estimate alike.
 
     Args:
-      model: built and trained, with the transforms named in `NETWORKS` as attributes.
+      model: built and trained, with the transforms named in `NETWORKS` as attributes, a `z_prior`,
+        and a `config` with `scales()`. A model of many rates has `log_gain` and
+        `log_inverse_gain`; one whose networks are not like `mini`'s says so in `codec_facts()`.
       name: of the published model.
       training: how it came about, JSON values.
       stretch: how much further than trained the step from the last quality but one to the last
         goes, in the logarithm of the gains; 1 for as trained. The range of rates ends later.
+      half: whether kernels are rounded to half precision.
 
     Raises:
       ModelError: when a weight is not finite or the network can't be folded or made integer.
     """
-    networks = {part: _halve(fold(getattr(model, part), part)) for part in NETWORKS}
+    networks = {part: _rounded(fold(getattr(model, part), part), half) for part in NETWORKS}
+    facts = model.codec_facts() if hasattr(model, "codec_facts") else {}
     scales = model.config.scales()
-    gain, centre = model.scale_gain, float(model.scale_centre)
     density = _density(model.z_prior)
+    z_tables = factorized_tables(density)
+    gain, centre = getattr(model, "scale_gain", 1.0), float(getattr(model, "scale_centre", 0.0))
+    likelihood = facts.get("likelihood", "gaussian")
+    extras = model.extra_variables() if hasattr(model, "extra_variables") else {}
+    # A model of one rate has two qualities with the same gains.
+    flat = np.zeros([2, model.config.latent_channels], np.float32)
+    gains = [
+        _stretched(_finite(name, getattr(model, name).numpy()), stretch)
+        if hasattr(model, name)
+        else flat
+        for name in ("log_gain", "log_inverse_gain")
+    ]
     return Model(
         name=name,
         system=type(model).__name__.lower(),
         networks=networks,
-        branch=quantise(networks["hyper_synthesis_scale"], len(scales), gain, centre),
+        branch=scale_branch(
+            networks["hyper_synthesis_scale"], scales, z_tables, gain, centre, facts
+        ),
         scale_gain=gain,
         scale_centre=centre,
         scales=scales,
         density=density,
-        y_tables=gaussian_tables(scales),
-        z_tables=factorized_tables(density),
-        log_gain=_stretched(_finite("log_gain", model.log_gain.numpy()), stretch),
-        log_inverse_gain=_stretched(
-            _finite("log_inverse_gain", model.log_inverse_gain.numpy()), stretch
-        ),
+        y_tables=latent_tables(likelihood, scales),
+        z_tables=z_tables,
+        log_gain=gains[0],
+        log_inverse_gain=gains[1],
         training=training or {},
+        config=dataclasses.asdict(model.config) if facts else None,
+        extras={key: _finite(key, variable.numpy()) for key, variable in extras.items()},
+        **facts,
     )
+
+
+def scale_branch(
+    network: Network, scales: np.ndarray, z_tables: Tables, gain: float, centre: float, facts: dict
+) -> IntegerBranch:
+    """The integer branch of a scales' network that gives indexes, or the scales themselves.
+
+    Args:
+      network: the scales' network.
+      scales: float64 [rows], rising.
+      z_tables: of the hyperlatents; what they say is typical decides the branch's resolution.
+      gain: see `tfhific.codec.model.Model.scale_gain`.
+      centre: see there.
+      facts: with an entry `scale_kind`, or without for `index`.
+    """
+    if facts.get("scale_kind", "index") == "index":
+        return quantise(network, len(scales), gain, centre)
+    return quantise_scales(network, scales, typical_hyperlatents(z_tables))
+
+
+def typical_hyperlatents(tables: Tables) -> np.ndarray:
+    """Hyperlatents drawn from their tables: int32 [17, 8, 8, channels].
+
+    Sixteen with a value for each place and channel, which no photograph has, and one with one
+    for each channel, as a surface without detail has.
+    """
+    rng = np.random.default_rng(0)
+    drawn = np.empty([17, 8, 8, tables.rows], np.int32)
+    for row in range(tables.rows):
+        cdf = tables.cdf(row)
+        counts = rng.integers(0, cdf[-1], drawn.shape[:3])
+        counts[-1] = counts[-1, 0, 0]
+        drawn[..., row] = np.searchsorted(cdf, counts, side="right") - 1 + tables.minimum[row]
+    return drawn
 
 
 def _finite(name: str, value: np.ndarray) -> np.ndarray:
@@ -64,18 +125,20 @@ def _stretched(table: np.ndarray, stretch: float) -> np.ndarray:
     return table
 
 
-def _halve(network: Network) -> Network:
-    return Network(
-        network.layers,
-        {
-            key: _finite(key, value.astype(np.float16).astype(np.float32))
-            for key, value in network.weights.items()
-        },
-    )
+def _rounded(network: Network, half: bool) -> Network:
+    def rounded(value: np.ndarray) -> np.ndarray:
+        return value.astype(np.float16).astype(np.float32) if half else value
+
+    weights = {key: _finite(key, rounded(value)) for key, value in network.weights.items()}
+    return Network(network.layers, weights)
 
 
 def _density(prior) -> FactorizedDensity:
-    """The density network of TFC's `NoisyDeepFactorized`, its constraints evaluated."""
+    """The density of a prior, its constraints evaluated: our own, or `NoisyDeepFactorized`."""
+    if hasattr(prior, "evaluated"):
+        for variable in prior.trainable_variables:
+            _finite(variable.name, variable.numpy())
+        return FactorizedDensity(*prior.evaluated())
     base = prior.base
 
     def arrays(variables, constrain):

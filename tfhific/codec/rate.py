@@ -1,4 +1,4 @@
-"""Bits that a Gaussian assigns to integers."""
+"""Bits that a Gaussian or a logistic assigns to integers."""
 
 from __future__ import annotations
 
@@ -32,3 +32,24 @@ def gaussian_bits(values: np.ndarray, scales: np.ndarray) -> np.ndarray:
     low = _log_upper_tail((magnitude - 0.5) / scales)
     high = _log_upper_tail((magnitude + 0.5) / scales)
     return -(low + np.log1p(-np.exp(high - low))) / math.log(2.0)
+
+
+def logistic_bits(values: np.ndarray, scales: np.ndarray) -> np.ndarray:
+    """-log2 of a zero-mean logistic's mass in the unit bin about each value.
+
+    Args:
+      values: float64, integers.
+      scales: float64, of the same shape; `sigmoid(x / scale)` is the cumulative density.
+
+    Returns:
+      float64, bits.
+    """
+    magnitude = np.abs(values)
+    low = -np.logaddexp(0.0, (magnitude - 0.5) / scales)
+    high = -np.logaddexp(0.0, (magnitude + 0.5) / scales)
+    return -(low + np.log1p(-np.exp(high - low))) / math.log(2.0)
+
+
+def latent_bits(likelihood: str, values: np.ndarray, scales: np.ndarray) -> np.ndarray:
+    """Bits of integers under a `gaussian` or a `logistic`; see the functions above."""
+    return {"gaussian": gaussian_bits, "logistic": logistic_bits}[likelihood](values, scales)

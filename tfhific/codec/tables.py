@@ -36,6 +36,29 @@ def gaussian_tables(scales: np.ndarray) -> Tables:
     return Tables.from_pmfs(pmfs, np.array(minimum, np.int32))
 
 
+def logistic_tables(scales: np.ndarray) -> Tables:
+    """A table for each scale of a zero-mean logistic, `sigmoid(x / scale)` its cumulative density.
+
+    Args:
+      scales: float64 [n], positive.
+    """
+    pmfs, minimum = [], []
+    for scale in np.asarray(scales, np.float64):
+        # Both tails beyond reach + 1/2 hold 2 / (1 + exp((reach + 1/2) / scale)).
+        reach = max(math.ceil(scale * math.log(2.0 / TAIL_MASS - 1.0) - 0.5), 0)
+        edges = (np.arange(reach + 2) - 0.5) / scale
+        tail = 1.0 / (1.0 + np.exp(edges))
+        half = tail[:-1] - tail[1:]
+        pmfs.append(np.concatenate([half[:0:-1], half]))
+        minimum.append(-reach)
+    return Tables.from_pmfs(pmfs, np.array(minimum, np.int32))
+
+
+def latent_tables(likelihood: str, scales: np.ndarray) -> Tables:
+    """A table for each scale of a `gaussian` or a `logistic`."""
+    return {"gaussian": gaussian_tables, "logistic": logistic_tables}[likelihood](scales)
+
+
 def factorized_tables(density: FactorizedDensity) -> Tables:
     """A table for each channel of a factorised density."""
     first, last = density.bounds(TAIL_MASS)

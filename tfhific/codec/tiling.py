@@ -15,7 +15,7 @@ from fractions import Fraction
 import numpy as np
 
 from tfhific.codec.integer_branch import IntegerBranch
-from tfhific.codec.network import Network
+from tfhific.codec.network import Network, crop_of, pads_of
 
 Region = tuple[slice, slice]
 
@@ -28,24 +28,34 @@ class Geometry:
       down: input positions per output position, or 1.
       up: output positions per input position, or 1.
       reach: input positions beyond a piece that its output can depend on, a multiple of `down`.
+      floats: values of the largest tensor for each input position, in units of 32 bits.
     """
 
     down: int
     up: int
     reach: int
+    floats: float = 0.0
 
     @classmethod
     def of(cls, network: Network | IntegerBranch) -> Geometry:
         """The geometry of a network that only down- or only upsamples."""
         if isinstance(network, IntegerBranch):
-            far, step = Fraction(0), Fraction(1)
-            for layer in network.layers:
-                far += _convolution_reach(layer.op, layer.stride, layer.kernel.shape[0], step)
-                step *= Fraction(layer.stride) ** (1 if layer.op == "conv" else -1)
+            shapes = {str(i): layer.kernel.shape for i, layer in enumerate(network.layers)}
+            layers = [
+                {"op": layer.op, "stride": layer.stride, "name": str(i)}
+                for i, layer in enumerate(network.layers)
+            ]
+            size = 2.0
         else:
-            far, step = _reach(network, network.layers, Fraction(1))
+            layers, size = network.layers, 1.0
+            shapes = {
+                name[: -len("/kernel")]: value.shape
+                for name, value in network.weights.items()
+                if name.endswith("/kernel")
+            }
+        far, step, floats = _reach(shapes, layers, Fraction(1))
         down, up = step.numerator, step.denominator
-        return cls(down, up, -(-far // down) * down)
+        return cls(down, up, -(-far // down) * down, floats * size)
 
     def pieces(
         self, height: int, width: int, tile: int, rows: slice | None = None
@@ -80,21 +90,40 @@ class Geometry:
         return slice(first, last), kept, slice(scale(start), scale(stop))
 
 
-def _convolution_reach(op: str, stride: int, size: int, step: Fraction) -> Fraction:
-    # A correlation looks size // 2 positions aside. An upsampled place looks at inputs within
-    # size // 2 places of it, which are `stride` times finer than the input's positions.
-    return step * (size // 2) / (1 if op == "conv" else stride)
+def _convolution_reach(layer: dict, shape, step: Fraction) -> Fraction:
+    """How far a convolution looks to any side, in the network's input positions."""
+    if layer["op"] == "conv":
+        pads, _ = pads_of(layer, shape)
+        before = ((shape[0], pads[0]), (shape[1], pads[2]))
+        return step * max(max(first, size - 1 - first) for size, first in before)
+    # Upsampled place p sees inputs i with p = stride * i + tap - crop. Places are `stride` times
+    # finer than the input's positions.
+    cut = zip(shape, crop_of(layer, shape))
+    return step * max(max(first, size - 1 - first) for size, first in cut) / layer["stride"]
 
 
-def _reach(network: Network, layers: list, step: Fraction) -> tuple[Fraction, Fraction]:
-    """Reach in the network's input positions, and the step between positions after the layers."""
-    far = Fraction(0)
+def _reach(shapes: dict, layers: list, step: Fraction) -> tuple[Fraction, Fraction, float]:
+    """What `Geometry` is made of.
+
+    Args:
+      shapes: of the kernels, by layer name.
+      layers: in order.
+      step: input positions between two positions before the layers.
+
+    Returns:
+      Reach in input positions; the step after the layers; values of the largest tensor that a
+      convolution takes or gives, per input position.
+    """
+    far, floats = Fraction(0), 0.0
     for layer in layers:
         op = layer["op"]
         if op in ("conv", "deconv"):
-            size = network.weights[f"{layer['name']}/kernel"].shape[0]
-            far += _convolution_reach(op, layer["stride"], size, step)
+            shape = shapes[layer["name"]]
+            channels = shape[2:] if op == "conv" else shape[:1:-1]
+            far += _convolution_reach(layer, shape, step)
+            floats = max(floats, channels[0] / float(step) ** 2)
             step *= Fraction(layer["stride"]) ** (1 if op == "conv" else -1)
+            floats = max(floats, channels[1] / float(step) ** 2)
         elif op == "space_to_depth":
             far += step * (layer["block"] - 1)
             step *= layer["block"]
@@ -102,12 +131,14 @@ def _reach(network: Network, layers: list, step: Fraction) -> tuple[Fraction, Fr
             step /= layer["block"]
             far += step * (layer["block"] - 1)
         elif op == "sum":
-            inner = [_reach(network, branch, step) for branch in layer["branches"]]
-            far += max(distance for distance, _ in inner)
+            inner = [_reach(shapes, branch, step) for branch in layer["branches"]]
+            far += max(distance for distance, _, _ in inner)
+            floats = max(floats, *(most for _, _, most in inner))
             step = inner[0][1]
         elif op == "residual":
-            far += _reach(network, layer["branch"], step)[0]
-    return far, step
+            distance, _, most = _reach(shapes, layer["branch"], step)
+            far, floats = far + distance, max(floats, most)
+    return far, step, floats
 
 
 def run(
@@ -135,11 +166,38 @@ def run(
         yield target, network(read(*source)[None])[0][kept]
 
 
-def extension(size: int, multiple: int) -> np.ndarray:
-    """Which positions an axis is extended by: int64 [size rounded up to a multiple].
+def assemble(
+    network: Callable[[np.ndarray], np.ndarray], geometry: Geometry, whole: np.ndarray, tile: int
+) -> np.ndarray:
+    """A network's whole output on an array in memory, in tiles.
+
+    Args:
+      network: see `run`.
+      geometry: of that network.
+      whole: [h, w, channels], sides multiples of `geometry.down`.
+      tile: see `run`.
+    """
+    height, width = (side * geometry.up // geometry.down for side in whole.shape[:2])
+    out = None
+    for region, values in run(network, geometry, lambda d, a: whole[d, a], whole.shape[:2], tile):
+        if values.shape[:2] == (height, width):
+            return values
+        if out is None:
+            out = np.empty([height, width, *values.shape[2:]], values.dtype)
+        out[region] = values
+    return out
+
+
+def extension(size: int, multiple: int, least: int = 0) -> np.ndarray:
+    """Which positions an axis is extended to: int64 [size rounded up to a multiple].
 
     Beyond its end the axis is reflected; where it is too short for that, its last value repeats.
+
+    Args:
+      size: of the axis.
+      multiple: what its extension is a multiple of.
+      least: a multiple too; the extension has at least so many positions.
     """
-    missing = -size % multiple
+    missing = max(-size % multiple, least - size)
     mode = "reflect" if missing < size else "edge"
     return np.pad(np.arange(size), (0, missing), mode)

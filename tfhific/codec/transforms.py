@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 
 import numpy as np
 
 from tfhific.codec import container, tiling
 from tfhific.codec.model import Model
+from tfhific.codec.network import Network
 from tfhific.codec.tiling import Geometry
 
 WHOLE_PIXELS = 6_000_000
 """Pictures up to this size are transformed whole, unless a tile size is asked for."""
 
 DEFAULT_TILE = 2048
+LARGEST_TENSOR = 1 << 25
+"""Tiles are so small that no tensor of a network has more values than about this."""
+
 PRECISIONS = ("float32", "bfloat16")
 _MAX_SYMBOL = 1 << 24
 
@@ -60,7 +65,8 @@ class Transforms:
 
     def latent_size(self, size: tuple[int, int]) -> tuple[int, int]:
         """Rows and columns of a picture's latents."""
-        return -(-size[0] // self.stride), -(-size[1] // self.stride)
+        rows, columns = (max(-(-s // self.stride), self.model.min_latents) for s in size)
+        return rows, columns
 
     def hyper_size(self, latent_size: tuple[int, int]) -> tuple[int, int]:
         """Rows and columns of the hyperlatents of so many latents."""
@@ -73,6 +79,14 @@ class Transforms:
             return self._tile // unit * unit
         pixels = latent_size[0] * latent_size[1] * self.stride**2
         return DEFAULT_TILE if pixels > WHOLE_PIXELS else 1 << 30
+
+    def _fitting(self, geometry: Geometry, positions: int, tile: int) -> int:
+        """Side of a network's tiles in its input positions: `tile`, or what memory allows."""
+        if self._tile is not None or positions * geometry.floats <= LARGEST_TENSOR:
+            return tile
+        side = int((LARGEST_TENSOR / geometry.floats) ** 0.5) - 2 * geometry.reach
+        # Below its own reach, more is computed for the surroundings than for the tile.
+        return min(tile, max(side, geometry.reach, geometry.down, 1))
 
     def analyse(self, image: np.ndarray, quality_code: int) -> np.ndarray:
         """Latents of a picture, scaled for a quality.
@@ -87,7 +101,9 @@ class Transforms:
         import tensorflow as tf
 
         network = self.model.networks["analysis"]
-        rows, columns = (tiling.extension(side, self.stride) for side in image.shape[:2])
+        least = self.model.min_latents * self.stride
+        rows, columns = (tiling.extension(side, self.stride, least) for side in image.shape[:2])
+        low, high = self.model.pixel_range
         gain = self.gain(self.model.log_gain, quality_code)
         height, width = self.latent_size(image.shape[:2])
         y = np.empty([height, width, len(gain)], np.float32)
@@ -96,7 +112,8 @@ class Transforms:
             return image[rows[down][:, None], columns[across][None, :]]
 
         def transform(pixels: np.ndarray) -> np.ndarray:
-            x = tf.cast(tf.constant(pixels, tf.float32) / 255.0 - 0.5, self._precision)
+            x = tf.constant(pixels, tf.float32) / 255.0 * (high - low) + low
+            x = tf.cast(x, self._precision)
             return tf.cast(network(x), tf.float32).numpy()
 
         for region, values in tiling.run(
@@ -104,7 +121,11 @@ class Transforms:
             self._geometry("analysis"),
             read,
             (len(rows), len(columns)),
-            self._tile_of((height, width)),
+            self._fitting(
+                self._geometry("analysis"),
+                len(rows) * len(columns),
+                self._tile_of((height, width)),
+            ),
         ):
             np.multiply(values, gain, out=y[region])
         return y
@@ -128,7 +149,11 @@ class Transforms:
             self._geometry("hyper_analysis"),
             lambda down, across: y[rows[down][:, None], columns[across][None, :]],
             (len(rows), len(columns)),
-            max(self._tile_of(y.shape[:2]) // self.stride, 1),
+            self._fitting(
+                self._geometry("hyper_analysis"),
+                len(rows) * len(columns),
+                max(self._tile_of(y.shape[:2]) // self.stride, 1),
+            ),
         ):
             z[region] = to_symbols(values)
         return z
@@ -159,15 +184,26 @@ class Transforms:
         return means, indexes
 
     def scale_indexes(self, z: np.ndarray, band: slice, width: int) -> np.ndarray:
-        """What the trained float network says where `predict` gives integers, as float32.
+        """Real scale indexes by the trained float network where `predict` gives integers.
 
-        Not bounded to the range of the tables. Nothing that is coded may depend on it.
+        float, not bounded to the range of the tables where the network gives indexes. Nothing
+        that is coded may depend on them.
+        """
+        model, raw = self.model, self.float_scales(z, band, width)
+        if model.scale_kind == "index":
+            return model.scale_gain * raw + model.scale_centre
+        logs = np.log(model.scales)
+        return np.interp(np.log(np.maximum(raw, model.scales[0])), logs, np.arange(len(logs)))
+
+    def float_scales(self, z: np.ndarray, band: slice, width: int) -> np.ndarray:
+        """What the trained float network gives where `predict` gives integers, as float32.
+
+        It is `Model.float_scales` that makes scales of it. Nothing that is coded may depend on it.
         """
         import tensorflow as tf
 
-        model = self.model
-        network = model.networks["hyper_synthesis_scale"]
-        raw = self._over_band(
+        network = self.model.networks["hyper_synthesis_scale"]
+        return self._over_band(
             lambda values: network(tf.constant(values, tf.float32)).numpy(),
             "hyper_synthesis_scale",
             z,
@@ -175,7 +211,6 @@ class Transforms:
             width,
             np.float32,
         )
-        return model.scale_gain * raw + model.scale_centre
 
     def _over_band(self, network, name, z, band, width, dtype) -> np.ndarray:
         factor = self.hyper_stride
@@ -188,7 +223,11 @@ class Transforms:
             self._geometry(name),
             lambda down, across: z[down, across],
             z.shape[:2],
-            max(self._tile_of((z.shape[0] * factor, width)) // (self.stride * factor), 1),
+            self._fitting(
+                self._geometry(name),
+                (rows.stop - rows.start) * z.shape[1],
+                max(self._tile_of((z.shape[0] * factor, width)) // (self.stride * factor), 1),
+            ),
             rows,
         ):
             first = rows.start * factor
@@ -208,24 +247,57 @@ class Transforms:
         """
         import tensorflow as tf
 
-        network = self.model.networks["synthesis"]
         gain = self.gain(self.model.log_inverse_gain, quality_code)
         picture = np.empty([*size, 3], np.uint8)
+        low, high = self.model.pixel_range
+        coarse, fine = self._stages
+        side = max(self._tile_of(y_hat.shape[:2]) // self.stride, 1)
+
+        def pixels(values: np.ndarray) -> np.ndarray:
+            x = tf.cast(fine(tf.cast(tf.constant(values), self._precision)), tf.float32)
+            scaled = (x - low) / (high - low) * 255.0
+            return tf.saturate_cast(tf.round(scaled), tf.uint8).numpy()
 
         def transform(latents: np.ndarray) -> np.ndarray:
-            x = tf.cast(network(tf.cast(tf.constant(latents * gain), self._precision)), tf.float32)
-            return tf.saturate_cast(tf.round((x + 0.5) * 255.0), tf.uint8).numpy()
+            values = latents * gain
+            if coarse is not None:
+                x = coarse(tf.cast(tf.constant(values), self._precision))
+                values = tf.cast(x, tf.float32).numpy()
+                del x
+            tile = self._fitting(self._fine, values.shape[1] * values.shape[2], side)
+            return tiling.assemble(pixels, self._fine, values[0], tile)[None]
 
+        whole = self._geometry("synthesis")
+        largest = whole if coarse is None else Geometry.of(coarse)
+        largest = dataclasses.replace(largest, reach=whole.reach)
         for region, values in tiling.run(
             transform,
-            self._geometry("synthesis"),
+            whole,
             lambda down, across: y_hat[down, across],
             y_hat.shape[:2],
-            max(self._tile_of(y_hat.shape[:2]) // self.stride, 1),
+            self._fitting(largest, y_hat.shape[0] * y_hat.shape[1], side),
         ):
             target = picture[region]
             target[...] = values[: target.shape[0], : target.shape[1]]
         return picture
+
+    @functools.cached_property
+    def _stages(self) -> tuple[Network | None, Network]:
+        """The synthesis transform's layers at the latents' resolution, and those from there on.
+
+        Most of the arithmetic may be in the first while the second has the largest tensors: in
+        tiles of one size, either would be too small for the one or too large for the other.
+        """
+        network = self.model.networks["synthesis"]
+        ops = [layer["op"] for layer in network.layers]
+        first = next((i for i, op in enumerate(ops) if op in ("deconv", "depth_to_space")), 0)
+        if first == 0 or "sum" in ops[:first]:
+            return None, network
+        return network.part(0, first), network.part(first)
+
+    @functools.cached_property
+    def _fine(self) -> Geometry:
+        return Geometry.of(self._stages[1])
 
     @staticmethod
     def gain(table: np.ndarray, quality_code: int) -> np.ndarray:

@@ -15,9 +15,12 @@ import os
 import numpy as np
 
 from tfc_port.coding import CodingError, Tables
-from tfhific.codec.model import FILE_NAME, MODEL_FORMAT, _digest, read_description
+from tfhific.codec.model import FILE_NAME, _digest, read_description
 from tfhific.codec.network import Network
+from tfhific.codec.tensor_file import TensorFile, parts
 from tfhific.errors import ModelError
+
+_FORMAT = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,8 +89,6 @@ def halved(network: Network) -> Network:
 
 def save_whole_model(model: WholeModel, folder: str | os.PathLike) -> str:
     """Writes `model.safetensors`, whole or not at all; returns its path."""
-    from safetensors.numpy import save
-
     from tfhific.codec.atomic import write_atomically
 
     arrays: dict[str, np.ndarray] = {}
@@ -100,7 +101,7 @@ def save_whole_model(model: WholeModel, folder: str | os.PathLike) -> str:
         arrays[f"tables/{name}/lookup"] = tables.lookup
         arrays[f"tables/{name}/minimum"] = tables.minimum
     description = {
-        "format": MODEL_FORMAT,
+        "format": _FORMAT,
         "name": model.name,
         "system": model.system,
         "fingerprint": model.fingerprint.hex(),
@@ -113,7 +114,7 @@ def save_whole_model(model: WholeModel, folder: str | os.PathLike) -> str:
     description["sha256"] = _digest(description, arrays)
     os.makedirs(folder, exist_ok=True)
     path = os.path.join(folder, FILE_NAME)
-    data = save(arrays, {"tfhific": json.dumps(description, sort_keys=True)})
+    data = parts(arrays, {"tfhific": json.dumps(description, sort_keys=True)})
     write_atomically(path, data, overwrite=True)
     return path
 
@@ -125,13 +126,13 @@ def load_whole_model(folder: str | os.PathLike) -> WholeModel:
       ModelError: when the folder holds no such model, or a damaged one.
     """
     from safetensors import SafetensorError
-    from safetensors.numpy import load_file
 
     description = read_description(folder)
     path = os.path.join(folder, FILE_NAME)
     try:
-        arrays = load_file(path)
-        if _digest(description, arrays) != description["sha256"]:
+        file = TensorFile(path)
+        arrays = file.arrays
+        if _digest(description, arrays, file) != description["sha256"]:
             raise ModelError(f"{path!r} is damaged: its checksum does not fit its contents.")
         floats = {
             k: v.astype(np.float32) if v.dtype == np.float16 else v for k, v in arrays.items()

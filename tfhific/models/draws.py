@@ -30,6 +30,11 @@ class Draws:
         self._place = place + tf.cast(part, tf.int64)
         self._seed = int(seed)
 
+    @classmethod
+    def fresh(cls) -> Draws:
+        """Draws that differ from call to call and that nothing can repeat."""
+        return cls(0, tf.random.uniform([], 0, 1 << 40, tf.int64))
+
     def _key(self, name: str) -> tf.Tensor:
         named = (self._seed & 0x7FFFFFFF) + (zlib.crc32(name.encode()) << 31)
         return tf.stack([tf.constant(named, tf.int64), self._place])

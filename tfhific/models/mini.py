@@ -316,7 +316,7 @@ class Mini(TrainableSystem):
         mean = tf.cast(self.hyper_synthesis_mean(z_hat), tf.float32)
         indexes = tf.cast(self.scale_indexes(z_hat), tf.float32)
         if training:
-            draws = draws or _fresh_draws()
+            draws = draws or Draws.fresh()
             bits_z = self._noisy_bits_z(z, draws.noise("z", z))
             bits_y = self._noisy_bits_y(y, indexes, mean, draws.noise("y", y))
         else:
@@ -406,7 +406,3 @@ class Mini(TrainableSystem):
 def _bits(log_probability: tf.Tensor) -> tf.Tensor:
     """Bits of each batch element: float32 [batch] of natural logarithms [batch, h, w, c]."""
     return tf.reduce_sum(log_probability, (1, 2, 3)) / -math.log(2.0)
-
-
-def _fresh_draws() -> Draws:
-    return Draws(0, tf.random.uniform([], 0, 1 << 40, tf.int64))

@@ -13,7 +13,7 @@ class System:
     """Where a system's classes are.
 
     Attributes:
-      module: of the model and its configuration. A dict `CONFIGURATIONS` in it names ready-made
+      module: of the model and its configuration. A dict `PRESETS` in it names ready-made
         configurations.
       model: class of the model that is published, made as `Model(config)`.
       config: configuration dataclass.
@@ -33,6 +33,13 @@ SYSTEMS = {
     "sc": System("tfhific.models.extreme", "Extreme", "SCConfig"),
     "inversion": System("tfhific.models.inversion", "Inversion", "InversionConfig"),
     "cgan": System("tfhific.models.cgan", "CGAN", "CGANConfig"),
+    "hific": System(
+        "tfhific.models.hific",
+        "HiFiC",
+        "HiFiCConfig",
+        "tfhific.models.hific_training:HiFiCTraining",
+    ),
+    "labels": System("tfhific.models.labels", "LabelAutoencoder", "LabelConfig"),
 }
 
 
@@ -42,25 +49,32 @@ def _system(name: str) -> System:
     return SYSTEMS[name]
 
 
-def configuration(name: str, settings: dict | None = None, preset: str = ""):
+def presets(name: str) -> dict:
+    """A system's named configurations; empty where it has none.
+
+    Raises:
+      TfhificError: for an unknown system.
+    """
+    return dict(getattr(importlib.import_module(_system(name).module), "PRESETS", {}))
+
+
+def configuration(name: str, settings: dict | None = None, preset: str | None = None):
     """The configuration dataclass of a system, with some settings replaced.
 
     Args:
       name: the system's.
       settings: values by the names of the configuration's fields.
-      preset: name of one of the system's ready-made configurations, or empty.
+      preset: one of `presets(name)` to start from; None or empty for the dataclass's defaults.
 
     Raises:
       TfhificError: for an unknown system, preset or setting, or a setting that makes no sense.
     """
     system = _system(name)
-    module = importlib.import_module(system.module)
-    config_type = getattr(module, system.config)
-    presets = getattr(module, "CONFIGURATIONS", {})
-    if preset and preset not in presets:
+    config_type = getattr(importlib.import_module(system.module), system.config)
+    ready = presets(name)
+    if preset and preset not in ready:
         raise TfhificError(
-            f"{name} has no configuration {preset!r}. "
-            f"It has: {', '.join(sorted(presets)) or 'none by name'}."
+            f"{name} has no configuration {preset!r}. It has: {', '.join(ready) or 'none by name'}."
         )
     known = {field.name for field in dataclasses.fields(config_type) if field.init}
     unknown = sorted(set(settings or {}) - known)
@@ -72,10 +86,10 @@ def configuration(name: str, settings: dict | None = None, preset: str = ""):
     settings = {k: tuple(v) if isinstance(v, list) else v for k, v in (settings or {}).items()}
     try:
         if preset:
-            return dataclasses.replace(presets[preset], **settings)
+            return dataclasses.replace(ready[preset], **settings)
         return config_type(**settings)
     except (TypeError, ValueError) as error:
-        raise TfhificError(f"{name}: these settings are not possible: {error}") from None
+        raise TfhificError(f"{name} can't be configured so: {error}") from None
 
 
 def create(name: str, config, **kwargs):

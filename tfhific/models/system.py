@@ -196,6 +196,43 @@ class TrainableSystem(keras.Model):
         for optimizer in self.training_state.optimizers.values():
             optimizer.learning_rate.assign(learning_rate)
 
+    def crops_per_step(self, options: TrainingOptions) -> int:
+        """How many crops `train_step` gets; more than the batch size where a step has parts."""
+        return options.batch_size
+
+    @classmethod
+    def averaged_variables(cls, model) -> list:
+        """Which variables of the published model a moving average is kept of."""
+        return list(model.trainable_variables)
+
+    @classmethod
+    def warm_start(cls, model, stored: set[str]) -> dict:
+        """The parts of the published model that `--init_from` restores, by attribute name.
+
+        Args:
+          model: the published model.
+          stored: names of the parts that the other run has.
+
+        Returns:
+          Parts by name, or an empty dict for all of the model.
+        """
+        return {}
+
+    def use_labels(self, labeller) -> None:
+        """Takes the label autoencoder of `--labels`.
+
+        Args:
+          labeller: `tfhific.models.labels.LabelAutoencoder`.
+
+        Raises:
+          TfhificError: when the system has no use for one.
+        """
+        raise TfhificError(f"--labels: {type(self).__name__} predicts no labels.")
+
+    def notices(self, options: TrainingOptions) -> list[str]:
+        """What a user is told before the training begins, a line each."""
+        return []
+
     def open_data(self, pattern: str, options: TrainingOptions):
         """Data of the system's own kind, or None for crops of images.
 

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tfhific.errors import ModelError
 from tfhific.models import registry
+from tfhific.models.system import TrainableSystem
 from tfhific.training.average import WeightAverage
 from tfhific.training.run import read_config, restore_checked, stored_parts
 
@@ -24,22 +25,33 @@ def latest_checkpoint(run_dir: str) -> str:
     return latest
 
 
-def restore_weights(model, run_dir: str, average: bool = True) -> None:
+def restore_weights(
+    model,
+    run_dir: str,
+    system: type[TrainableSystem],
+    average: bool = True,
+    partly: bool = False,
+) -> None:
     """Gives a model, whose variables exist, the weights that a run has for it.
 
     Args:
-      model: of the run's system and sizes; any of its stages.
+      model: of the run's system and sizes.
       run_dir: the run's folder.
+      system: what trained it.
       average: take the moving average where the run keeps one.
+      partly: only what another stage of the system begins with (`TrainableSystem.warm_start`).
 
     Raises:
       TfhificError: when there is no checkpoint, or it is of another model.
     """
     checkpoint = latest_checkpoint(run_dir)
-    shadow = None
-    parts = {"model": model}
+    restored = model
+    if partly:
+        chosen = system.warm_start(model, stored_parts(checkpoint, "model"))
+        restored = tf.train.Checkpoint(**chosen) if chosen else model
+    parts, shadow = {"model": restored}, None
     if average and "ema" in stored_parts(checkpoint):
-        shadow = parts["ema"] = WeightAverage(model.trainable_variables, 0.5)
+        shadow = parts["ema"] = WeightAverage(system.averaged_variables(model), 0.5)
     restore_checked(checkpoint, parts, partly=True)
     if shadow:
         shadow.give()
@@ -66,7 +78,7 @@ def restore_trained(run_dir: str, average: bool = True):
     model = registry.create(stored["system"], config)
     build = getattr(model, "build_variables", None)
     build() if build else model(tf.zeros([1, 64, 64, 3]))
-    restore_weights(model, run_dir, average)
+    restore_weights(model, run_dir, registry.training_class(stored["system"]), average)
     reader = tf.train.load_checkpoint(checkpoint)
     names = ("step", "optimizer/_iterations")
     values = "/.ATTRIBUTES/VARIABLE_VALUE"

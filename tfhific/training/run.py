@@ -78,7 +78,12 @@ class Run:
             parts["optimizers"] = tf.train.Checkpoint(**optimizers)
         if state is not None and state.loss_scale is not None:
             parts["loss_scale"] = state.loss_scale
-        self.average = WeightAverage(published.trainable_variables, ema) if ema else None
+        self.average = None
+        if ema:
+            followed = published.trainable_variables
+            if isinstance(model, TrainableSystem):
+                followed = model.averaged_variables(published)
+            self.average = WeightAverage(followed, ema)
         if self.average:
             parts["ema"] = self.average
         self._parts, self._optimizers = parts, optimizers
@@ -119,8 +124,12 @@ class Run:
         return self.manager.save(checkpoint_number=self.step)
 
 
-def stored_parts(checkpoint: str) -> set[str]:
+def stored_parts(checkpoint: str, parent: str = "") -> set[str]:
     """The names of what a checkpoint holds, such as "model" and "step".
+
+    Args:
+      checkpoint: its path.
+      parent: one of those names, for the names below it.
 
     Raises:
       TfhificError: when it can't be read.
@@ -130,7 +139,8 @@ def stored_parts(checkpoint: str) -> set[str]:
     except (tf.errors.OpError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise TfhificError(f"The checkpoint {checkpoint!r} cannot be read: {reason}") from None
-    return {name.split("/")[0] for name in names}
+    below = f"{parent}/" if parent else ""
+    return {name[len(below) :].split("/")[0] for name in names if name.startswith(below)}
 
 
 def restore_checked(checkpoint: str, parts: dict, partly: bool = False) -> None:

@@ -21,7 +21,7 @@ from tfhific.models.system import (
     TrainingOptions,
     without_frozen,
 )
-from tfhific.training.restore import restore_weights
+from tfhific.training.restore import restore_trained, restore_weights
 from tfhific.training.run import Run, RunOptions, read_config, write_config
 from tfhific.training.strategy import (
     check_batch,
@@ -200,20 +200,31 @@ def begin(
     with _policy(options.precision), scope(distribution):
         model = registry.create_trainable(plan.system, plan.config)
         model.check_options(options)
-        data = model.open_data(plan.data, options) or _images(plan)
+        data = model.open_data(plan.data, options) or _images(plan, model.crops_per_step(options))
+        if options.labels:
+            model.use_labels(restore_trained(options.labels)[0])
         model.build_for(options)
         model.training_state = _training(model, options)
         optimizers = model.training_state.optimizers
         model.compile(optimizer=next(iter(optimizers.values())), jit_compile=xla)
-        if plan.init_from and not resume:
-            restore_weights(model.codec_model, plan.init_from)
         run = Run(model, keep, options.ema)
     restored = resume and run.restore()
-    if resume and not restored and plan.init_from:
-        restore_weights(model.codec_model, plan.init_from)
+    if plan.init_from and not restored:
+        _warm_start(plan, run)
     if keep.worker == 0:
         _write_plan(keep.run_dir, plan.to_json(images=data.count))
     return Session(run, data, plan, restored, distribution)
+
+
+def _warm_start(plan: Plan, run: Run) -> None:
+    stored = read_config(plan.init_from)
+    if stored["system"] != plan.system:
+        raise TfhificError(
+            f"--init_from: expected a run of {plan.system}. Received: one of {stored['system']}."
+        )
+    restore_weights(run.model.codec_model, plan.init_from, type(run.model), partly=True)
+    if run.average:
+        run.average.reset()
 
 
 def _training(model: TrainableSystem, options: TrainingOptions) -> Training:
@@ -234,13 +245,13 @@ def _training(model: TrainableSystem, options: TrainingOptions) -> Training:
     )
 
 
-def _images(plan: Plan) -> ImageData:
+def _images(plan: Plan, crops_per_step: int) -> ImageData:
     options = plan.options
     augmentation = Augmentation(
         options.downscale_min, options.downscale_max, options.downscale_share, options.flip
     )
     return ImageData(
-        open_pictures(plan.data), options.crop, options.batch_size, options.seed, augmentation
+        open_pictures(plan.data), options.crop, crops_per_step, options.seed, augmentation
     )
 
 

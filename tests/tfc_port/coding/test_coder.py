@@ -228,6 +228,30 @@ def test_chosen_streams_cost_less_than_half_a_percent(gaussians, draw_values):
         assert len(data) - len(one) < 0.005 * len(one)
 
 
+def test_the_estimated_size_is_that_of_one_stream_but_for_its_end(gaussians, oddities, draw_values):
+    rng = np.random.default_rng(21)
+    for tables, count, escapes in itertools.product(
+        (gaussians, oddities), (0, 1, 500, 20000), (0.0, 0.05)
+    ):
+        values, indexes = draw_values(rng, tables, count, escapes)
+        size = len(coding.encode(values, indexes, tables, streams=1, implementation="python"))
+        # One byte tells a single stream's escapes, up to 5 their length; 2 its end.
+        assert -1 <= size - coding.estimate_bytes(values, indexes, tables) <= 8 + 0.002 * size
+
+
+def test_the_graph_chooses_the_streams_that_the_estimate_does(gaussians, oddities, draw_values):
+    from tfc_port.coding import graph
+
+    rng = np.random.default_rng(22)
+    for tables in (gaussians, oddities):
+        prepared = graph.GraphTables(tables)
+        for count in (0, 1, 1000, 3000, 30000):
+            values, indexes = draw_values(rng, tables, count, 0.01)
+            chosen = graph.choose_streams_tensor(values, indexes, prepared)
+            estimate = coding.estimate_bytes(values, indexes, tables)
+            assert int(chosen) == coding.choose_streams(estimate)
+
+
 def test_chosen_streams_are_powers_of_two_that_rise_from_1_to_512():
     chosen = [coding.choose_streams(size) for size in (0, 10, 1e2, 1e3, 1e4, 1e5, 1e6, 1e9)]
     assert chosen[0] == 1

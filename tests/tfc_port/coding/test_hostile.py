@@ -1,4 +1,4 @@
-"""Payloads that nobody's encoder wrote: every decoder returns or raises, and all agree."""
+"""Payloads that nobody's encoder wrote: every decoder returns or raises, soon, and all agree."""
 
 from __future__ import annotations
 
@@ -7,29 +7,6 @@ import pytest
 
 from tfc_port import coding
 from tfc_port.coding import CodingError
-
-
-def mutate(rng: np.random.Generator, data: bytes) -> bytes:
-    """Changes, removes, adds or repeats a few bytes, or makes all of them up."""
-    data = bytearray(data)
-    for _ in range(rng.integers(1, 4)):
-        at = int(rng.integers(0, len(data) + 1))
-        # The frame is at the front.
-        at = at if rng.random() < 0.5 else min(at, int(rng.integers(0, 12)))
-        kind = rng.integers(0, 6)
-        if kind == 0 and at < len(data):
-            data[at] ^= 1 << rng.integers(0, 8)
-        elif kind == 1 and at < len(data):
-            data[at] = rng.integers(0, 256)
-        elif kind == 2:
-            del data[at : at + int(rng.integers(1, 9))]
-        elif kind == 3:
-            data[at:at] = rng.bytes(int(rng.integers(1, 9)))
-        elif kind == 4:
-            data[at:at] = b"\xff" * int(rng.integers(1, 9))
-        elif rng.random() < 0.2:
-            data = bytearray(rng.bytes(int(rng.integers(0, 64))))
-    return bytes(data)
 
 
 def outcome(data, indexes, tables, streams, implementation):
@@ -41,7 +18,7 @@ def outcome(data, indexes, tables, streams, implementation):
         return "refused"
 
 
-def check(draw_values, tables, implementation, count, seed):
+def check(draw_values, mutate, within_bounds, tables, implementation, count, seed):
     rng = np.random.default_rng(seed)
     refused = 0
     for trial in range(count):
@@ -50,29 +27,33 @@ def check(draw_values, tables, implementation, count, seed):
             length = int(rng.choice([0, 3, 40, 250]))
             values, indexes = draw_values(rng, tables, length, float(rng.choice([0, 0.05])))
             sound = coding.encode(values, indexes, tables, streams=streams, implementation="python")
+            # What is made at the first call, such as a graph, is no part of decoding.
+            assert outcome(sound, indexes, tables, streams, implementation) == values.tolist()
         data = mutate(rng, sound)
         plain = outcome(data, indexes, tables, streams, "python")
-        assert outcome(data, indexes, tables, streams, implementation) == plain, data.hex()
+        with within_bounds:
+            result = outcome(data, indexes, tables, streams, implementation)
+        assert result == plain, data.hex()
         refused += plain == "refused"
     assert 0 < refused < count
 
 
 def test_mutated_payloads_are_refused_or_decoded_alike_by_all(
-    implementation, oddities, draw_values
+    implementation, oddities, draw_values, mutate, within_bounds
 ):
-    check(draw_values, oddities, implementation, 1000, seed=4)
+    check(draw_values, mutate, within_bounds, oddities, implementation, 1000, seed=4)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(8))
 def test_many_mutated_payloads_are_refused_or_decoded_alike_by_all(
-    implementation, seed, oddities, draw_values
+    implementation, seed, oddities, draw_values, mutate, within_bounds
 ):
-    check(draw_values, oddities, implementation, 12500, seed=100 + seed)
+    check(draw_values, mutate, within_bounds, oddities, implementation, 12500, seed=100 + seed)
 
 
 def test_what_is_accepted_is_what_an_encoder_writes_but_for_zeros_at_the_end(
-    gaussians, draw_values
+    gaussians, draw_values, mutate
 ):
     """Cut or changed, a stream may still be the code of something; but then it is its code."""
     rng = np.random.default_rng(5)
