@@ -180,9 +180,7 @@ def test_transposed_convolution_by_phases_is_the_same(k, stride, crop):
     rng = np.random.default_rng([k, stride, crop])
     x, kernel = rng.normal(size=[2, 4, 3, 5]), rng.normal(size=[k, k, 6, 5])
     expected = functional.deconv(tf.constant(x), tf.constant(kernel), stride, (crop, crop))
-    found = functional._deconv_by_phases(
-        tf.constant(x), tf.constant(kernel), stride, (crop, crop)
-    )
+    found = functional._deconv_by_phases(tf.constant(x), tf.constant(kernel), stride, (crop, crop))
     np.testing.assert_allclose(found, expected, atol=1e-12)
     short = functional.deconv(
         tf.cast(x, tf.bfloat16), tf.cast(kernel, tf.bfloat16), stride, (crop, crop)
