@@ -48,9 +48,11 @@ def _check_flags() -> None:
             raise TfhificError(f"--quality: {error}") from None
 
 
-def _compress(codec, picture) -> tuple[bytes, float]:
+def _compress(codec, picture) -> tuple[bytes, float | None]:
+    """The file, and its quality; None of a model of one rate."""
     from tfhific.codec import container
     from tfhific.codec.rate_search import largest_that_fits
+    from tfhific.errors import TfhificError
 
     height, width = picture.pixels.shape[:2]
     if FLAGS.target_bpp is None and FLAGS.target_bytes is None:
@@ -61,7 +63,17 @@ def _compress(codec, picture) -> tuple[bytes, float]:
         if limit is None:
             # The bound is for rates that a float, but no integer, can multiply.
             limit = int(min(FLAGS.target_bpp * height * width / 8, 1 << 62))
+        if codec.single_rate:
+            data = codec.compress_picture(picture)
+            if len(data) > limit:
+                raise TfhificError(
+                    f"{limit:,} bytes can't be reached: {codec.name} has one rate, at which the "
+                    f"file takes {len(data):,} bytes."
+                )
+            return data, None
         data, quality = largest_that_fits(lambda q: codec.compress_picture(picture, q), limit)
+    if codec.single_rate:
+        return data, None
     return data, container.quality_code(quality) / container.QUALITY_STEPS + 1.0
 
 
@@ -91,7 +103,7 @@ def _work(codec, job) -> dict:
         "height": height,
         "bytes": len(data),
         "bpp": round(8 * len(data) / (width * height), 4),
-        "quality": round(quality, 4),
+        "quality": None if quality is None else round(quality, 4),
         "model": codec.name,
         "seconds": round(time.perf_counter() - started, 3),
         **facts,
@@ -118,10 +130,11 @@ def _verify(codec, data: bytes, picture, name: str) -> float | None:
 
 
 def _line(facts: dict) -> str:
+    quality = "" if facts["quality"] is None else f", quality {facts['quality']:.2f}"
     text = (
         f"{facts['input']} -> {facts['output']}: {facts['width']}x{facts['height']}, "
-        f"{facts['bytes']:,} bytes, {facts['bpp']:.3f} bits per pixel, quality "
-        f"{facts['quality']:.2f}, {facts['seconds']:.2f} s"
+        f"{facts['bytes']:,} bytes, {facts['bpp']:.3f} bits per pixel{quality}, "
+        f"{facts['seconds']:.2f} s"
     )
     return text + (f", PSNR {facts['psnr']:.2f} dB, verified" if facts.get("psnr") else "")
 

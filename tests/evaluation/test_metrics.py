@@ -111,3 +111,47 @@ def test_what_cannot_be_compared_is_refused(measure):
         measure(a, a.astype(np.float32))
     with pytest.raises(ValueError, match="at least one"):
         measure(a[:0], a[:0])
+
+
+def cases():
+    rng = np.random.default_rng(11)
+    noise = rng.integers(0, 256, (2, 60, 75, 3), dtype=np.uint8)
+    flat = np.full((40, 33, 3), 90, np.uint8)
+    return {
+        "natural": pair(90, 120),
+        "random": list(noise),
+        "equal": [noise[0], noise[0]],
+        "constant": [flat, flat + np.uint8(30)],
+        "black and white": [np.zeros_like(flat), np.full_like(flat, 255)],
+    }
+
+
+@pytest.mark.parametrize("name", sorted(cases()))
+def test_psnr_equals_scikit_images(name):
+    skimage = pytest.importorskip("skimage.metrics")
+    a, b = cases()[name]
+    with np.errstate(divide="ignore"):
+        expected = skimage.peak_signal_noise_ratio(a, b, data_range=255)
+    assert psnr(a, b) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("name", sorted(cases()))
+def test_ssim_of_one_scale_equals_scikit_images(name):
+    skimage = pytest.importorskip("skimage.metrics")
+    # So low that there is room for one scale, which is SSIM.
+    a, b = (image[:20] for image in cases()[name])
+    options = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
+    each = [
+        skimage.structural_similarity(a[..., c], b[..., c], data_range=255, **options)
+        for c in range(3)
+    ]
+    assert ms_ssim(a, b) == pytest.approx(np.mean(np.maximum(each, 0)), abs=1e-6)
+    if name == "equal":
+        assert ms_ssim(a, b) == pytest.approx(1)
+
+
+def test_one_pixel_pictures_are_compared():
+    a, b = np.full((1, 1, 3), 10, np.uint8), np.full((1, 1, 3), 30, np.uint8)
+    assert psnr(a, b) == pytest.approx(20 * math.log10(255 / 20))
+    assert psnr(a, a) == math.inf
+    assert ms_ssim(a, a) == pytest.approx(1)

@@ -97,6 +97,17 @@ class LPIPS(keras.layers.Layer):
             distance += tf.reduce_mean(weighted, (1, 2))
         return distance
 
+    def features(self, images: tf.Tensor) -> list[tf.Tensor]:
+        """What the backbone makes of images at each tap.
+
+        Args:
+          images: float32 [batch, height, width, 3] in [-1, 1].
+
+        Returns:
+          float32 [batch, h, w, channels] for each tap, from the first to the last.
+        """
+        return self._features(images)
+
     def _features(self, images: tf.Tensor) -> list[tf.Tensor]:
         x = (images - tf.constant(_SHIFT)) / tf.constant(_SPREAD)
         taps = []
