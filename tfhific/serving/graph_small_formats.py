@@ -206,7 +206,8 @@ class WebPHeader:
     def samples(self) -> tf.Tensor:
         """uint8 [H, W, 4], with alpha; [0, 0, 4] where the file is damaged."""
         return caught_image(
-            lambda text: tf.raw_ops.DecodeWebP(contents=text, channels=4, dtype=tf.uint8),
+            # The first of its frames, of which there is one.
+            lambda text: tf.raw_ops.DecodeWebP(contents=text, channels=4, dtype=tf.uint8)[0],
             self._data,
             4,
         )
