@@ -21,15 +21,20 @@ model, so that decoding needs neither Keras nor the code that trained it.
 it k // 2 before and the rest after; they are zeros, or with `padding` `reflect` the input's
 reflection. `crop` are the rows above and the columns left that an upsampling convolution cuts off,
 without it k // 2; its output is stride x input.
+
+Those of networks that see the whole picture at once are in `tfhific.codec.layer_kinds`.
 """
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import math
+from collections.abc import Mapping
 
 import numpy as np
 
+from tfhific.codec import layer_kinds
 from tfhific.errors import ModelError
 from tfhific.models.functional import PADDINGS, centred, channel_norm, conv, deconv, spans
 
@@ -62,6 +67,16 @@ class Network:
         import tensorflow as tf
 
         return self._run(self.layers, tf.convert_to_tensor(inputs))
+
+    def over(self, arrays: Mapping[str, object]) -> Network:
+        """The network with its arrays held elsewhere, for a graph.
+
+        Args:
+          arrays: variables, or what else TensorFlow converts to tensors, by the names in `weights`.
+        """
+        other = copy.copy(self)
+        object.__setattr__(other, "weights", arrays)
+        return other
 
     def strides(self) -> tuple[int, int]:
         """Total downsampling and total upsampling of the network's first branches."""
@@ -108,6 +123,8 @@ class Network:
                 x = tf.add_n([self._run(branch, x) for branch in layer["branches"]])
             elif op == "residual":
                 x = x + self._run(layer["branch"], x)
+            elif op in layer_kinds.KINDS:
+                x = layer_kinds.run(layer, self._array, x)
         return x
 
     def _array(self, layer, array, like):
@@ -118,7 +135,7 @@ class Network:
         name = f"{layer['name']}/{array}"
         value = self.weights[name]
         if not tf.executing_eagerly():
-            return tf.cast(tf.constant(value), like.dtype)
+            return tf.cast(tf.convert_to_tensor(value), like.dtype)
         # Kept only where it is the array itself: a network is not in memory twice.
         tensor = self._tensors.get(name)
         if tensor is None:
@@ -173,6 +190,8 @@ def _check(layers, weights) -> None:
         elif op in ("leaky_relu", "scale"):
             if not isinstance(layer.get("slope" if op == "leaky_relu" else "factor"), float):
                 raise ModelError(f"Expected a number in the layer. Received: {layer!r}.")
+        elif op in layer_kinds.KINDS:
+            layer_kinds.check(layer, weights)
         elif op not in ("relu", "tanh"):
             raise ModelError(
                 f"The model has a layer that this version does not know: {layer!r}. "
