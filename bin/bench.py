@@ -3,7 +3,8 @@
 
 Encode and decode of a loaded codec, by implementation of the entropy coder; then whole commands
 from a cold start, with their peak memory. `--sizes=2000x1500,4000x3000` instead compares whole
-commands on pictures of several sizes: time by the megapixel and peak memory.
+commands on pictures of several sizes: time by the megapixel and peak memory. `--serving` measures
+an exported model or a server: latencies at several concurrencies, and batches of 8 against Python.
 """
 
 from __future__ import annotations
@@ -33,6 +34,11 @@ def define_flags() -> None:
     flags.DEFINE_list(
         "sizes", [], "Compare whole commands on pictures of these sizes, such as 4000x3000."
     )
+    flags.DEFINE_bool("serving", False, "Load test of an exported model instead.")
+    flags.DEFINE_string("saved_model", None, "Folder that export.py wrote; default: made anew.")
+    flags.DEFINE_string("server", None, "Test a server: HOST:PORT (gRPC) or http://HOST:PORT.")
+    flags.DEFINE_list("concurrency", ["1", "2", "4", "8"], "So many callers at once.")
+    flags.DEFINE_float("seconds", 10.0, "For each of them.", lower_bound=0.1)
     flags.DEFINE_list("size", ["768", "512"], "Width and height of the picture made without IMAGE.")
 
 
@@ -161,8 +167,91 @@ def bench(argv: list[str]) -> int:
     return 0
 
 
+def _served(png: bytes, data: bytes, folder: str):
+    """Calls of a server, or of an export in this process, by name; and that export, or None."""
+    if FLAGS.server:
+        client_folder = os.path.join(os.path.dirname(os.path.dirname(__file__)), "clients/python")
+        sys.path.insert(0, os.path.abspath(client_folder))
+        import tfh_client
+
+        client = tfh_client.client_for(FLAGS.server, FLAGS.model)
+        return {
+            "compress": lambda: tfh_client.compress(client, png, FLAGS.quality),
+            "decompress": lambda: tfh_client.decompress(client, data),
+        }, None
+    from tfhific.serving import pipeline
+
+    started = time.perf_counter()
+    model = pipeline.SavedModel(folder)
+    print(f"{folder}: loaded in {time.perf_counter() - started:.2f} s")
+    return {
+        "compress": lambda: model.compress([png], FLAGS.quality),
+        "decompress": lambda: model.decompress([data]),
+    }, model
+
+
+def _serving(argv: list[str]) -> int:
+    import tfhific
+    from tfhific.codec.images import encode_png, read_picture
+    from tfhific.serving.load_test import measure
+
+    common.start_tensorflow()
+    pixels = read_picture(argv[1]).pixels if len(argv) > 1 else _picture(*map(int, FLAGS.size))
+    codec = tfhific.load(FLAGS.model)
+    png, data = encode_png(pixels), codec.compress(pixels, FLAGS.quality)
+    with tempfile.TemporaryDirectory() as made:
+        folder = FLAGS.saved_model
+        if not folder and not FLAGS.server:
+            from tfhific.serving.export import export
+
+            folder = export(codec.published, made, warmup=False)
+        calls, model = _served(png, data, folder)
+        print(f"{pixels.shape[1]}x{pixels.shape[0]}, {len(data):,} bytes, {os.cpu_count()} cores")
+        for name, call in calls.items():
+            call()
+            for concurrency in map(int, FLAGS.concurrency):
+                print(f"{name}, {measure(call, concurrency, FLAGS.seconds).line()}")
+        if model is not None:
+            _against_python(codec, model, pixels, png, data)
+    return 0
+
+
+def _against_python(codec, model, pixels, png: bytes, data: bytes) -> None:
+    """Batches of 8, and single files, by the SavedModel and by the Python codec, in turns."""
+    from tfhific.codec.images import encode_png, read_picture
+
+    def python_compress(count: int) -> None:
+        for _ in range(count):
+            codec.compress_picture(read_picture(png), FLAGS.quality)
+
+    def python_decompress(count: int) -> None:
+        for _ in range(count):
+            encode_png(codec.decompress_picture(data))
+
+    pairs = {
+        "compress": (python_compress, lambda count: model.compress([png] * count, FLAGS.quality)),
+        "decompress": (python_decompress, lambda count: model.decompress([data] * count)),
+    }
+    for name, ways in pairs.items():
+        for count in (1, 8):
+            times: list[list[float]] = [[], []]
+            for run in range(FLAGS.runs + 1):
+                for way, values in zip(ways, times):
+                    started = time.perf_counter()
+                    way(count)
+                    if run:
+                        values.append(time.perf_counter() - started)
+            ratio = statistics.median(served / python for python, served in zip(*times))
+            print(
+                f"{name}, {count} at a time: Python codec median "
+                f"{statistics.median(times[0]) / count:.3f} s each, SavedModel "
+                f"{statistics.median(times[1]) / count:.3f} s each, {ratio:.2f} x Python"
+            )
+
+
 def main(argv: list[str]) -> int:
-    return common.guarded(lambda: bench(argv), argv, positional=1)
+    work = _serving if FLAGS.serving else bench
+    return common.guarded(lambda: work(argv), argv, positional=1)
 
 
 def run() -> None:

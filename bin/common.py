@@ -94,6 +94,12 @@ def define_file_flags() -> None:
     flags.DEFINE_integer(
         "tile", None, "Side of the tiles that networks run on, pixels; default: by the picture."
     )
+    flags.DEFINE_enum(
+        "precision",
+        "float32",
+        ["float32", "bfloat16"],
+        "Arithmetic of the picture networks; files of either are read by both.",
+    )
 
 
 def codec_options() -> dict:
@@ -106,7 +112,11 @@ def codec_options() -> dict:
 
     if FLAGS.tile is not None and FLAGS.tile < 64:
         raise TfhificError(f"--tile: expected at least 64 pixels. Received: {FLAGS.tile}.")
-    return {"tile": FLAGS.tile, "max_pixels": FLAGS.max_pixels}
+    return {
+        "tile": FLAGS.tile,
+        "max_pixels": FLAGS.max_pixels,
+        "precision": FLAGS.precision,
+    }
 
 
 def refuse_existing(destination: str, overwrite: bool) -> None:

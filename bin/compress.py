@@ -77,8 +77,10 @@ def _compress_whole(codec, picture, side: dict) -> tuple[bytes, None]:
 
 
 def _compress(codec, picture, side: dict) -> tuple[bytes, float | None]:
+    """The file, and its quality; None of a model of one rate."""
     from tfhific.codec import container
     from tfhific.codec.rate_search import largest_that_fits
+    from tfhific.errors import TfhificError
 
     if hasattr(codec, "NEEDS"):
         return _compress_whole(codec, picture, side)
@@ -91,7 +93,17 @@ def _compress(codec, picture, side: dict) -> tuple[bytes, float | None]:
         if limit is None:
             # The bound is for rates that a float, but no integer, can multiply.
             limit = int(min(FLAGS.target_bpp * height * width / 8, 1 << 62))
+        if codec.single_rate:
+            data = codec.compress_picture(picture)
+            if len(data) > limit:
+                raise TfhificError(
+                    f"{limit:,} bytes can't be reached: {codec.name} has one rate, at which the "
+                    f"file takes {len(data):,} bytes."
+                )
+            return data, None
         data, quality = largest_that_fits(lambda q: codec.compress_picture(picture, q), limit)
+    if codec.single_rate:
+        return data, None
     return data, container.quality_code(quality) / container.QUALITY_STEPS + 1.0
 
 
@@ -154,13 +166,12 @@ def _verify(codec, data: bytes, picture, name: str) -> float | None:
 
 
 def _line(facts: dict) -> str:
+    quality = "" if facts["quality"] is None else f", quality {facts['quality']:.2f}"
     text = (
         f"{facts['input']} -> {facts['output']}: {facts['width']}x{facts['height']}, "
-        f"{facts['bytes']:,} bytes, {facts['bpp']:.3f} bits per pixel, "
+        f"{facts['bytes']:,} bytes, {facts['bpp']:.3f} bits per pixel{quality}, "
+        f"{facts['seconds']:.2f} s"
     )
-    if facts["quality"] is not None:
-        text += f"quality {facts['quality']:.2f}, "
-    text += f"{facts['seconds']:.2f} s"
     return text + (f", PSNR {facts['psnr']:.2f} dB, verified" if facts.get("psnr") else "")
 
 

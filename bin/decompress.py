@@ -23,6 +23,12 @@ FLAGS = flags.FLAGS
 
 def define_flags() -> None:
     flags.DEFINE_string("model", None, "Name or folder of the model; default: whichever fits.")
+    flags.DEFINE_string(
+        "decoder",
+        None,
+        "Name or folder of a model with another decoder for the files' streams: one of the same "
+        "fingerprint.",
+    )
     common.define_file_flags()
 
 
@@ -64,13 +70,24 @@ def decompress(argv: list[str]) -> int:
 
     import tfhific
     from tfhific.codec import container
+    from tfhific.errors import BitstreamError, TfhificError
 
     common.start_tensorflow()
     loaded = {}
-    named = tfhific.load(FLAGS.model, **options) if FLAGS.model else None
+    if FLAGS.model and FLAGS.decoder:
+        raise TfhificError("Expected one of --model and --decoder, not both.")
+    named = None
+    if FLAGS.model or FLAGS.decoder:
+        named = tfhific.load(FLAGS.model or FLAGS.decoder, **options)
 
     def codec_for(data: bytes):
         if named is not None:
+            made_by = container.unpack(data, FLAGS.max_pixels).fingerprint
+            if FLAGS.decoder and made_by != named.fingerprint:
+                raise BitstreamError(
+                    f"{named.name} is no decoder for this file: it reads the streams of "
+                    f"{named.fingerprint.hex()}, and the file was made by {made_by.hex()}."
+                )
             return named
         fingerprint = container.unpack(data, FLAGS.max_pixels).fingerprint
         if fingerprint not in loaded:

@@ -30,17 +30,17 @@ def facts_of(data: bytes) -> dict:
 
     contents = container.unpack(data, max_pixels=sys.maxsize)
     try:
-        folder = zoo.find_by_fingerprint(contents.fingerprint)
-        model = read_description(folder)["name"]
+        description = read_description(zoo.find_by_fingerprint(contents.fingerprint))
     except BitstreamError:
-        model = None
+        description = {"name": None}
+    single_rate = bool(description.get("single_rate", False))
     return {
         "format_version": contents.version,
-        "model": model,
+        "model": description["name"],
         "fingerprint": contents.fingerprint.hex(),
         "width": contents.width,
         "height": contents.height,
-        "quality": round(contents.quality, 4),
+        "quality": None if single_rate else round(contents.quality, 4),
         "bytes": len(data),
         "bpp": round(8 * len(data) / (contents.width * contents.height), 4),
         "latents_bytes": len(contents.y),
@@ -72,7 +72,8 @@ def info(argv: list[str]) -> int:
         return 0
     width = max(map(len, facts))
     for name, value in facts.items():
-        shown = "not among the known models" if value is None else value
+        missing = {"model": "not among the known models", "quality": "the model has one rate"}
+        shown = missing[name] if value is None else value
         print(f"{name.replace('_', ' '):{width}}  {shown}")
     return 0
 

@@ -45,9 +45,11 @@ def _calibrate(published):
 
     paths = list_images(FLAGS.data)
     paths = paths[:: max(len(paths) // FLAGS.images, 1)][: FLAGS.images]
+    one_rate = bool((published.log_gain == published.log_gain[:1]).all())
+    qualities = (1.0,) if one_rate else (1.0, 2.5, 4.0, 6.0, 8.0)
     with tqdm(total=len(paths), leave=False, disable=not sys.stderr.isatty()) as bar:
         images = (read_picture(path).pixels for path in paths)
-        return calibrate(published, images, (1.0, 2.5, 4.0, 6.0, 8.0), bar.update)
+        return calibrate(published, images, qualities, bar.update)
 
 
 def _publish_whole(model, name: str, training: dict):

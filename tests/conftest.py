@@ -328,3 +328,20 @@ def call_script(tiny_search, capfd):
         return types.SimpleNamespace(code=code, out=out, err=err)
 
     return call
+
+
+@pytest.fixture(scope="session")
+def small_lpips(tmp_path_factory) -> str:
+    """A file of random LPIPS weights of a narrow AlexNet."""
+    rng = np.random.default_rng(0)
+    arrays, width = {}, 3
+    for number, (size, out) in enumerate([(11, 5), (5, 6), (3, 7), (3, 4), (3, 3)]):
+        scale = (2.0 / (size * size * width)) ** 0.5
+        kernel = rng.normal(0, scale, [size, size, width, out])
+        arrays[f"conv{number + 1}/kernel"] = kernel.astype(np.float32)
+        arrays[f"conv{number + 1}/bias"] = rng.normal(0, 0.1, [out]).astype(np.float32)
+        arrays[f"lin{number}"] = rng.uniform(0, 1, [out]).astype(np.float32)
+        width = out
+    path = tmp_path_factory.mktemp("lpips") / "small.npz"
+    np.savez(path, **arrays)
+    return str(path)

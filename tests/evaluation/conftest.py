@@ -25,7 +25,7 @@ class Steps:
     def decode(self, data):
         height, width, shift = np.frombuffer(data[:12], "<i4")
         pixels = np.frombuffer(data[-height * width * 3 :], np.uint8).reshape(height, width, 3)
-        return (pixels << shift) | np.uint8((1 << shift) >> 1)
+        return (pixels << np.uint8(shift)) | np.uint8((1 << int(shift)) >> 1)
 
 
 @pytest.fixture

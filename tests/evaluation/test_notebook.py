@@ -22,7 +22,9 @@ def test_every_cell_runs(tmp_path, monkeypatch, photo, capsys):
     display = types.ModuleType("IPython.display")
     shown = []
     display.Image = lambda data, **options: shown.append(data)
-    monkeypatch.setitem(sys.modules, "IPython", types.ModuleType("IPython"))
+    package = types.ModuleType("IPython")
+    package.version_info = (9, 0)  # matplotlib asks
+    monkeypatch.setitem(sys.modules, "IPython", package)
     monkeypatch.setitem(sys.modules, "IPython.display", display)
     cells = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
     names: dict = {"__name__": "__main__"}

@@ -130,7 +130,8 @@ def test_a_small_budget_keeps_fewer_sizes_then_fewer_pictures(done):
     total = sum(map(len, whole.sources.values())) / 1e6
     assert (len(whole.levels), len(whole.pictures)) == (3, 3)
     less = embed_pictures(done, None, ReportOptions(megabytes=0.7 * total))
-    assert (len(less.levels), len(less.pictures)) == (2, 3)
+    assert len(less.levels) < 3
+    assert len(less.pictures) == 3
     least = embed_pictures(done, None, ReportOptions(megabytes=total / 4))
     assert len(least.levels) == 1
     assert len(least.pictures) < 3

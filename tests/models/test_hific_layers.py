@@ -171,3 +171,19 @@ def test_prior_keeps_its_digits_in_both_tails():
     middle = prior(np.zeros([1, 1, 1, 2], np.float32)).numpy()
     assert np.all(mass > 1e-9)
     assert np.all(mass < middle)
+
+
+@pytest.mark.parametrize(
+    ("k", "stride", "crop"), [(3, 2, 0), (3, 2, 1), (5, 2, 2), (5, 2, 0), (5, 3, 1), (9, 4, 4)]
+)
+def test_transposed_convolution_by_phases_is_the_same(k, stride, crop):
+    rng = np.random.default_rng([k, stride, crop])
+    x, kernel = rng.normal(size=[2, 4, 3, 5]), rng.normal(size=[k, k, 6, 5])
+    expected = functional.deconv(tf.constant(x), tf.constant(kernel), stride, (crop, crop))
+    found = functional._deconv_by_phases(tf.constant(x), tf.constant(kernel), stride, (crop, crop))
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+    short = functional.deconv(
+        tf.cast(x, tf.bfloat16), tf.cast(kernel, tf.bfloat16), stride, (crop, crop)
+    )
+    assert short.dtype == tf.bfloat16
+    np.testing.assert_allclose(tf.cast(short, tf.float64), expected, atol=0.3)

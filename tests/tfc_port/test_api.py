@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
+import tensorflow_probability as tfp
 
 import tfc_port
 
@@ -64,6 +65,8 @@ def test_values_outside_a_row_without_overflow_are_refused():
 
 
 def test_shapes_that_do_not_fit_the_handle_are_refused():
+    with pytest.raises(tf.errors.InvalidArgumentError, match="must be a vector"):
+        tfc_port.create_range_encoder(2, [4, 0, 3, 9, 16])
     handle = tfc_port.create_range_encoder([2], [4, 0, 3, 9, 16])
     with pytest.raises(tf.errors.InvalidArgumentError, match="should start with"):
         tfc_port.entropy_encode_channel(handle, [0, 1, 0])
@@ -116,11 +119,32 @@ def test_attributes_of_built_layers_are_fixed():
         layer.inverse = True
 
 
-def test_compression_without_tables_is_refused():
+@pytest.mark.parametrize("streams", [1, 2])
+def test_compression_without_tables_is_refused(streams):
     prior = tfc_port.NoisyNormal(loc=0.0, scale=1.0)
-    model = tfc_port.ContinuousBatchedEntropyModel(prior, 1)
+    model = tfc_port.ContinuousBatchedEntropyModel(prior, 1, streams=streams)
     with pytest.raises(RuntimeError, match="compression=True"):
         model.compress([1.0])
+    with pytest.raises(RuntimeError, match="compression=True"):
+        model.decompress([b""], [1])
+
+
+def test_a_tail_that_an_adapted_distribution_lacks_is_found_otherwise():
+    class Adapter(tfp.distributions.Normal):
+        def _quantization_offset(self):
+            return self.no_such_base._quantization_offset()
+
+        def _lower_tail(self, tail_mass):
+            return self.no_such_base._lower_tail(tail_mass)
+
+    adapter = Adapter(0.25, 2.0)
+    assert tfc_port.quantization_offset(adapter) == 0.25
+    assert tfc_port.lower_tail(adapter, 0.5) == adapter.quantile(0.25)
+
+
+def test_probabilities_of_another_type_are_refused():
+    with pytest.raises(tf.errors.InvalidArgumentError, match="float32"):
+        tfc_port.pmf_to_quantized_cdf(tf.constant([0.5, 0.5], tf.float64), precision=8)
 
 
 @pytest.mark.parametrize("streams", [0, 10**6])
@@ -128,3 +152,11 @@ def test_impossible_numbers_of_streams_are_refused(streams):
     prior = tfc_port.NoisyNormal(loc=0.0, scale=1.0)
     with pytest.raises(ValueError, match="streams"):
         tfc_port.ContinuousBatchedEntropyModel(prior, 1, streams=streams)
+
+
+def test_indexes_of_another_number_of_ranges_are_refused():
+    model = tfc_port.UniversalIndexedEntropyModel(
+        tfc_port.NoisyNormal, (3,), {"loc": lambda _: 0.0, "scale": lambda i: i[..., 0] + 1}, 1
+    )
+    with pytest.raises(ValueError, match="index ranges"):
+        model(tf.zeros([2]), tf.zeros([2, 3]))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from tfc_port.distributions.adapter import ShapesOfBase
 from tfc_port.distributions.tails import lower_tail, quantization_offset, upper_tail
 from tfc_port.distributions.uniform_noise import UniformNoiseAdapter
 
 
-class NoisyMixtureSameFamily(tfp.distributions.MixtureSameFamily):
+class NoisyMixtureSameFamily(ShapesOfBase, tfp.distributions.MixtureSameFamily):
     """Mixture of components of one family, with uniform noise on [-1/2, 1/2] added."""
 
     def __init__(
@@ -34,23 +35,6 @@ class NoisyMixtureSameFamily(tfp.distributions.MixtureSameFamily):
             name=f"{name}Base",
         )
 
-    @property
-    def base(self):
-        """The mixture without noise."""
-        return self._base
-
-    def _batch_shape_tensor(self):
-        return self.base.batch_shape_tensor()
-
-    def _batch_shape(self):
-        return self.base.batch_shape
-
-    def _event_shape_tensor(self):
-        return self.base.event_shape_tensor()
-
-    def _event_shape(self):
-        return self.base.event_shape
-
     def _quantization_offset(self):
         """The offset of the component at whose offset the mixture is densest."""
         offsets = quantization_offset(self.components_distribution)
@@ -64,10 +48,6 @@ class NoisyMixtureSameFamily(tfp.distributions.MixtureSameFamily):
 
     def _upper_tail(self, tail_mass):
         return upper_tail(self.base, tail_mass)
-
-    @classmethod
-    def _parameter_properties(cls, dtype=tf.float32, num_classes=None):
-        raise NotImplementedError(f"`{cls.__name__}` does not implement `_parameter_properties`.")
 
 
 class NoisyNormalMixture(NoisyMixtureSameFamily):

@@ -9,13 +9,14 @@ from __future__ import annotations
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from tfc_port.distributions.adapter import Adapter
 from tfc_port.distributions.deep_factorized import DeepFactorized
 from tfc_port.distributions.tails import lower_tail, quantization_offset, upper_tail
 from tfc_port.distributions.uniform_noise import UniformNoiseAdapter
 from tfc_port.ops.rounding import soft_round, soft_round_inverse
 
 
-class MonotonicAdapter(tfp.distributions.Distribution):
+class MonotonicAdapter(Adapter):
     """The distribution of f(X), for X from a base distribution and f ascending.
 
     Subclasses implement `transform`, f, and `inverse_transform`, g(y) = inf {x : f(x) >= y}; then
@@ -32,21 +33,7 @@ class MonotonicAdapter(tfp.distributions.Distribution):
           base: A continuous `tfp.distributions.Distribution`.
           name: Its name.
         """
-        parameters = dict(locals())
-        self._base = base
-        super().__init__(
-            dtype=base.dtype,
-            reparameterization_type=base.reparameterization_type,
-            validate_args=base.validate_args,
-            allow_nan_stats=base.allow_nan_stats,
-            parameters=parameters,
-            name=name,
-        )
-
-    @property
-    def base(self):
-        """The distribution of X."""
-        return self._base
+        super().__init__(base, name)
 
     def transform(self, x):
         """f."""
@@ -55,18 +42,6 @@ class MonotonicAdapter(tfp.distributions.Distribution):
     def inverse_transform(self, y):
         """g."""
         raise NotImplementedError
-
-    def _batch_shape_tensor(self):
-        return self.base.batch_shape_tensor()
-
-    def _batch_shape(self):
-        return self.base.batch_shape
-
-    def _event_shape_tensor(self):
-        return self.base.event_shape_tensor()
-
-    def _event_shape(self):
-        return self.base.event_shape
 
     def _sample_n(self, n, seed=None):
         with tf.name_scope("round"):
@@ -111,10 +86,6 @@ class MonotonicAdapter(tfp.distributions.Distribution):
 
     def _upper_tail(self, tail_mass):
         return self._transformed(lambda: upper_tail(self.base, tail_mass))
-
-    @classmethod
-    def _parameter_properties(cls, dtype=tf.float32, num_classes=None):
-        raise NotImplementedError(f"`{cls.__name__}` does not implement `_parameter_properties`.")
 
 
 class RoundAdapter(MonotonicAdapter):

@@ -5,10 +5,11 @@ from __future__ import annotations
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from tfc_port.distributions.adapter import Adapter
 from tfc_port.distributions.tails import lower_tail, quantization_offset, upper_tail
 
 
-class UniformNoiseAdapter(tfp.distributions.Distribution):
+class UniformNoiseAdapter(Adapter):
     """The distribution of X + U, for X from a base distribution and U uniform on [-1/2, 1/2].
 
     Its density is the base's mass of the unit interval around a value, c(y + 1/2) - c(y - 1/2): at
@@ -26,33 +27,7 @@ class UniformNoiseAdapter(tfp.distributions.Distribution):
           base: A continuous `tfp.distributions.Distribution`.
           name: Its name.
         """
-        parameters = dict(locals())
-        self._base = base
-        super().__init__(
-            dtype=base.dtype,
-            reparameterization_type=base.reparameterization_type,
-            validate_args=base.validate_args,
-            allow_nan_stats=base.allow_nan_stats,
-            parameters=parameters,
-            name=name,
-        )
-
-    @property
-    def base(self):
-        """The distribution without noise."""
-        return self._base
-
-    def _batch_shape_tensor(self):
-        return self.base.batch_shape_tensor()
-
-    def _batch_shape(self):
-        return self.base.batch_shape
-
-    def _event_shape_tensor(self):
-        return self.base.event_shape_tensor()
-
-    def _event_shape(self):
-        return self.base.event_shape
+        super().__init__(base, name)
 
     def _sample_n(self, n, seed=None):
         with tf.name_scope("transform"):
@@ -100,10 +75,6 @@ class UniformNoiseAdapter(tfp.distributions.Distribution):
 
     def _upper_tail(self, tail_mass):
         return upper_tail(self.base, tail_mass)
-
-    @classmethod
-    def _parameter_properties(cls, dtype=tf.float32, num_classes=None):
-        raise NotImplementedError(f"`{cls.__name__}` does not implement `_parameter_properties`.")
 
 
 class NoisyNormal(UniformNoiseAdapter):

@@ -8,8 +8,8 @@ import tensorflow as tf
 
 from tfc_port.entropy_models.continuous_base import ContinuousEntropyModelBase
 from tfc_port.entropy_models.indexed_prior import (
+    PriorFamily,
     all_indexes,
-    check_prior_arguments,
     clamp_indexes,
     flatten_indexes,
 )
@@ -17,7 +17,7 @@ from tfc_port.ops.perturb import perturb_and_apply
 from tfc_port.ops.rounding import round_st
 
 
-class ContinuousIndexedEntropyModel(ContinuousEntropyModelBase):
+class ContinuousIndexedEntropyModel(PriorFamily, ContinuousEntropyModelBase):
     """Entropy model for values that are independent given integer indexes.
 
     For each value, one or more indexes select its distribution, `prior_fn(**parameters)`, where
@@ -81,7 +81,7 @@ class ContinuousIndexedEntropyModel(ContinuousEntropyModelBase):
           TypeError: if functions are not callable, or names no strings.
           ValueError: if arguments contradict each other or are out of their range.
         """
-        check_prior_arguments(prior_fn, parameter_fns)
+        self._check_family(prior_fn, parameter_fns)
         super().__init__(
             coding_rank=coding_rank,
             compression=compression,
@@ -92,15 +92,12 @@ class ContinuousIndexedEntropyModel(ContinuousEntropyModelBase):
             laplace_tail_mass=laplace_tail_mass,
             streams=streams,
         )
-        self._index_ranges = tuple(int(size) for size in index_ranges)
+        self._set_family(prior_fn, parameter_fns, prior_dtype, index_ranges)
         if not self.index_ranges:
             raise ValueError("`index_ranges` must have at least one element.")
         self._channel_axis = None if channel_axis is None else int(channel_axis)
         if self.channel_axis is None and len(self.index_ranges) > 1:
             raise ValueError("`channel_axis` can't be `None` for `len(index_ranges) > 1`.")
-        self._prior_fn = prior_fn
-        self._parameter_fns = dict(parameter_fns)
-        self._prior_dtype = tf.as_dtype(prior_dtype)
         self.decode_sanity_check = decode_sanity_check
         with self.name_scope:
             if self.compression:
@@ -109,33 +106,12 @@ class ContinuousIndexedEntropyModel(ContinuousEntropyModelBase):
                 self._init_compression(cdf, cdf_offset, None)
 
     @property
-    def index_ranges(self):
-        """Number of values of each index."""
-        return self._index_ranges
-
-    @property
-    def parameter_fns(self):
-        """Functions from indexes to parameters of the prior."""
-        return self._parameter_fns
-
-    @property
-    def prior_dtype(self):
-        """Type of the prior."""
-        return self._prior_dtype
-
-    @property
-    def prior_fn(self):
-        """Callable that returns the prior."""
-        return self._prior_fn
-
-    @property
     def channel_axis(self):
         """Dimension of the index tensor that runs over indexes."""
         return self._channel_axis
 
     def _make_prior(self, indexes):
-        indexes = tf.cast(indexes, self.prior_dtype)
-        prior = self.prior_fn(**{name: fn(indexes) for name, fn in self.parameter_fns.items()})
+        prior = super()._make_prior(indexes)
         if prior.dtype != self.prior_dtype:
             raise ValueError(
                 f"`prior_fn` must return a distribution of type {self.prior_dtype.name}. "

@@ -7,19 +7,54 @@ import tensorflow as tf
 from tfc_port.ops.bounds import lower_bound, upper_bound
 
 
-def check_prior_arguments(prior_fn, parameter_fns) -> None:
-    """Checks the arguments that describe a family of priors.
+class PriorFamily:
+    """Mixin of entropy models whose prior is `prior_fn` of functions of indexes."""
 
-    Raises:
-      TypeError: if `prior_fn` or a value of `parameter_fns` is not callable, or a key no string.
-    """
-    if not callable(prior_fn):
-        raise TypeError("`prior_fn` must be a class or factory function.")
-    for name, function in parameter_fns.items():
-        if not isinstance(name, str):
-            raise TypeError("`parameter_fns` must have string keys.")
-        if not callable(function):
-            raise TypeError(f"`parameter_fns['{name}']` must be callable.")
+    @staticmethod
+    def _check_family(prior_fn, parameter_fns) -> None:
+        """Checks the arguments that describe a family of priors.
+
+        Raises:
+          TypeError: if `prior_fn` or a value of `parameter_fns` is not callable, or a key no
+            string.
+        """
+        if not callable(prior_fn):
+            raise TypeError("`prior_fn` must be a class or factory function.")
+        for name, function in parameter_fns.items():
+            if not isinstance(name, str):
+                raise TypeError("`parameter_fns` must have string keys.")
+            if not callable(function):
+                raise TypeError(f"`parameter_fns['{name}']` must be callable.")
+
+    def _set_family(self, prior_fn, parameter_fns, prior_dtype, index_ranges) -> None:
+        self._prior_fn = prior_fn
+        self._parameter_fns = dict(parameter_fns)
+        self._prior_dtype = tf.as_dtype(prior_dtype)
+        self._index_ranges = tuple(int(size) for size in index_ranges)
+
+    @property
+    def index_ranges(self):
+        """Number of values of each index."""
+        return self._index_ranges
+
+    @property
+    def parameter_fns(self):
+        """Functions from indexes to parameters of the prior."""
+        return self._parameter_fns
+
+    @property
+    def prior_dtype(self):
+        """Type of the prior."""
+        return self._prior_dtype
+
+    @property
+    def prior_fn(self):
+        """Callable that returns the prior."""
+        return self._prior_fn
+
+    def _make_prior(self, indexes):
+        indexes = tf.cast(indexes, self.prior_dtype)
+        return self.prior_fn(**{name: fn(indexes) for name, fn in self.parameter_fns.items()})
 
 
 def all_indexes(index_ranges, channel_axis):

@@ -6,8 +6,8 @@ import tensorflow as tf
 
 from tfc_port.entropy_models.continuous_base import ContinuousEntropyModelBase
 from tfc_port.entropy_models.indexed_prior import (
+    PriorFamily,
     all_indexes,
-    check_prior_arguments,
     clamp_indexes,
     flatten_indexes,
 )
@@ -15,7 +15,7 @@ from tfc_port.entropy_models.shared_noise import level_to_offset, noise_levels, 
 from tfc_port.ops.perturb import perturb_and_apply
 
 
-class UniversalIndexedEntropyModel(ContinuousEntropyModelBase):
+class UniversalIndexedEntropyModel(PriorFamily, ContinuousEntropyModelBase):
     """Entropy model for values, independent given indexes, that get noise in coding too.
 
     Values are rounded to the integers plus a noise that sender and receiver share. The last
@@ -68,7 +68,7 @@ class UniversalIndexedEntropyModel(ContinuousEntropyModelBase):
         """
         if coding_rank <= 0:
             raise ValueError(f"`coding_rank` must be larger than 0. Received: {coding_rank}.")
-        check_prior_arguments(prior_fn, parameter_fns)
+        self._check_family(prior_fn, parameter_fns)
         super().__init__(
             coding_rank=coding_rank,
             compression=compression,
@@ -80,10 +80,7 @@ class UniversalIndexedEntropyModel(ContinuousEntropyModelBase):
             streams=streams,
         )
         # The noise level is one more index, before the others.
-        self._index_ranges = (num_noise_levels, *(int(size) for size in index_ranges))
-        self._prior_fn = prior_fn
-        self._parameter_fns = dict(parameter_fns)
-        self._prior_dtype = tf.as_dtype(prior_dtype)
+        self._set_family(prior_fn, parameter_fns, prior_dtype, (num_noise_levels, *index_ranges))
         self._num_noise_levels = num_noise_levels
         self.decode_sanity_check = decode_sanity_check
         with self.name_scope:
@@ -96,35 +93,18 @@ class UniversalIndexedEntropyModel(ContinuousEntropyModelBase):
                 self._init_compression(cdf, cdf_offset, None)
 
     @property
-    def index_ranges(self):
-        """Number of values of each index, beginning with the noise level."""
-        return self._index_ranges
-
-    @property
     def index_ranges_without_offsets(self):
         """Number of values of each index, without the noise level."""
         return self._index_ranges[1:]
 
-    @property
-    def parameter_fns(self):
-        """Functions from indexes to parameters of the prior."""
-        return self._parameter_fns
-
-    @property
-    def prior_dtype(self):
-        """Type of the prior."""
-        return self._prior_dtype
-
-    @property
-    def prior_fn(self):
-        """Callable that returns the prior."""
-        return self._prior_fn
-
-    def _make_prior(self, indexes):
-        indexes = tf.cast(indexes, self.prior_dtype)
-        return self.prior_fn(**{name: fn(indexes) for name, fn in self.parameter_fns.items()})
-
     def _normalize_indexes(self, indexes):
+        indexes = tf.convert_to_tensor(indexes)
+        expected = len(self.index_ranges_without_offsets)
+        if indexes.shape[-1] != expected:
+            raise ValueError(
+                f"The last dimension of `indexes` must run over the {expected} index ranges. "
+                f"Received shape: {indexes.shape}."
+            )
         return clamp_indexes(indexes, self.index_ranges_without_offsets, -1)
 
     def _rows_and_offset(self, indexes):

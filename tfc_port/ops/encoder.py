@@ -48,7 +48,9 @@ def create_range_encoder(shape, lookup, name=None) -> RangeEncoder:
       tf.errors.InvalidArgumentError: if `lookup` is not as described.
     """
     with tf.name_scope(name or "create_range_encoder"), tf.device("CPU:0"):
-        shape = tf.reshape(tf.convert_to_tensor(shape, tf.int32, name="shape"), [-1])
+        shape = tf.convert_to_tensor(shape, tf.int32, name="shape")
+        require(shape.shape.rank != 0, "`shape` must be a vector. Received a scalar.")
+        shape = tf.reshape(shape, [-1])
         lookup = tf.convert_to_tensor(lookup, tf.int32, name="lookup")
         parse_lookup(lookup)
         check = require(tf.reduce_all(shape >= 0), "`shape` must not be negative. Received:", shape)

@@ -129,11 +129,12 @@ class IntegerBranch:
         clipped = np.clip(hyperlatents, -MAX_INPUT, MAX_INPUT)
         return self.indexes(tf.constant(clipped, tf.int32)).numpy()
 
-    def indexes(self, hyperlatents):
+    def indexes(self, hyperlatents, kernels=None):
         """As calling the branch, on a tensor, and in a graph too.
 
         Args:
           hyperlatents: int32 tensor [batch, height, width, channels].
+          kernels: the layers' kernels where they are held in variables of a graph.
 
         Returns:
           An int32 tensor.
@@ -142,9 +143,11 @@ class IntegerBranch:
 
         with tf.device("/cpu:0"):
             x = tf.cast(tf.clip_by_value(hyperlatents, -MAX_INPUT, MAX_INPUT), tf.float64)
-            for number, layer in enumerate(self.layers):
+            kernels = kernels or [layer.kernel for layer in self.layers]
+            for number, (layer, kernel) in enumerate(zip(self.layers, kernels)):
                 apply = conv if layer.op == "conv" else deconv
-                x = apply(x, tf.constant(layer.kernel, tf.float64), layer.stride)
+                kernel = tf.cast(tf.convert_to_tensor(kernel), tf.float64)
+                x = apply(x, kernel, layer.stride)
                 # Exact sums are integers already; a convolution algorithm with inexact inner
                 # steps is at most a small fraction off, and rounding puts that right.
                 x = tf.round(x) + tf.constant(layer.bias, tf.float64)

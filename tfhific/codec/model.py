@@ -20,9 +20,10 @@ description:
 | `pixel_range` (2) | what the picture networks have for pixels of 0 and 255; default [-1/2, 1/2] |
 | `min_latents` (2) | fewest latents a side: smaller pictures are extended to that; default 1 |
 | `config` (2) | the system's configuration, from which the trainable model is made; default null |
+| `single_rate` (2) | whether a quality has no effect, as all rows of the gains are alike |
 | `training` | how the model came about |
 
-A model of one rate has gains that are the same for all qualities. Arrays: `<network>/...` as the
+Arrays: `<network>/...` as the
 layers name them, `branch/N/kernel` and `bias`, `branch/thresholds` (2), `density/matrices/N`,
 `biases/N`, `factors/N`, `y_tables/lookup` and `minimum`, `z_tables/...`, `log_gain`,
 `log_inverse_gain`, `scales`, and `extras/...` (2), which only the trainable model has.
@@ -260,6 +261,7 @@ def _newer_entries(model: Model) -> dict:
         "pixel_range": (list(model.pixel_range), [-0.5, 0.5]),
         "min_latents": (model.min_latents, 1),
         "config": (model.config, None),
+        "single_rate": (model.single_rate, False),
     }
     return {name: value for name, (value, default) in entries.items() if value != default}
 

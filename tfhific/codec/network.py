@@ -27,8 +27,10 @@ Those of networks that see the whole picture at once are in `tfhific.codec.layer
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import math
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -65,6 +67,16 @@ class Network:
         import tensorflow as tf
 
         return self._run(self.layers, tf.convert_to_tensor(inputs))
+
+    def over(self, arrays: Mapping[str, object]) -> Network:
+        """The network with its arrays held elsewhere, for a graph.
+
+        Args:
+          arrays: variables, or what else TensorFlow converts to tensors, by the names in `weights`.
+        """
+        other = copy.copy(self)
+        object.__setattr__(other, "weights", arrays)
+        return other
 
     def strides(self) -> tuple[int, int]:
         """Total downsampling and total upsampling of the network's first branches."""
@@ -123,7 +135,7 @@ class Network:
         name = f"{layer['name']}/{array}"
         value = self.weights[name]
         if not tf.executing_eagerly():
-            return tf.cast(tf.constant(value), like.dtype)
+            return tf.cast(tf.convert_to_tensor(value), like.dtype)
         # Kept only where it is the array itself: a network is not in memory twice.
         tensor = self._tensors.get(name)
         if tensor is None:

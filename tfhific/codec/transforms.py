@@ -283,17 +283,7 @@ class Transforms:
 
     @functools.cached_property
     def _stages(self) -> tuple[Network | None, Network]:
-        """The synthesis transform's layers at the latents' resolution, and those from there on.
-
-        Most of the arithmetic may be in the first while the second has the largest tensors: in
-        tiles of one size, either would be too small for the one or too large for the other.
-        """
-        network = self.model.networks["synthesis"]
-        ops = [layer["op"] for layer in network.layers]
-        first = next((i for i, op in enumerate(ops) if op in ("deconv", "depth_to_space")), 0)
-        if first == 0 or "sum" in ops[:first]:
-            return None, network
-        return network.part(0, first), network.part(first)
+        return stages(self.model.networks["synthesis"])
 
     @functools.cached_property
     def _fine(self) -> Geometry:
@@ -313,7 +303,23 @@ class Transforms:
         position = quality_code / container.QUALITY_STEPS
         below = min(int(position), len(table) - 2)
         share = np.float32(position - below)
-        return np.exp(table[below] + share * (table[below + 1] - table[below]))
+        logarithm = table[below] + share * (table[below + 1] - table[below])
+        # Exponential functions differ in their last bits. In double precision that is rounded away,
+        # and a SavedModel's gains are these.
+        return np.exp(logarithm.astype(np.float64)).astype(np.float32)
+
+
+def stages(network: Network) -> tuple[Network | None, Network]:
+    """A synthesis transform's layers at the latents' resolution, and those from there on.
+
+    Most of the arithmetic may be in the first while the second has the largest tensors: in
+    tiles of one size, either would be too small for the one or too large for the other.
+    """
+    ops = [layer["op"] for layer in network.layers]
+    first = next((i for i, op in enumerate(ops) if op in ("deconv", "depth_to_space")), 0)
+    if first == 0 or "sum" in ops[:first]:
+        return None, network
+    return network.part(0, first), network.part(first)
 
 
 def to_symbols(values: np.ndarray) -> np.ndarray:

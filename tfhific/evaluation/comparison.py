@@ -63,9 +63,11 @@ def compare(anchor: Curve, other: Curve, metric: Metric) -> ComparedCurves:
     except NoOverlapError as error:
         return ComparedCurves(other.codec, metric.name, None, nothing, None, nothing, str(error))
     rates, qualities = [], []
+    columns = [_columns(curve, metric) for curve in (anchor, other)]
     count = len(anchor.points[0].rows)
     for chosen in resamples(count, _RESAMPLES) if count > 1 else ():
-        pair = [_resampled(curve, metric, chosen) for curve in (anchor, other)]
+        means = [own[:, chosen].mean(1) for own in columns]
+        pair = [(mean[:, 0], metric.quality(mean[:, 1])) for mean in means]
         try:
             rates.append(rate_difference(*pair).value)
             qualities.append(quality_difference(*pair).value)
@@ -87,10 +89,8 @@ def _on_scale(curve: Curve, metric) -> tuple[np.ndarray, np.ndarray]:
     return rates, metric.quality(values)
 
 
-def _resampled(curve: Curve, metric, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    columns = [
-        np.array([[row.bpp, getattr(row, metric.name)] for row in point.rows])
-        for point in curve.points
-    ]
-    means = np.array([column[chosen].mean(0) for column in columns])
-    return means[:, 0], metric.quality(means[:, 1])
+def _columns(curve: Curve, metric: Metric) -> np.ndarray:
+    """Rates and values, float64 [points, pictures, 2]."""
+    return np.array(
+        [[[row.bpp, getattr(row, metric.name)] for row in point.rows] for point in curve.points]
+    )

@@ -20,7 +20,7 @@ from PIL import Image as PillowImage
 
 from tfhific.codec.images import read_picture
 from tfhific.evaluation.bench import Image, file_path
-from tfhific.evaluation.codecs import PictureCodec, open_codec
+from tfhific.evaluation.codecs import PictureCodec, format_setting, open_codec
 from tfhific.evaluation.results import Row
 
 if TYPE_CHECKING:
@@ -207,11 +207,10 @@ class _Maker:
                     return data
             except OSError:
                 pass
-        setting = row.setting
-        try:
-            return codec.encode(pixels, float(setting))
-        except ValueError:  # a joined model's name, or `fixed`
-            return codec.encode(pixels, setting)
+        known = {format_setting(setting): setting for setting in codec.settings}
+        if row.setting in known:
+            return codec.encode(pixels, known[row.setting])
+        return codec.encode(pixels, float(row.setting))  # between the steps of a search
 
     def _codec(self, label: str) -> PictureCodec:
         if label not in self._codecs:

@@ -146,13 +146,13 @@ def append_row(path: str | os.PathLike, row: Row) -> None:
 
 def describe_versions() -> str:
     """Versions of what may change a number, as `name version, ...`."""
-    names = ["tfhific", "tensorflow", "tensorflow-compression", "numpy", "pillow"]
     found = [f"Python {platform.python_version()}"]
-    for name in names:
+    for name in ("tfhific", "tensorflow", "tensorflow-compression", "numpy", "pillow"):
         try:
             found.append(f"{name} {metadata.version(name)}")
         except metadata.PackageNotFoundError:
-            continue
+            if name == "tfhific":
+                found.append("tfhific from its sources")
     return ", ".join(found)
 
 

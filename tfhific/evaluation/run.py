@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -110,7 +111,7 @@ class Evaluation:
 
     def curves(self) -> list[Curve]:
         """A curve a codec, by the order of the codecs."""
-        return make_curves(self.rows, self.labels)
+        return list(self._curves)
 
     def compare(self, anchor: str | None = None) -> list[ComparedCurves]:
         """Bjontegaard differences of all curves against one.
@@ -122,6 +123,8 @@ class Evaluation:
           TfhificError: no such codec.
         """
         anchor = anchor or self.anchor
+        if anchor in self._compared:
+            return list(self._compared[anchor])
         curves = {curve.codec: curve for curve in self.curves()}
         if anchor not in curves:
             raise TfhificError(
@@ -129,7 +132,17 @@ class Evaluation:
                 f"Received: {anchor!r}."
             )
         others = [curve for label, curve in curves.items() if label != anchor]
-        return compare_curves(curves[anchor], others)
+        self._compared[anchor] = tuple(compare_curves(curves[anchor], others))
+        return list(self._compared[anchor])
+
+    @functools.cached_property
+    def _curves(self) -> tuple[Curve, ...]:
+        return tuple(make_curves(self.rows, self.labels))
+
+    @functools.cached_property
+    def _compared(self) -> dict[str, tuple[ComparedCurves, ...]]:
+        """Differences by anchor: their bootstrap takes seconds."""
+        return {}
 
     def save(self, out: str | None = None, with_report: bool = True, **report_options) -> list[str]:
         """Writes `summary.md`, plots and `report.html`.

@@ -103,6 +103,8 @@ def deconv(x, kernel, stride: int, crop: tuple[int, int] | None = None):
 
     if crop is None:
         crop = (kernel.shape[0] // 2, kernel.shape[1] // 2)
+    if stride > 1 and x.dtype == tf.bfloat16 and not tf.config.list_logical_devices("GPU"):
+        return _deconv_by_phases(x, kernel, stride, crop)
     shape = tf.shape(x)
     output = tf.stack([shape[0], shape[1] * stride, shape[2] * stride, kernel.shape[2]])
     pads = [[0, 0]]
@@ -112,6 +114,34 @@ def deconv(x, kernel, stride: int, crop: tuple[int, int] | None = None):
         pads.append([first, size - stride - first])
     pads.append([0, 0])
     return tf.nn.conv2d_transpose(x, kernel, output, stride, pads)
+
+
+def _deconv_by_phases(x, kernel, stride: int, crop: tuple[int, int]):
+    """`deconv` as one correlation whose output channels are the places that an input has.
+
+    On CPUs, TensorFlow has fast correlations of bfloat16 but no fast transposed ones: this is some
+    thirty times as fast, though a part of what it multiplies by is zero.
+    """
+    import numpy as np
+    import tensorflow as tf
+
+    tables, pads = [], []
+    for size, first in zip(kernel.shape[:2], crop):
+        # Place a of input i takes tap t of input i + o where a + first - t = stride * o.
+        lowest = -((size - 1 - first) // stride)
+        highest = (stride - 1 + first) // stride
+        offsets = np.arange(lowest, highest + 1)
+        taps = np.arange(stride)[:, None] + first - stride * offsets[None, :]
+        # Beyond the kernel's end there is a row of zeros.
+        tables.append(np.where((taps >= 0) & (taps < size), taps, size))
+        pads += [-lowest, highest]
+    kernel = tf.pad(kernel, [[0, 1], [0, 1], [0, 0], [0, 0]])
+    kernel = tf.gather(tf.gather(kernel, tables[1], axis=1), tables[0], axis=0)
+    # [place, offset, place, offset, out, in] to [offset, offset, in, place, place, out].
+    kernel = tf.transpose(kernel, [1, 3, 5, 0, 2, 4])
+    rows, columns, inward, _, _, out = kernel.shape
+    kernel = tf.reshape(kernel, [rows, columns, inward, stride * stride * out])
+    return tf.nn.depth_to_space(conv(x, kernel, 1, tuple(pads)), stride)
 
 
 def spans(kernel: int, stride: int, crop: int | None = None) -> bool:
@@ -142,7 +172,7 @@ def channel_norm(x, gamma, beta, epsilon: float):
     gamma, beta = tf.cast(gamma, x.dtype), tf.cast(beta, x.dtype)
     channels = x.shape[-1]
     mean = tf.reduce_mean(x, -1, keepdims=True)
-    centred_values = x - mean
-    total = tf.reduce_sum(tf.square(centred_values), -1, keepdims=True)
+    # No intermediate result is held on to: at full resolution each is as large as the input.
+    total = tf.reduce_sum(tf.math.squared_difference(x, mean), -1, keepdims=True)
     inverse = tf.math.rsqrt(total / (channels - 1) + epsilon)
-    return tf.cast(centred_values * inverse * gamma + beta, dtype)
+    return tf.cast((x - mean) * inverse * gamma + beta, dtype)

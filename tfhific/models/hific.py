@@ -184,6 +184,7 @@ class HiFiC(keras.Model):
             (self.hyper_synthesis_scale, config.hyper_channels),
         ):
             network.build((None, None, None, channels))
+        self.built = True
 
     @property
     def analysis(self) -> keras.Sequential:

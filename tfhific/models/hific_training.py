@@ -110,6 +110,8 @@ class HiFiCTraining(TrainableSystem):
             raise TfhificError(
                 "--adversary=illm needs --labels=RUN, a run of --model=labels on such images."
             )
+        if options.labels and _adversary(options) != "illm":
+            raise TfhificError("--labels is for --stage=2 --adversary=illm.")
 
     def build_for(self, options: TrainingOptions) -> None:
         if options.lpips:

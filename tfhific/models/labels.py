@@ -1,9 +1,11 @@
 """`labels`: a vector-quantised autoencoder whose codes label the places of an image.
 
 A. van den Oord, O. Vinyals, K. Kavukcuoglu: "Neural Discrete Representation Learning", NeurIPS
-2017, arXiv 1711.00937; codes of few channels and of length one, so that most of them come into use:
-J. Yu et al.: "Vector-quantized Image Modeling with Improved VQGAN", ICLR 2022, arXiv 2110.04627,
-section 3.2. Its labels are what the `illm` discriminator of HiFiC predicts.
+2017, arXiv 1711.00937. Left to themselves most codes fall out of use. Here codes have few channels
+and length one (J. Yu et al.: "Vector-quantized Image Modeling with Improved VQGAN", ICLR 2022,
+arXiv 2110.04627, section 3.2), and a term asks for a sure choice at each place and for an even use
+of all (L. Yu et al.: "Language Model Beats Diffusion - Tokenizer is Key to Visual Generation", ICLR
+2024, arXiv 2310.05737). The labels are what the `illm` discriminator of HiFiC predicts.
 """
 
 from __future__ import annotations
@@ -20,6 +22,9 @@ from tfhific.models.label_discriminator import STRIDE
 from tfhific.models.layers import DepthToSpace, Residual
 from tfhific.models.system import TrainableSystem, TrainingOptions
 
+_SHARPNESS = 10.0
+"""Of the choice that the entropies are of; products of codes of length one are within -1 .. 1."""
+
 
 @dataclasses.dataclass(frozen=True)
 class LabelConfig:
@@ -31,6 +36,7 @@ class LabelConfig:
       channels: widths at 1/2, 1/4 and 1/8 of the image's resolution.
       residual_blocks: at 1/8, on each side.
       commitment: weight of the encoder's distance from the code, beside the code's from it.
+      entropy_weight: weight of the term that has all labels used.
     """
 
     labels: int = 1024
@@ -38,6 +44,7 @@ class LabelConfig:
     channels: tuple[int, ...] = (64, 128, 256)
     residual_blocks: int = 2
     commitment: float = 0.25
+    entropy_weight: float = 0.05
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "channels", tuple(self.channels))
@@ -98,12 +105,10 @@ class LabelAutoencoder(TrainableSystem):
         return tf.math.l2_normalize(tf.cast(self.codebook, tf.float32), -1)
 
     def _encode(self, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """float32 [batch, h, w, code_channels] of length one, and the nearest codes' numbers."""
+        """float32 [batch, h, w, code_channels] of length one, and its products with the codes."""
         x = self.encoder(tf.cast(images, tf.float32) / 127.5 - 1.0)
         x = tf.math.l2_normalize(tf.cast(x, tf.float32), -1)
-        # Of vectors of length one, the nearest has the largest product.
-        labels = tf.argmax(tf.einsum("bhwc,lc->bhwl", x, self._codes()), -1, tf.int32)
-        return x, labels
+        return x, tf.einsum("bhwc,lc->bhwl", x, self._codes())
 
     def label(self, images: tf.Tensor) -> tf.Tensor:
         """Labels of an image's places.
@@ -114,14 +119,19 @@ class LabelAutoencoder(TrainableSystem):
         Returns:
           int32 [batch, H/8, W/8] in 0 .. labels - 1; no gradient goes through them.
         """
-        return self._encode(images)[1]
+        # Of vectors of length one, the nearest has the largest product.
+        return tf.argmax(self._encode(images)[1], -1, tf.int32)
 
     def call(self, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Reconstruction float32 like `images`, in 0..255; the quantisation's loss; labels."""
-        x, labels = self._encode(images)
+        x, products = self._encode(images)
+        labels = tf.argmax(products, -1, tf.int32)
         codes = tf.gather(self._codes(), labels)
         loss = tf.reduce_mean(tf.square(tf.stop_gradient(x) - codes))
         loss += self.config.commitment * tf.reduce_mean(tf.square(x - tf.stop_gradient(codes)))
+        choice = tf.nn.softmax(_SHARPNESS * products)
+        even = _entropy(tf.reduce_mean(choice, (0, 1, 2)))
+        loss += self.config.entropy_weight * (tf.reduce_mean(_entropy(choice)) - even)
         passed = x + tf.stop_gradient(codes - x)
         decoded = tf.cast(self.decoder(passed), tf.float32)
         return (decoded + 1.0) * 127.5, loss, labels
@@ -161,13 +171,12 @@ class LabelAutoencoder(TrainableSystem):
                 dtype=tf.float32,
             )
             share = counts / tf.reduce_sum(counts)
-            entropy = -tf.reduce_sum(tf.math.xlogy(share, share))
             # How many labels would do, were they used evenly: near 1, the codes have collapsed.
             return loss, {
                 "loss": loss,
                 "mse": mse,
                 "quantisation_loss": quantisation,
-                "labels_in_use": tf.exp(entropy),
+                "labels_in_use": tf.exp(_entropy(share)),
             }
 
         return self.minimise(loss_of, data)
@@ -175,3 +184,8 @@ class LabelAutoencoder(TrainableSystem):
     def reconstructions(self, samples: np.ndarray) -> dict:
         both = tf.concat([samples, self(samples)[0]], axis=2) / 255.0
         return {"original_and_reconstruction": tf.clip_by_value(both, 0.0, 1.0)}
+
+
+def _entropy(probabilities: tf.Tensor) -> tf.Tensor:
+    """In nats, over the last axis."""
+    return -tf.reduce_sum(tf.math.xlogy(probabilities, probabilities + 1e-12), -1)

@@ -29,7 +29,7 @@ function chooseImage() {
 function frame() {
   const [width, height] = picture().shown;
   const space = byId("stage").parentElement.clientWidth;
-  const most = Math.max(240, window.innerHeight * 0.8);
+  const most = Math.max(240, window.innerHeight * (space < 600 ? 0.62 : 0.8)); // a thumb needs room beside it to scroll
   const fit = Math.min(space / width, most / height, 1);
   const scale = view.zoom ? ZOOMS[view.zoom - 1] : fit;
   const room = Math.round(Math.min(space, Math.max(width * scale, Math.min(space, 320))));

@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Builds tfh-compress and tfh-decompress: build.sh [FOLDER]. PYTHON names a Python with TensorFlow.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+source "$here/../tensorflow_library.sh"
+out=${1:-$here/build}
+mkdir -p "$out"
+for program in compress decompress; do
+  "${CC:-gcc}" -std=gnu11 -O2 -Wall -Wextra -I"$tensorflow/include" -o "$out/tfh-$program" \
+    "$here/tfh.c" "$here/tfh_main.c" "$here/tfh_$program.c" \
+    -L"$tensorflow" -l:libtensorflow_cc.so.2 -l:libtensorflow_framework.so.2 \
+    -Wl,-rpath,"$tensorflow"
+done
+echo "$out/tfh-compress $out/tfh-decompress"

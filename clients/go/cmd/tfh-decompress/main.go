@@ -1,0 +1,13 @@
+// tfh-decompress decompresses a .tfh file to a PNG: tfh-decompress [--model=DIR] IN OUT.
+package main
+
+import (
+	"os"
+
+	"tfhific/clients/go/internal/program"
+	"tfhific/clients/go/tfh"
+)
+
+func main() {
+	os.Exit(program.Run((*tfh.Model).Decompress))
+}

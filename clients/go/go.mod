@@ -1,0 +1,3 @@
+module tfhific/clients/go
+
+go 1.19

@@ -1,0 +1,227 @@
+"""A tiny HiFiC through both stages: it learns, keeps its rate, resumes, and is published."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import tfhific
+from tfhific.training import start, trainer
+from tfhific.training.schedule import Budget, make_schedule
+
+SETTINGS = {"normalize_input": True, "warmup_steps": 0, "rate_weight_below": 1 / 1024}
+OPTIONS = {"batch_size": 4, "crop": 64, "learning_rate": 4e-3}
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory, photo):
+    folder = tmp_path_factory.mktemp("images")
+    # As large as the crops: every step sees the same four, so that its losses compare.
+    for seed in range(4):
+        Image.fromarray(photo(64, 64, seed)).save(folder / f"{seed}.png")
+    return folder
+
+
+class Log(list):
+    """The lines that a run said, as numbers by step."""
+
+    def __call__(self, line: str) -> None:
+        numbers = {m[1]: float(m[2]) for m in re.finditer(r"(\w+) (-?[\d.e+-]+)(?:  |$)", line)}
+        self.append({**numbers, "step": int(re.match(r"step (\d+)", line)[1])})
+
+    def mean(self, name: str, last: int) -> float:
+        return float(np.mean([entry[name] for entry in self[-last:]]))
+
+
+def train(run_dir, images, steps, *, settings=None, init_from="", loud=1.0, resume=False, **more):
+    options = {**OPTIONS, **more}
+    log = more.pop("log", None)
+    options.pop("log", None)
+    log = Log() if log is None else log
+    save_every = options.pop("save_every", 1000)
+    plan = start.new_plan(
+        "hific",
+        {**SETTINGS, **(settings or {})},
+        "hific-tiny",
+        options,
+        data=str(images),
+        steps=steps,
+        init_from=str(init_from),
+    )
+    keep = trainer.RunOptions(str(run_dir), save_every, 1, 0)
+    session = start.begin(plan, keep, resume=resume)
+    if loud != 1.0:
+        # Latents that begin well above a quantisation step: a short run has no time to get there.
+        kernel = session.run.model.model.encoder.layers[-1].kernel
+        kernel.assign(loud * kernel)
+    dataset, schedule = session.dataset(), make_schedule(plan.options)
+    trainer.fit(session.run, dataset, schedule, Budget(steps), say=log)
+    return session, log
+
+
+@pytest.fixture(scope="module")
+def first_stage(images, tmp_path_factory):
+    """A run of stage one with a target of .15 bits per pixel, and what it said."""
+    run_dir = tmp_path_factory.mktemp("runs") / "one"
+    _, log = train(run_dir, images, 160, settings={"target_bpp": 0.15}, loud=6.0)
+    return run_dir, log
+
+
+def test_stage_one_lowers_its_loss(first_stage):
+    _, log = first_stage
+    assert [entry["step"] for entry in log] == list(range(1, 161))
+    assert log.mean("mse", 20) < 0.6 * np.mean([entry["mse"] for entry in log[20:40]])
+    assert log.mean("loss", 20) < 0.6 * np.mean([entry["loss"] for entry in log[20:40]])
+
+
+def test_rate_settles_at_its_target_and_moves_with_it(first_stage, images, tmp_path):
+    run_dir, log = first_stage
+    assert log.mean("bpp", 40) == pytest.approx(0.15, rel=0.1)
+    # Both weights are in use: that is what holds it there.
+    assert 0.01 < log.mean("rate_weight", 40) < 1.99
+    _, log = train(tmp_path / "run", images, 100, settings={"target_bpp": 0.1}, init_from=run_dir)
+    assert log[0]["bpp"] > 0.13
+    assert log.mean("bpp", 40) == pytest.approx(0.1, rel=0.1)
+
+
+def test_stage_two_begins_where_stage_one_ended_and_holds(first_stage, images, tmp_path):
+    run_dir, before = first_stage
+    _, log = train(
+        tmp_path / "run",
+        images,
+        60,
+        settings={"target_bpp": 0.15},
+        init_from=run_dir,
+        stage=2,
+        learning_rate=1e-3,
+    )
+    # The first step's numbers are those of stage one's last weights.
+    assert log[0]["mse"] < 1.5 * before.mean("mse", 20)
+    assert log.mean("mse", 20) < 1.5 * before.mean("mse", 20)
+    assert 0.05 < log.mean("d_fake", 20) < log.mean("d_real", 20) < 0.95
+    assert all(np.isfinite(list(entry.values())).all() for entry in log)
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("stage", [pytest.param(1, marks=pytest.mark.slow), 2])
+def test_killed_run_goes_on_to_the_same_losses(stage, images, tmp_path):
+    class KillingLog(Log):
+        def __call__(self, line):
+            super().__call__(line)
+            # Before anything of this step is saved.
+            if self[-1]["step"] == 10:
+                raise Killed
+
+    options = {"stage": stage, "save_every": 6, "settings": {"warmup_steps": 8}, "ema": 0.9}
+    whole = KillingLog()
+    with pytest.raises(Killed):
+        train(tmp_path, images, 11, log=whole, **options)
+    session, rest = train(tmp_path, images, 11, resume=True, **options)
+    assert session.restored
+    assert [entry["step"] for entry in rest] == [7, 8, 9, 10, 11]
+    for ours, theirs in zip(rest, whole[6:]):
+        assert ours.keys() == theirs.keys()
+        for name in ours:
+            assert ours[name] == pytest.approx(theirs[name], rel=2e-3), name
+
+
+def test_run_is_published_compresses_and_decompresses(
+    first_stage, images, call_script, tmp_path, photo
+):
+    run_dir, _ = first_stage
+    done = call_script("publish", run_dir, "mine", f"--out={tmp_path}", f"--data={images}")
+    assert done.code == 0, done.err
+    picture = tmp_path / "picture.png"
+    Image.fromarray(photo(90, 70, 3)).save(picture)
+    model = f"--model={tmp_path / 'mine'}"
+    done = call_script("compress", picture, tmp_path / "a.tfh", model)
+    assert done.code == 0, done.err
+    done = call_script("decompress", tmp_path / "a.tfh", tmp_path / "a.png", model)
+    assert done.code == 0, done.err
+    decoded = np.asarray(Image.open(tmp_path / "a.png"))
+    assert decoded.shape == (90, 70, 3)
+    codec = tfhific.load(tmp_path / "mine")
+    np.testing.assert_array_equal(decoded, codec.decompress((tmp_path / "a.tfh").read_bytes()))
+    assert np.mean((decoded - photo(90, 70, 3).astype(float)) ** 2) < 2000
+    training = codec.published.training
+    assert training["step"] == 160
+    assert training["config"]["target_bpp"] == 0.15
+    assert str(images) not in str(training)
+
+
+@pytest.mark.slow
+def test_process_killed_at_any_moment_goes_on_to_the_same_losses(images, tmp_path):
+    import bin.train
+
+    command = [sys.executable, bin.train.__file__, "--model=hific", "--config=hific-tiny"]
+    command += ["--stage=2", f"--data={images}", "--crop=64", "--batch_size=2", "--steps=120"]
+    command += ["--save_every=10", "--log_every=5", '--settings={"warmup_steps": 60}']
+
+    def lines(text) -> dict[int, list[str]]:
+        # Time and what an interval's mean begins with differ; the rest must not.
+        found = {}
+        for line in text.splitlines():
+            match = re.match(r"step (\d+)  .*? min  (.*)", line)
+            if match:
+                found[int(match[1])] = re.split(r"[ ]+", match[2])
+        return found
+
+    def run(folder, *flags) -> str:
+        done = subprocess.run(
+            [*command, f"--run_dir={folder}", *flags], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stderr
+
+    whole = lines(run(tmp_path / "whole"))
+    killed = subprocess.Popen(
+        [*command, f"--run_dir={tmp_path / 'run'}"], stderr=subprocess.DEVNULL
+    )
+    while not (tmp_path / "run" / "checkpoints" / "ckpt-20.index").exists():
+        assert killed.poll() is None
+        time.sleep(0.05)
+    time.sleep(np.random.default_rng().uniform(0, 3))
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    rest = lines(run(tmp_path / "run", "--resume"))
+    assert max(rest) == 120
+    assert len(rest) < len(whole)
+    for step, words in rest.items():
+        assert len(words) == len(whole[step])
+        for ours, theirs in zip(words, whole[step]):
+            if re.match(r"-?[\d.]+", ours):
+                assert float(ours) == pytest.approx(float(theirs), rel=2e-2, abs=1e-6)
+            else:
+                assert ours == theirs
+
+
+@pytest.mark.slow
+def test_stage_two_trains_for_hundreds_of_steps_without_collapse(first_stage, images, tmp_path):
+    run_dir, before = first_stage
+    _, log = train(
+        tmp_path / "run",
+        images,
+        400,
+        settings={"target_bpp": 0.15},
+        init_from=run_dir,
+        stage=2,
+        learning_rate=1e-3,
+    )
+    assert log.mean("mse", 50) < before.mean("mse", 20)
+    assert log.mean("bpp", 50) == pytest.approx(0.15, rel=0.1)
+    # Neither side has won.
+    assert 0.02 < log.mean("d_fake", 50) < 0.98
+    assert 0.02 < log.mean("d_real", 50) < 0.98
+    assert log.mean("generator_loss", 50) < 0.15 * 4
+    assert os.listdir(tmp_path / "run" / "checkpoints")

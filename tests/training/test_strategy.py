@@ -1,0 +1,79 @@
+"""Training on several devices is training on one, spread out."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+
+import pytest
+from PIL import Image
+
+from tfhific.errors import TfhificError
+from tfhific.training.strategy import check_batch, make_strategy, worker_number
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory, photo, run_python):
+    """What `train_on_two.py` prints."""
+    folder = tmp_path_factory.mktemp("images")
+    for seed in range(3):
+        Image.fromarray(photo(64, 64, seed)).save(folder / f"{seed}.png")
+    script = pathlib.Path(__file__).parent / "train_on_two.py"
+    done = run_python(script, folder)
+    assert done.returncode == 0, done.stderr.decode()[-3000:]
+    return json.loads(done.stdout.decode().splitlines()[-1])
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_two_devices_take_the_step_of_one(accumulate, found):
+    assert found["replicas"] == 2
+    assert found[f"difference_{accumulate}"] < 2e-5
+    one, two = found[f"lines_{accumulate}"]
+    assert one == two
+
+
+def test_gradient_that_is_not_finite_on_one_device_stops_both(found):
+    assert found["diverged"]
+
+
+def test_real_systems_train_on_two_devices(found):
+    for system in ("mini", "hific"):
+        replicas, line = found[system]
+        assert replicas == 2
+        assert line.startswith("step 2 ")
+        assert "nan" not in line
+
+
+def test_batches_that_do_not_divide_are_told():
+    class Two:
+        num_replicas_in_sync = 2
+
+    check_batch(Two(), 8, 2)
+    check_batch(None, 7, 1)
+    with pytest.raises(TfhificError, match="multiple of 4, 2 devices"):
+        check_batch(Two(), 6, 2)
+
+
+def test_workers_are_numbered_with_the_chief_first(monkeypatch):
+    def number(task, *kinds):
+        cluster = {kind: ["a:1", "b:1"] for kind in kinds}
+        monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": cluster, "task": task}))
+        return worker_number()
+
+    assert number({"type": "worker", "index": 1}, "worker") == 1
+    assert number({"type": "chief", "index": 0}, "chief", "worker") == 0
+    assert number({"type": "worker", "index": 0}, "chief", "worker") == 1
+
+
+@pytest.mark.parametrize("value", [None, "", "{}", '{"task": 3}', '{"task": {"index": "a"}}'])
+def test_workers_without_a_usable_configuration_are_told(value, monkeypatch):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    if value is not None:
+        monkeypatch.setenv("TF_CONFIG", value)
+    with pytest.raises(TfhificError, match="TF_CONFIG"):
+        make_strategy("multiworker")
+
+
+def test_unknown_strategies_are_told():
+    with pytest.raises(TfhificError, match="none, mirrored, multiworker"):
+        make_strategy("parameter-server")

@@ -1,0 +1,82 @@
+"""A published model as a SavedModel in a versioned folder, as TensorFlow Serving looks for it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+
+from tfhific.codec.model import Model
+from tfhific.errors import OutputError, TfhificError
+from tfhific.serving.warmup import write_warmup
+
+
+def next_version(folder: str) -> int:
+    """One more than the largest version in a folder; 1 where there is none."""
+    try:
+        names = os.listdir(folder)
+    except FileNotFoundError:
+        return 1
+    except OSError as error:
+        raise OutputError(f"{folder}: expected a folder ({error.strerror}).") from None
+    return max((int(name) for name in names if name.isdecimal()), default=0) + 1
+
+
+def export(
+    model: Model,
+    folder: str,
+    version: int | None = None,
+    *,
+    quality: float = 5.0,
+    coder: str = "graph",
+    max_pixels: int | None = None,
+    warmup: bool = True,
+) -> str:
+    """Writes `folder/version`, whole or not at all.
+
+    Args:
+      model: the published model.
+      folder: the model's folder for all its versions; made if it isn't there.
+      version: a positive integer; None for the next one.
+      quality: of the signature `compress`.
+      coder: `graph` (core ops) or `native` (TFC's kernels).
+      max_pixels: larger pictures are refused; None for the default.
+      warmup: whether to add requests that a server makes when it loads the model.
+
+    Returns:
+      The folder written.
+
+    Raises:
+      OutputError: when that version is there already, or can't be written.
+      TfhificError: when the model or an option can't be exported.
+    """
+    import tensorflow as tf
+
+    from tfhific.serving.signatures import DEFAULT_MAX_PIXELS, Served
+
+    version = next_version(folder) if version is None else version
+    if version < 1:
+        raise TfhificError(f"Expected a positive version. Received: {version}.")
+    target = os.path.join(folder, str(version))
+    if os.path.lexists(target):
+        raise OutputError(f"{target}: is there already; name another version.")
+    try:
+        served = Served(model, quality, max_pixels or DEFAULT_MAX_PIXELS, coder)
+    except ValueError as error:
+        raise TfhificError(str(error)) from None
+    staging = None
+    try:
+        os.makedirs(folder, exist_ok=True)
+        # Serving takes folders for versions whose names are numbers, and only these.
+        staging = tempfile.mkdtemp(prefix=".export-", dir=folder)
+        inner = os.path.join(staging, "model")
+        tf.saved_model.save(served, inner, signatures=served.functions)
+        if warmup:
+            write_warmup(inner, model.name, served.functions)
+        os.rename(inner, target)
+    except OSError as error:
+        raise OutputError(f"{target}: can't be written ({error.strerror or error}).") from None
+    finally:
+        if staging is not None:
+            shutil.rmtree(staging, ignore_errors=True)
+    return target

@@ -1,0 +1,275 @@
+"""One picture to a file's bytes and back, in a graph: what `tfhific.codec.codec` does."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from tfc_port.coding import Tables
+from tfhific.codec import codec as plain
+from tfhific.codec.model import Model
+from tfhific.serving import graph_container
+from tfhific.serving.graph_container import GraphContents
+from tfhific.serving.graph_transforms import GraphTransforms, to_symbols
+from tfhific.serving.octets import first_error, read_varint, to_octets, varint_string
+
+
+@dataclasses.dataclass(frozen=True)
+class Decoded:
+    """A decoded file; where `error` is not empty, the picture is [0, 0, 3].
+
+    Attributes:
+      error: string.
+      pixels: uint8 [H, W, 3].
+      contents: what the file holds beside it.
+    """
+
+    error: tf.Tensor
+    pixels: tf.Tensor
+    contents: GraphContents
+
+
+class GraphCodec(tf.Module):
+    """Compresses and decompresses one picture.
+
+    Attributes:
+      model: the published model.
+      max_pixels: larger pictures are refused.
+    """
+
+    def __init__(
+        self, model: Model, make_coder: Callable[[Tables], tf.Module], max_pixels: int
+    ) -> None:
+        """Initializer.
+
+        Args:
+          model: the published model.
+          make_coder: a coder of `graph_coders` for a set of tables.
+          max_pixels: larger pictures are refused, in both directions.
+        """
+        super().__init__(name="codec")
+        self.model = model
+        self.max_pixels = max_pixels
+        self._transforms = GraphTransforms(model)
+        self._y_coder = make_coder(model.y_tables)
+        self._z_coder = make_coder(model.z_tables)
+        self._least_z_bits = plain.Codec(model, coder="python")._least_z_bits
+
+    def encode(
+        self,
+        pixels: tf.Tensor,
+        quality_code: tf.Tensor,
+        alpha: tf.Tensor,
+        icc: tf.Tensor,
+        exif: tf.Tensor,
+    ) -> tf.Tensor:
+        """The bytes of a `.tfh` file, a string.
+
+        Args:
+          pixels: uint8 [H, W, 3], neither side 0.
+          quality_code: int32, see `tfhific.codec.container`.
+          alpha: a grey PNG, or an empty string; `icc` and `exif` alike.
+        """
+        transforms = self._transforms
+        y = transforms.analyse(pixels, quality_code)
+        z = transforms.hyper_analyse(y)
+        z_values, z_indexes = tf.reshape(z, [-1]), self._channel_indexes(tf.shape(z))
+        z_streams = self._z_coder.choose_streams(z_values, z_indexes)
+        z_payload = self._z_coder.encode(z_values, z_indexes, z_streams)
+        size = tf.shape(y)
+        band_rows = self._band_rows(size[0], size[1])
+
+        def band(top, section, streams):
+            bottom = tf.minimum(top + band_rows, size[0])
+            mean, indexes = transforms.predict(z, top, bottom, size[1])
+            symbols = tf.reshape(to_symbols(y[top:bottom] - mean), [-1])
+            indexes = tf.reshape(indexes, [-1])
+            # The first band chooses for all.
+            chosen = tf.cond(
+                tf.equal(top, 0),
+                lambda: self._y_coder.choose_streams(symbols, indexes),
+                lambda: streams,
+            )
+            payload = self._y_coder.encode(symbols, indexes, chosen)
+            head = tf.where(bottom < size[0], varint_string(tf.strings.length(payload)), "")
+            return bottom, tf.strings.join([section, head, payload]), chosen
+
+        _, section, y_streams = tf.while_loop(
+            lambda top, *_: top < size[0],
+            band,
+            (tf.constant(0), tf.constant(""), tf.constant(1)),
+            parallel_iterations=1,
+        )
+        image_size = tf.shape(pixels)
+        return graph_container.pack(
+            fingerprint=self.model.fingerprint,
+            height=image_size[0],
+            width=image_size[1],
+            quality_code=quality_code,
+            z=z_payload,
+            y=section,
+            log2_z_streams=_log2(z_streams),
+            log2_y_streams=_log2(y_streams),
+            band_rows=tf.where(band_rows >= size[0], 0, band_rows),
+            alpha=alpha,
+            icc=icc,
+            exif=exif,
+        )
+
+    def decode(self, data: tf.Tensor) -> Decoded:
+        """Decodes a file's bytes, whatever they are."""
+        contents = graph_container.unpack(data, self.max_pixels)
+        error = first_error(
+            [
+                (tf.not_equal(contents.error, ""), contents.error),
+                (tf.not_equal(contents.fingerprint, self.model.fingerprint), self._stranger(data)),
+            ]
+        )
+        error, pixels = tf.cond(
+            tf.equal(error, ""),
+            lambda: self._decode_sound(contents),
+            lambda: (error, tf.zeros([0, 0, 3], tf.uint8)),
+        )
+        return Decoded(error, tf.ensure_shape(pixels, [None, None, 3]), contents)
+
+    def _stranger(self, data: tf.Tensor) -> tf.Tensor:
+        octets = to_octets(tf.strings.substr(data, tf.minimum(4, tf.strings.length(data)), 8))
+        name = tf.strings.reduce_join(tf.gather([f"{value:02x}" for value in range(256)], octets))
+        own = self.model.fingerprint.hex()
+        return tf.strings.join(
+            ["The file was made by the model ", name, f"; this is {self.model.name} ({own})."]
+        )
+
+    def _decode_sound(self, contents: GraphContents) -> tuple[tf.Tensor, tf.Tensor]:
+        """What is wrong, and the picture, of a file whose container is sound and of this model."""
+        transforms, channels = self._transforms, self._transforms.channels
+        height, width = transforms.latent_size(contents.height, contents.width)
+        z_height, z_width = transforms.hyper_size(height, width)
+        # See `Codec._check_plausible`.
+        positions = tf.cast(z_height, tf.float64) * tf.cast(z_width, tf.float64)
+        z_bytes = tf.strings.length(contents.z)
+        held = tf.cast(8 * (z_bytes + 4 * contents.z_streams), tf.float64)
+        rows = tf.where(tf.equal(contents.band_rows, 0), height, contents.band_rows)
+        error = first_error(
+            [
+                (
+                    held < self._least_z_bits * positions,
+                    tf.strings.format(
+                        "The file claims a picture of {}x{} pixels, which its {} bytes of "
+                        "hyperlatents can't hold.",
+                        (contents.width, contents.height, z_bytes),
+                    ),
+                ),
+                (
+                    (rows > height)
+                    | (
+                        tf.not_equal(contents.band_rows, 0)
+                        & tf.not_equal(rows % transforms.hyper_stride, 0)
+                    ),
+                    tf.strings.format(
+                        "The file claims impossible bands, of {} latent rows.", (rows,)
+                    ),
+                ),
+            ]
+        )
+
+        def latents():
+            shape = tf.stack([z_height, z_width, self.model.z_tables.rows])
+            z, wrong = self._z_coder.decode(
+                contents.z, self._channel_indexes(shape), contents.z_streams
+            )
+            return self._decode_bands(contents, tf.reshape(z, shape), wrong, height, width, rows)
+
+        nothing = tf.zeros([0, 0, channels])
+        error, y_hat = tf.cond(tf.equal(error, ""), latents, lambda: (error, nothing))
+        y_hat = tf.ensure_shape(y_hat, [None, None, channels])
+        pixels = tf.cond(
+            tf.equal(error, ""),
+            lambda: transforms.synthesise(
+                y_hat, contents.quality_code, contents.height, contents.width
+            ),
+            lambda: tf.zeros([0, 0, 3], tf.uint8),
+        )
+        return error, pixels
+
+    def _decode_bands(
+        self,
+        contents: GraphContents,
+        z: tf.Tensor,
+        error: tf.Tensor,
+        height: tf.Tensor,
+        width: tf.Tensor,
+        rows: tf.Tensor,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """What is wrong, and the decoded latents, float32 [height, width, channels]."""
+        octets = to_octets(contents.y)
+        end = tf.size(octets)
+
+        def band(top, at, error, y_hat):
+            bottom = tf.minimum(top + rows, height)
+            last = tf.equal(bottom, height)
+            length, behind, cut, wrong = read_varint(octets, at, end)
+            cut |= length > tf.cast(end - behind, tf.int64)
+            behind = tf.where(last, at, tf.minimum(behind, end))
+            length = tf.cast(tf.minimum(length, tf.cast(end - behind, tf.int64)), tf.int32)
+            length = tf.where(last, end - behind, length)
+            mean, indexes = self._transforms.predict(z, top, bottom, width)
+            symbols, coding_error = self._y_coder.decode(
+                tf.strings.substr(contents.y, behind, length),
+                tf.reshape(indexes, [-1]),
+                contents.y_streams,
+            )
+            values = tf.cast(tf.reshape(symbols, tf.shape(mean)), tf.float32) + mean
+            error = first_error(
+                [
+                    (tf.not_equal(error, ""), error),
+                    (
+                        ~last & cut,
+                        "The file ends inside its latents. It is damaged or cut short.",
+                    ),
+                    (
+                        ~last & wrong,
+                        "The file's length of a band is not a valid number. It is damaged.",
+                    ),
+                    (tf.not_equal(coding_error, ""), coding_error),
+                ]
+            )
+            y_hat = tf.cond(
+                tf.equal(top, 0), lambda: values, lambda: tf.concat([y_hat, values], axis=0)
+            )
+            return bottom, behind + length, error, y_hat
+
+        channels = self._transforms.channels
+        _, _, error, y_hat = tf.while_loop(
+            lambda top, at, error, y_hat: (top < height) & tf.equal(error, ""),
+            band,
+            (tf.constant(0), tf.constant(0), error, tf.zeros([0, 0, channels])),
+            shape_invariants=(
+                tf.TensorShape([]),
+                tf.TensorShape([]),
+                tf.TensorShape([]),
+                tf.TensorShape([None, None, channels]),
+            ),
+            parallel_iterations=1,
+        )
+        return error, y_hat
+
+    def _band_rows(self, height: tf.Tensor, width: tf.Tensor) -> tf.Tensor:
+        """Latent rows a band, at least `height` where there is one band: see `Codec._bands`."""
+        unit = self._transforms.hyper_stride
+        row = width * self._transforms.channels
+        return tf.maximum(plain._BAND_LATENTS // (row * unit), 1) * unit
+
+    def _channel_indexes(self, shape: tf.Tensor) -> tf.Tensor:
+        channels = self.model.z_tables.rows
+        return tf.tile(tf.constant(np.arange(channels, dtype=np.int32)), [shape[0] * shape[1]])
+
+
+def _log2(power: tf.Tensor) -> tf.Tensor:
+    """The exponent of a power of two, int32."""
+    return tf.reduce_sum(
+        tf.cast(power > tf.constant([1 << exponent for exponent in range(16)]), tf.int32)
+    )

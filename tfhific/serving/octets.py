@@ -1,0 +1,95 @@
+"""Bytes in a graph: int32 vectors of 0..255, read without ever leaving their bounds.
+
+A graph cannot raise for one picture of a batch, so that nothing here fails: what lies outside reads
+as 0, and what is wrong is told beside the result.
+"""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from tfc_port.coding.graph_payload import encode_varints, to_string
+
+MAX_VARINT_BYTES = 5
+
+__all__ = [
+    "encode_varints",
+    "first_error",
+    "read_number",
+    "read_varint",
+    "to_octets",
+    "to_string",
+    "varint_string",
+]
+
+
+def to_octets(data: tf.Tensor) -> tf.Tensor:
+    """A string's bytes, int32 [k]."""
+    return tf.cast(tf.io.decode_raw(data, tf.uint8), tf.int32)
+
+
+def varint_string(number: tf.Tensor) -> tf.Tensor:
+    """A non-negative number as the bytes of a varint, a string."""
+    return to_string(encode_varints(tf.cast(number, tf.int64)[None]))
+
+
+def read_number(octets: tf.Tensor, at: tf.Tensor, size: int, order: str = "big") -> tf.Tensor:
+    """Numbers of `size` bytes each at the positions `at`: int64, shaped like `at`.
+
+    Args:
+      octets: int32 [k].
+      at: int32, of any shape; bytes outside 0..k - 1 read as 0.
+      size: 1 to 4.
+      order: "big" or "little".
+    """
+    places = range(size - 1, -1, -1) if order == "big" else range(size)
+    total = tf.size(octets)
+    number = tf.zeros(tf.shape(at), tf.int64)
+    padded = tf.concat([octets, [0]], axis=0)
+    for step, place in enumerate(places):
+        where = at + step
+        where = tf.where((where >= 0) & (where < total), where, total)
+        number += tf.cast(tf.gather(padded, where), tf.int64) * 256**place
+    return number
+
+
+def read_varint(
+    octets: tf.Tensor, at: tf.Tensor, end: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+    """A varint in its shortest form.
+
+    Args:
+      octets: int32 [k].
+      at: int32, where it begins.
+      end: int32, where what may be read ends, at most k.
+
+    Returns:
+      The number, int64; where it ends, int32; bool, whether the bytes end inside it; bool, whether
+      it is none, for another reason.
+    """
+    piece = octets[at : tf.minimum(at + MAX_VARINT_BYTES, end)]
+    missing = MAX_VARINT_BYTES - tf.size(piece)
+    # What is missing goes on and on, like a number that is too long.
+    piece = tf.ensure_shape(tf.pad(piece, [[0, missing]], constant_values=128), [MAX_VARINT_BYTES])
+    last = tf.cast(piece < 128, tf.int32)
+    found = tf.reduce_max(last) > 0
+    length = tf.argmax(last, output_type=tf.int32) + 1
+    place = tf.range(MAX_VARINT_BYTES)
+    digits = tf.cast(tf.where(place < length, piece & 127, 0), tf.int64)
+    weights = [128**power for power in range(MAX_VARINT_BYTES)]
+    number = tf.reduce_sum(digits * tf.constant(weights, tf.int64))
+    needless = found & (length > 1) & tf.equal(tf.gather(piece, length - 1), 0)
+    cut = ~found & (missing > 0)
+    return number, at + length, cut, needless | (~found & ~cut)
+
+
+def first_error(checks: list[tuple[tf.Tensor, tf.Tensor | str]]) -> tf.Tensor:
+    """The message of the first check that fails, or an empty string.
+
+    Args:
+      checks: a bool scalar that is true where something is wrong, and what to say then.
+    """
+    wrong, messages = zip(*checks)
+    wrong = tf.stack([*wrong, tf.constant(True)])
+    messages = tf.stack([*messages, ""])
+    return tf.gather(messages, tf.argmax(tf.cast(wrong, tf.int32), output_type=tf.int32))

@@ -1,0 +1,421 @@
+"""The signatures of a served model: batches of images and files, an error beside every element."""
+
+from __future__ import annotations
+
+import math
+
+import tensorflow as tf
+
+from tfhific.codec import container
+from tfhific.codec.model import Model
+from tfhific.errors import TfhificError
+from tfhific.serving import graph_container, graph_images
+from tfhific.serving.caught import caught_image
+from tfhific.serving.graph_codec import GraphCodec
+from tfhific.serving.graph_coders import CoreCoder
+from tfhific.serving.graph_png_metadata import with_metadata
+from tfhific.serving.octets import first_error, to_octets
+
+DEFAULT_MAX_PIXELS = 50_000_000
+CODERS = ("graph", "native")
+PARALLEL = 4
+"""So many elements of a batch are worked on at once."""
+
+_TEXT = tf.TensorSpec([None], tf.string)
+_QUALITY = tf.TensorSpec([None], tf.float32)
+
+
+def _coder(name: str):
+    if name == "graph":
+        return CoreCoder
+    if name == "native":
+        from tfhific.serving.graph_native import NativeCoder
+
+        return NativeCoder
+    raise TfhificError(f"Expected a coder among {', '.join(CODERS)}. Received: {name!r}.")
+
+
+class Served(tf.Module):
+    """A model's signatures, ready for `tf.saved_model.save`.
+
+    Every signature takes and gives tensors whose first dimension is the batch, and gives `error`,
+    string [batch]: empty where nothing is wrong. Elements do not affect each other.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        quality: float = 5.0,
+        max_pixels: int = DEFAULT_MAX_PIXELS,
+        coder: str = "graph",
+    ) -> None:
+        """Initializer.
+
+        Args:
+          model: the published model.
+          quality: of `compress`, 1 to 8.
+          max_pixels: larger pictures are refused, in both directions.
+          coder: `graph`, or `native` for servers that TFC's kernels are linked into.
+
+        Raises:
+          TfhificError: for an unknown coder.
+          ValueError: for a quality outside 1..8.
+        """
+        super().__init__(name="served")
+        # A model of one rate takes any quality and stores none: see `Codec`.
+        self._single_rate = model.single_rate
+        self._quality_code = 0 if model.single_rate else container.quality_code(quality)
+        self._max_pixels = max_pixels
+        # A batch's raw pictures are padded to one size; it stays within four times the limit.
+        self._max_side = 2 * math.isqrt(max_pixels)
+        self._codec = GraphCodec(model, _coder(coder), max_pixels)
+
+        self._one = _Functions(self)
+        self._signatures = _Signatures(self)
+
+    @property
+    def functions(self) -> dict:
+        """The signatures by name, as `tf.saved_model.save` takes them."""
+        return self._signatures.by_name
+
+    def compress(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Compresses at the default quality.
+
+        Args:
+          image_bytes: string [batch], encoded images of any sizes.
+
+        Returns:
+          `compressed_bytes`, string [batch], `.tfh` files; `error`.
+        """
+        codes = tf.fill(tf.shape(image_bytes), self._quality_code)
+        return self._compress(image_bytes, codes, tf.zeros_like(image_bytes))
+
+    def compress_at(self, image_bytes: tf.Tensor, quality: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Compresses at given qualities.
+
+        Args:
+          image_bytes: string [batch].
+          quality: float32 [batch], 1 to 8 each.
+
+        Returns:
+          As `compress`.
+        """
+        codes, errors = self._quality_codes(quality)
+        return self._compress(image_bytes, codes, errors)
+
+    def _quality_codes(self, quality: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        codes, errors = _quality_codes(quality)
+        return tf.zeros_like(codes) if self._single_rate else codes, errors
+
+    def _compress(self, image_bytes, codes, errors) -> dict[str, tf.Tensor]:
+        data, errors = tf.map_fn(
+            lambda element: self._one.compress(*element),
+            (image_bytes, codes, errors),
+            fn_output_signature=(tf.string, tf.string),
+            parallel_iterations=PARALLEL,
+        )
+        return {"compressed_bytes": data, "error": errors}
+
+    def _compress_one(self, data, code, error) -> tuple[tf.Tensor, tf.Tensor]:
+        def work():
+            picture = graph_images.read(data, self._max_pixels)
+            encoded = tf.cond(
+                tf.equal(picture.error, ""),
+                lambda: self._one.encode(
+                    picture.pixels, code, picture.alpha, picture.icc, picture.exif
+                ),
+                lambda: tf.constant(""),
+            )
+            return encoded, picture.error
+
+        return tf.cond(tf.equal(error, ""), work, lambda: (tf.constant(""), error))
+
+    def decompress(self, compressed_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Decompresses.
+
+        Args:
+          compressed_bytes: string [batch], `.tfh` files.
+
+        Returns:
+          `image_bytes`, string [batch], PNG files with the alpha plane, ICC profile and EXIF block
+          that the files hold; `error`.
+        """
+        images, errors = tf.map_fn(
+            self._one.decompress,
+            compressed_bytes,
+            fn_output_signature=(tf.string, tf.string),
+            parallel_iterations=PARALLEL,
+        )
+        return {"image_bytes": images, "error": errors}
+
+    def _decode_one(self, data) -> tuple[tf.Tensor, ...]:
+        """Error, pixels, and the three entries of metadata."""
+        decoded = self._codec.decode(data)
+        contents = decoded.contents
+        return decoded.error, decoded.pixels, contents.alpha, contents.icc, contents.exif
+
+    def _decompress_one(self, data) -> tuple[tf.Tensor, tf.Tensor]:
+        error, pixels, alpha, icc, exif = self._one.decode(data)
+        error, samples = tf.cond(
+            tf.equal(error, "") & (tf.strings.length(alpha) > 0),
+            lambda: _with_alpha(pixels, alpha),
+            lambda: (error, pixels),
+        )
+        # For a file without alpha there are three samples a pixel, and a PNG so.
+        png = tf.cond(
+            tf.equal(error, ""),
+            lambda: with_metadata(_encode_png(samples), icc, exif),
+            lambda: tf.constant(""),
+        )
+        return png, error
+
+    def compress_raw(self, image: tf.Tensor, quality: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Compresses pictures of one size.
+
+        Args:
+          image: uint8 [batch, height, width, 3], RGB.
+          quality: float32 [batch], 1 to 8 each.
+
+        Returns:
+          As `compress`.
+        """
+        codes, errors = self._quality_codes(quality)
+        size = tf.shape(image, tf.int64)
+        pixels = size[1] * size[2]
+        wrong = first_error(
+            [
+                (tf.equal(pixels, 0), "expected at least one pixel"),
+                (
+                    pixels > self._max_pixels,
+                    tf.strings.format(
+                        "this picture has {}x{} pixels, more than the limit of "
+                        f"{self._max_pixels:,}: scale it down, or use the command line",
+                        (size[2], size[1]),
+                    ),
+                ),
+            ]
+        )
+        errors = tf.where(tf.equal(wrong, ""), errors, wrong)
+        empty = tf.constant("")
+
+        def one(element):
+            pixels, code, error = element
+            return tf.cond(
+                tf.equal(error, ""),
+                lambda: self._one.encode(pixels, code, empty, empty, empty),
+                lambda: empty,
+            )
+
+        data = tf.map_fn(
+            one,
+            (image, codes, errors),
+            fn_output_signature=tf.string,
+            parallel_iterations=PARALLEL,
+        )
+        return {"compressed_bytes": data, "error": errors}
+
+    def decompress_raw(self, compressed_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Decompresses to pixels; alpha planes and metadata are left out.
+
+        Args:
+          compressed_bytes: string [batch], `.tfh` files.
+
+        Returns:
+          `image`, uint8 [batch, height, width, 3], each picture at the top left of the size that
+          holds all of them, 0 beside it; `height` and `width`, int32 [batch], 0 with an error;
+          `error`.
+        """
+
+        def one(data):
+            error, pixels, *_ = self._one.decode(data)
+            size = tf.shape(pixels)
+            too_long = tf.reduce_max(size[:2]) > self._max_side
+            error = first_error(
+                [
+                    (tf.not_equal(error, ""), error),
+                    (
+                        too_long,
+                        f"expected no side over {self._max_side} pixels, which "
+                        "is what this signature gives: use decompress",
+                    ),
+                ]
+            )
+            fine = tf.cast(tf.equal(error, ""), tf.int32)
+            return tf.io.serialize_tensor(pixels), size[0] * fine, size[1] * fine, error
+
+        packed, heights, widths, errors = tf.map_fn(
+            one,
+            compressed_bytes,
+            fn_output_signature=(tf.string, tf.int32, tf.int32, tf.string),
+            parallel_iterations=PARALLEL,
+        )
+        height = tf.reduce_max(tf.concat([heights, [0]], axis=0))
+        width = tf.reduce_max(tf.concat([widths, [0]], axis=0))
+
+        def pad(element):
+            data, rows, columns = element
+            pixels = tf.io.parse_tensor(data, tf.uint8)
+            pixels = tf.ensure_shape(pixels, [None, None, 3])[:rows, :columns]
+            return tf.pad(pixels, [[0, height - rows], [0, width - columns], [0, 0]])
+
+        image = tf.cond(
+            tf.size(packed) > 0,
+            lambda: tf.map_fn(
+                pad,
+                (packed, heights, widths),
+                fn_output_signature=tf.TensorSpec([None, None, 3], tf.uint8),
+                parallel_iterations=PARALLEL,
+            ),
+            # A list without elements does not know their size.
+            lambda: tf.zeros([0, 0, 0, 3], tf.uint8),
+        )
+        return {"image": image, "height": heights, "width": widths, "error": errors}
+
+    def info(self, compressed_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
+        """What files say, without decoding them; of any model.
+
+        Args:
+          compressed_bytes: string [batch], `.tfh` files.
+
+        Returns:
+          Each [batch]: `format_version`, `width`, `height`, `bytes`, `latents_streams`,
+          `hyperlatents_streams`, `band_rows`, `alpha_size`, `icc_size`, `exif_size`, int32;
+          `quality`, `bpp`, float32; `fingerprint`, 16 hexadecimal digits, and `error`, string.
+        """
+        names = ("error", "fingerprint", "quality", "bpp", *_INFO_NUMBERS)
+        types = (tf.string, tf.string, tf.float32, tf.float32, *[tf.int32] * len(_INFO_NUMBERS))
+        values = tf.map_fn(
+            self._one.info,
+            compressed_bytes,
+            fn_output_signature=types,
+            parallel_iterations=PARALLEL,
+        )
+        return dict(zip(names, values))
+
+    def _info_one(self, data) -> tuple[tf.Tensor, ...]:
+        contents = graph_container.unpack(data, (1 << 31) - 1)
+        fine = tf.cast(tf.equal(contents.error, ""), tf.int32)
+        names = tf.constant([f"{value:02x}" for value in range(256)])
+        fingerprint = tf.strings.reduce_join(tf.gather(names, to_octets(contents.fingerprint)))
+        quality = 1.0 + tf.cast(contents.quality_code, tf.float32) / container.QUALITY_STEPS
+        size = tf.strings.length(data)
+        pixels = tf.cast(contents.height, tf.float32) * tf.cast(contents.width, tf.float32)
+        scale = tf.cast(fine, tf.float32)
+        numbers = {
+            "format_version": contents.version,
+            "width": contents.width,
+            "height": contents.height,
+            "bytes": size,
+            "latents_streams": contents.y_streams,
+            "hyperlatents_streams": contents.z_streams,
+            "band_rows": contents.band_rows,
+            "alpha_size": tf.strings.length(contents.alpha),
+            "icc_size": tf.strings.length(contents.icc),
+            "exif_size": tf.strings.length(contents.exif),
+        }
+        return (
+            contents.error,
+            tf.where(fine > 0, fingerprint, ""),
+            scale * quality,
+            scale * 8.0 * tf.cast(size, tf.float32) / tf.maximum(pixels, 1.0),
+            *(fine * numbers[name] for name in _INFO_NUMBERS),
+        )
+
+
+class _Functions:
+    """Functions of one element, traced once, which the signatures call.
+
+    This class and the next are none that TensorFlow tracks: a SavedModel would have a copy of the
+    functions under their names, beside those of the signatures.
+    """
+
+    def __init__(self, served: Served) -> None:
+        text, number = tf.TensorSpec([], tf.string), tf.TensorSpec([], tf.int32)
+        image = tf.TensorSpec([None, None, 3], tf.uint8)
+        served._one = self
+        self.encode = _traced(served._codec.encode, image, number, text, text, text)
+        self.compress = _traced(served._compress_one, text, number, text)
+        self.decode = _traced(served._decode_one, text)
+        self.decompress = _traced(served._decompress_one, text)
+        self.info = _traced(served._info_one, text)
+
+
+def _traced(python, *specs):
+    # The concrete function, since a function's first call traces it twice.
+    return tf.function(python, input_signature=specs, autograph=False).get_concrete_function()
+
+
+class _Signatures:
+    def __init__(self, served: Served) -> None:
+        image = tf.TensorSpec([None, None, None, 3], tf.uint8)
+        inputs = {
+            "compress": [_TEXT],
+            "compress_at": [_TEXT, _QUALITY],
+            "decompress": [_TEXT],
+            "compress_raw": [image, _QUALITY],
+            "decompress_raw": [_TEXT],
+            "info": [_TEXT],
+        }
+        self.by_name = {
+            name: tf.function(getattr(served, name), input_signature=specs, autograph=False)
+            for name, specs in inputs.items()
+        }
+
+
+_INFO_NUMBERS = (
+    "format_version",
+    "width",
+    "height",
+    "bytes",
+    "latents_streams",
+    "hyperlatents_streams",
+    "band_rows",
+    "alpha_size",
+    "icc_size",
+    "exif_size",
+)
+
+
+def _quality_codes(quality: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Stored qualities, int32 [batch], and what is wrong with them, string [batch]."""
+    known = (quality >= 1.0) & (quality <= 8.0)
+    message = tf.strings.join(
+        ["expected a quality from 1 to 8, received ", tf.strings.as_string(quality, shortest=True)]
+    )
+    steps = (tf.cast(tf.where(known, quality, 1.0), tf.float64) - 1.0) * container.QUALITY_STEPS
+    return tf.cast(tf.round(steps), tf.int32), tf.where(known, "", message)
+
+
+def _with_alpha(pixels: tf.Tensor, plane: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """What is wrong, and the samples [H, W, 4] of a picture and a PNG of its alpha plane."""
+    size = tf.shape(pixels)[:2]
+    header = tf.concat([to_octets(plane), tf.zeros([24], tf.int32)], axis=0)
+
+    def side(at):
+        digits = header[at : at + 4]
+        fits = tf.reduce_all(digits[:1] < 128)
+        weights = tf.constant([1 << 24, 1 << 16, 1 << 8, 1])
+        return tf.where(fits, tf.reduce_sum(tf.where(fits, digits, 0) * weights), -1)
+
+    # From the header: what another size would decode to may not fit into memory.
+    same = tf.reduce_all(tf.equal(tf.stack([side(20), side(16)]), size))
+    alpha = tf.cond(
+        same,
+        lambda: caught_image(lambda data: tf.io.decode_png(data, channels=1), plane, 1),
+        lambda: tf.zeros([0, 0, 1], tf.uint8),
+    )
+    sound = tf.reduce_all(tf.equal(tf.shape(alpha)[:2], size))
+    return tf.cond(
+        sound,
+        lambda: (tf.constant(""), tf.concat([pixels, alpha], axis=-1)),
+        lambda: (tf.constant("The file's alpha plane can't be read."), pixels),
+    )
+
+
+def _encode_png(samples: tf.Tensor) -> tf.Tensor:
+    """A PNG, a string, of uint8 [H, W, 3] or [H, W, 4] that is not known before."""
+    return tf.cond(
+        tf.equal(tf.shape(samples)[2], 4),
+        lambda: tf.io.encode_png(tf.ensure_shape(samples, [None, None, 4]), compression=1),
+        lambda: tf.io.encode_png(tf.ensure_shape(samples, [None, None, 3]), compression=1),
+    )
