@@ -33,11 +33,12 @@ def define_flags() -> None:
 def _load(name: str):
     """A published model, or that of a training run."""
     from tfhific import zoo
-    from tfhific.codec.model import FILE_NAME, load_model
+    from tfhific.codec.model import FILE_NAME
+    from tfhific.codec.systems import read_model
     from tfhific.errors import ModelError
 
     try:
-        return load_model(zoo.find_by_name(name))
+        return read_model(zoo.find_by_name(name))
     except ModelError:
         # A folder without a model in it may be a run's.
         if not os.path.isdir(name) or os.path.exists(os.path.join(name, FILE_NAME)):
