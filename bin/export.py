@@ -49,8 +49,8 @@ def _load(name: str):
     trained, training = restore_trained(name)
     if training["system"] in WHOLE_SYSTEMS:
         raise TfhificError(
-            f"{name!r} is a run of {training['system']}, whose tables come from pictures: publish it "
-            "first (bin/publish.py RUN NAME --data=DIR --out=MODELS) and export that model."
+            f"{name!r} is a run of {training['system']}, whose tables come from pictures: publish "
+            "it first (bin/publish.py RUN NAME --data=DIR --out=MODELS) and export that model."
         )
     return publish(trained, os.path.basename(os.path.normpath(name)), training)
 
