@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Files through an exported model, in batches: batch.py --saved_model=DIR IN [OUT] [--decompress].
+"""Files through an exported model: batch.py --saved_model=DIR IN [OUT] [--decompress].
 
-IN is a file or a folder of images (with --decompress, of .tfh files), OUT a file or a folder. Reading,
-work and writing overlap. Images are read as a server reads them: see docs/serving.md.
+IN is a file or a folder of images (with --decompress, of .tfh files), OUT a file or a folder.
+Reading, work and writing overlap. Images are read as a server reads them: see docs/serving.md.
 """
 
 from __future__ import annotations

@@ -227,7 +227,7 @@ def bench(argv: list[str]) -> int:
 
 
 def _served(png: bytes, data: bytes, folder: str):
-    """Calls of a server, or of an exported model in this process: by name, and the model or None."""
+    """Calls of a server, or of an export in this process, by name; and that export, or None."""
     if FLAGS.server:
         client_folder = os.path.join(os.path.dirname(os.path.dirname(__file__)), "clients/python")
         sys.path.insert(0, os.path.abspath(client_folder))

@@ -28,6 +28,15 @@ def define_flags() -> None:
     flags.DEFINE_integer("target_bytes", None, "Largest quality within so many bytes.")
     flags.DEFINE_bool("verify", False, "Decode each file again and compare before writing it.")
     flags.DEFINE_bool("strip", False, "Leave out the ICC profile and EXIF; alpha stays.")
+    flags.DEFINE_string("labels", None, "Label map of the picture, or folder of such (gc, sc).")
+    flags.DEFINE_list("keep", [], "Classes to keep, by name or number (sc): person,car.")
+    flags.DEFINE_multi_string("keep_box", [], "Box to keep (sc): left,top,width,height; repeat.")
+    flags.DEFINE_integer("label", None, "The picture's class (cgan); default: whichever fits.")
+    flags.DEFINE_integer("bits", None, "Bits a value of z (inversion, cgan), 1 to 8; default 4.")
+    flags.DEFINE_integer("search_steps", None, "Steps of the search for z; default 300.")
+    flags.DEFINE_integer("restarts", None, "Starts of the search at once; default 4.")
+    flags.DEFINE_string("search_loss", None, "mse, ms_ssim or lpips; default mse.")
+    flags.DEFINE_string("lpips", None, "File of LPIPS weights, for --search_loss=lpips.")
     common.define_file_flags()
 
 
@@ -48,12 +57,33 @@ def _check_flags() -> None:
             raise TfhificError(f"--quality: {error}") from None
 
 
-def _compress(codec, picture) -> tuple[bytes, float | None]:
+def _requests():
+    from tfhific.codec.side_information import Requests
+
+    names = {"bits": "bits", "steps": "search_steps", "restarts": "restarts", "lpips": "lpips"}
+    names["loss"] = "search_loss"
+    search = {field: FLAGS[flag].value for field, flag in names.items()}
+    search = {field: value for field, value in search.items() if value is not None}
+    return Requests(FLAGS.labels, tuple(FLAGS.keep), tuple(FLAGS.keep_box), FLAGS.label, search)
+
+
+def _compress_whole(codec, picture, side: dict) -> tuple[bytes, None]:
+    """By a codec of one rate, with what it takes beside the picture."""
+    from tfhific.errors import TfhificError
+
+    if FLAGS.target_bpp is not None or FLAGS.target_bytes is not None:
+        raise TfhificError(f"{codec.name} has one rate: --target_bpp and --target_bytes can't be.")
+    return codec.compress_picture(picture, FLAGS.quality, **side), None
+
+
+def _compress(codec, picture, side: dict) -> tuple[bytes, float | None]:
     """The file, and its quality; None of a model of one rate."""
     from tfhific.codec import container
     from tfhific.codec.rate_search import largest_that_fits
     from tfhific.errors import TfhificError
 
+    if hasattr(codec, "NEEDS"):
+        return _compress_whole(codec, picture, side)
     height, width = picture.pixels.shape[:2]
     if FLAGS.target_bpp is None and FLAGS.target_bytes is None:
         quality = 5.0 if FLAGS.quality is None else FLAGS.quality
@@ -81,6 +111,7 @@ def _work(codec, job) -> dict:
     from tfhific.codec.atomic import write_atomically
     from tfhific.codec.images import read_picture
     from tfhific.codec.jobs import unchanged
+    from tfhific.codec.side_information import side_information
     from tfhific.errors import TfhificError
 
     common.refuse_existing(job.destination, FLAGS.overwrite)
@@ -91,7 +122,9 @@ def _work(codec, job) -> dict:
         if FLAGS.strip:
             picture = dataclasses.replace(picture, icc=None, exif=None)
         try:
-            data, quality = _compress(codec, picture)
+            size = picture.pixels.shape[:2]
+            side = side_information(codec, _requests(), job.source, size)
+            data, quality = _compress(codec, picture, side)
         except TfhificError as error:
             raise type(error)(f"{job.source}: {error}") from None
         if FLAGS.verify:
@@ -119,8 +152,11 @@ def _verify(codec, data: bytes, picture, name: str) -> float | None:
     from tfhific.evaluation.metrics import psnr
 
     decoded = codec.decompress_picture(data)
-    coded = codec.encode(picture.pixels, container.unpack(data, FLAGS.max_pixels).quality)
-    same = np.array_equal(decoded.pixels, codec.reconstruct(coded))
+    if hasattr(codec, "NEEDS"):
+        same = codec.holds(data, picture.pixels)
+    else:
+        coded = codec.encode(picture.pixels, container.unpack(data, FLAGS.max_pixels).quality)
+        same = np.array_equal(decoded.pixels, codec.reconstruct(coded))
     if picture.alpha is not None:
         same = same and np.array_equal(decoded.alpha, picture.alpha)
     if not same:

@@ -51,6 +51,8 @@ def facts_of(data: bytes) -> dict:
         "alpha_bytes": len(contents.alpha or b""),
         "icc_bytes": len(contents.icc or b""),
         "exif_bytes": len(contents.exif or b""),
+        "label_map_bytes": len(contents.labels or b""),
+        "kept_region_bytes": len(contents.kept or b""),
     }
 
 

@@ -27,6 +27,12 @@ def define_flags() -> None:
     flags.DEFINE_float(
         "stretch", 1.0, "Extends the step to the highest quality beyond what was trained.", 1.0, 2.0
     )
+    flags.DEFINE_enum(
+        "prior",
+        "static",
+        ["static", "hyper"],
+        "Probabilities of the centres of gc and sc: by channel, or by what is decoded already.",
+    )
     flags.DEFINE_integer("images", 48, "How many of them, spread evenly.", lower_bound=1)
 
 
@@ -46,6 +52,32 @@ def _calibrate(published):
         return calibrate(published, images, qualities, bar.update)
 
 
+def _publish_whole(model, name: str, training: dict):
+    """A model whose networks see a whole picture: probabilities counted over all of --data."""
+    from tfhific.codec.images import read_picture
+    from tfhific.codec.inversion import publish_cgan, publish_inversion, with_counted_z
+    from tfhific.codec.publish_whole import publish_extreme
+    from tfhific.codec.search import SearchOptions
+    from tfhific.data.folders import list_images
+    from tfhific.data.square import domain_pictures
+
+    if training["system"] in ("gc", "sc"):
+        pictures = None
+        if FLAGS.data and model.config.maps == "selective":
+            from tfhific.data.labelled import kept_pictures
+
+            pictures = kept_pictures(FLAGS.data, model.config.classes)
+        elif FLAGS.data:
+            pictures = ((read_picture(path).pixels, None) for path in list_images(FLAGS.data))
+        return publish_extreme(model, name, training, pictures, FLAGS.prior)
+    make = publish_inversion if training["system"] == "inversion" else publish_cgan
+    published = make(model, name, training)
+    if FLAGS.data:
+        images = domain_pictures(FLAGS.data, FLAGS.images)
+        published = with_counted_z(published, images, SearchOptions())
+    return published
+
+
 def publish(argv: list[str]) -> int:
     import re
 
@@ -61,16 +93,22 @@ def publish(argv: list[str]) -> int:
     from tfhific import zoo
     from tfhific.codec.model import FILE_NAME, save_model
     from tfhific.codec.publish import publish as make_model
+    from tfhific.codec.systems import WHOLE_SYSTEMS
+    from tfhific.codec.whole_model import save_whole_model
     from tfhific.training.restore import restore_trained
 
     folder = os.path.join(FLAGS.out or os.path.dirname(os.path.abspath(zoo.__file__)), name)
     if os.path.exists(os.path.join(folder, FILE_NAME)) and not FLAGS.overwrite:
         raise OutputError(f"{folder!r} holds a model already: --overwrite replaces it.")
     model, training = restore_trained(run_dir)
-    published = make_model(model, name, training, FLAGS.stretch)
-    if FLAGS.data:
-        published = _calibrate(published)
-    path = save_model(published, folder)
+    if training["system"] in WHOLE_SYSTEMS:
+        published = _publish_whole(model, name, training)
+        path = save_whole_model(published, folder)
+    else:
+        published = make_model(model, name, training, FLAGS.stretch)
+        if FLAGS.data:
+            published = _calibrate(published)
+        path = save_model(published, folder)
     print(
         f"{path}: {os.path.getsize(path):,} bytes, fingerprint {published.fingerprint.hex()}, "
         f"step {training['step']}"

@@ -29,6 +29,7 @@ def define_flags() -> None:
     flags.DEFINE_string("model", "mini", "System to train.")
     flags.DEFINE_string("config", "", "Name of one of the system's configurations.")
     flags.DEFINE_string("settings", "{}", "JSON object of configuration settings to replace.")
+    flags.DEFINE_integer("bottleneck", None, "Channels of the code of gc and sc: 2, 4, 8, 16.", 1)
     flags.DEFINE_string(
         "data",
         None,
@@ -85,6 +86,8 @@ def _settings() -> dict:
         raise TfhificError(f"--settings: expected a JSON object ({error}).") from None
     if not isinstance(settings, dict):
         raise TfhificError(f"--settings: expected a JSON object. Received: {FLAGS.settings}.")
+    if FLAGS.bottleneck is not None:
+        settings["bottleneck"] = FLAGS.bottleneck
     return settings
 
 

@@ -161,6 +161,107 @@ def tiny_search(models_folder, monkeypatch):
     return models_folder
 
 
+def blocky_labels(height: int, width: int, classes: int, seed: int = 0) -> np.ndarray:
+    """A label map of a few boxes over a horizon, uint8 [height, width]."""
+    rng = np.random.default_rng(seed)
+    labels = np.zeros([height, width], np.uint8)
+    labels[height // 2 :] = 1
+    for _ in range(6):
+        top, left = int(rng.integers(height)), int(rng.integers(width))
+        size = rng.integers(1, max(height // 2, 2), 2)
+        labels[top : top + size[0], left : left + size[1]] = rng.integers(classes)
+    return labels
+
+
+@pytest.fixture(scope="session")
+def label_picture():
+    """The function `blocky_labels(height, width, classes, seed=0)`."""
+    return blocky_labels
+
+
+def _moved(model, seed: int = 5):
+    """A model all of whose weights are away from where they began."""
+    rng = np.random.default_rng(seed)
+    for variable in model.trainable_variables:
+        value = variable.numpy()
+        variable.assign(value + rng.normal(0.0, 0.05, value.shape))
+    return model
+
+
+@pytest.fixture(scope="session")
+def extreme_models():
+    """Keras models, tiny: `gc`, `noisy` (gc with noise), `sent` (conditional gc) and `sc`."""
+    from tfhific.backend import keras
+    from tfhific.models.extreme import Extreme, GCConfig, SCConfig
+
+    keras.utils.set_random_seed(11)
+    tiny = {"width": 2, "blocks": 1, "discriminator_width": 2, "label_width": 2}
+    tiny["label_features"] = 3
+    configs = {
+        "gc": GCConfig(**tiny),
+        "noisy": GCConfig(noise=4, **tiny),
+        "sent": GCConfig(maps="sent", classes=5, **tiny),
+        "sc": SCConfig(classes=5, class_names=("sky", "road", "car", "person", "tree"), **tiny),
+    }
+    models = {}
+    for name, config in configs.items():
+        models[name] = Extreme(config)
+        models[name].build_variables()
+        _moved(models[name])
+        # Codes of an untrained encoder are all but zero: they are to reach every centre.
+        last = models[name].encoder.layers[-1]
+        last.set_weights([30.0 * weights for weights in last.get_weights()])
+    return models
+
+
+@pytest.fixture(scope="session")
+def whole_models_folder(extreme_models, tmp_path_factory) -> pathlib.Path:
+    """A folder of published models that see whole pictures.
+
+    `gc`, `noisy`, `sent`, `sc` (static priors), `gc-hyper`, `sc-hyper`, `inversion` (side 16, grey)
+    and `cgan` (side 8, three classes).
+    """
+    from tfhific.backend import keras
+    from tfhific.codec.inversion import publish_cgan, publish_inversion
+    from tfhific.codec.publish_whole import publish_extreme
+    from tfhific.codec.whole_model import save_whole_model
+    from tfhific.models.cgan import CGAN, CGANConfig
+    from tfhific.models.inversion import Inversion, InversionConfig
+
+    folder = tmp_path_factory.mktemp("whole_models")
+    pictures = [(natural_picture(128, 160, seed), None) for seed in range(4)]
+    for name, model in extreme_models.items():
+        for prior in ("static", "hyper") if name in ("gc", "sc") else ("static",):
+            title = name if prior == "static" else f"{name}-hyper"
+            published = publish_extreme(model, title, {"step": 0}, pictures, prior)
+            save_whole_model(published, folder / title)
+    keras.utils.set_random_seed(12)
+    small = Inversion(InversionConfig(side=16, channels=1, latent=8, width=4))
+    small.build_variables()
+    _moved(small)
+    for variable in small.generator.trainable_variables:
+        if variable.shape.rank > 1:
+            variable.assign(6.0 * variable)
+    save_whole_model(publish_inversion(small, "inversion"), folder / "inversion")
+    units = {"noise_units": 8, "label_units": 8, "joint_units": 16, "image_maxout": 4}
+    digits = CGAN(CGANConfig(side=8, classes=3, noise=6, label_maxout=2, joint_maxout=4, **units))
+    digits.build_variables()
+    for variable in digits.trainable_variables:
+        variable.assign(3.0 * variable)
+    save_whole_model(publish_cgan(digits, "cgan"), folder / "cgan")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def whole_codec(whole_models_folder):
+    """A function that gives the codec of one of these models, by name."""
+    import functools
+
+    import tfhific
+
+    return functools.lru_cache(lambda name: tfhific.load(whole_models_folder / name))
+
+
 @pytest.fixture(scope="session")
 def run_python():
     """A function that runs Python in a new process.

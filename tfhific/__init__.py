@@ -37,10 +37,9 @@ def load(model: str | os.PathLike = "mini", **options: Any) -> Codec:
       ModelError: when there is no such model, or it is damaged.
     """
     from tfhific import zoo
-    from tfhific.codec.codec import Codec
-    from tfhific.codec.model import load_model
+    from tfhific.codec.systems import open_codec
 
-    return Codec(load_model(zoo.find_by_name(model)), **options)
+    return open_codec(zoo.find_by_name(model), **options)
 
 
 def load_for(data: bytes, **options: Any) -> Codec:
@@ -55,9 +54,8 @@ def load_for(data: bytes, **options: Any) -> Codec:
     """
     from tfhific import zoo
     from tfhific.codec import container
-    from tfhific.codec.codec import Codec
-    from tfhific.codec.model import load_model
+    from tfhific.codec.systems import open_codec
 
     max_pixels = options.get("max_pixels", container.DEFAULT_MAX_PIXELS)
     folder = zoo.find_by_fingerprint(container.unpack(data, max_pixels).fingerprint)
-    return Codec(load_model(folder), **options)
+    return open_codec(folder, **options)

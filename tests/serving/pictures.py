@@ -1,4 +1,4 @@
-"""Encoded images of many kinds, small, made here: what a graph must read as the command line does."""
+"""Small encoded images of many kinds, which a graph must read as the command line does."""
 
 from __future__ import annotations
 

@@ -9,9 +9,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from tfhific.codec.images import encode_png, read_picture
-
 from tests.serving import pictures
+from tfhific.codec.images import encode_png, read_picture
 
 READABLE, REFUSED, WEBP = pictures.readable(), pictures.refused(), pictures.webp()
 HAS_WEBP = hasattr(tf.raw_ops, "DecodeWebP")

@@ -18,7 +18,20 @@ import numpy as np
 from tfc_port.coding.errors import CodingError
 from tfc_port.coding.tables import MAX_PRECISION, Tables
 
-_PACKAGES = ("tensorflow_compression", "tensorflow_compression_ops")
+# Of each package, the kernel library, spelled as the package itself spells its path; and the module
+# that holds the ops once the package is imported. TensorFlow knows a loaded library by the spelling
+# of its path: loaded under another one, its ops would count as registered already, and whoever came
+# second would get a module without functions.
+_PACKAGES = {
+    "tensorflow_compression": (
+        "python/ops/../../cc/libtensorflow_compression.so",
+        "tensorflow_compression.python.ops.gen_ops",
+    ),
+    "tensorflow_compression_ops": (
+        "cc/libtensorflow_compression.so",
+        "tensorflow_compression_ops",
+    ),
+}
 _NEEDED = (
     "create_range_encoder",
     "create_range_decoder",
@@ -30,21 +43,15 @@ _NEEDED = (
 
 
 def _library_of(package: str) -> str | None:
-    """Returns the kernel library's path, spelled as the package itself spells it.
-
-    TensorFlow knows a loaded library by the spelling of its path. Loaded under another one, its ops
-    would count as registered already, and whoever came second would get a module without functions.
-    """
+    """Returns the path of a package's kernel library, None if the package is not installed."""
     try:
         spec = importlib.util.find_spec(package)
     except (ImportError, ValueError):
         return None
     if spec is None or not spec.origin:
         return None
-    folder = pathlib.Path(spec.origin).parent
-    if (folder / "cc" / "libtensorflow_compression.so").is_file():
-        return f"{folder}/python/ops/../../cc/libtensorflow_compression.so"
-    return next((str(path) for path in sorted(folder.rglob("*tensorflow_compression*.so"))), None)
+    library, _ = _PACKAGES[package]
+    return f"{pathlib.Path(spec.origin).parent}/{library}"
 
 
 def _has_kernels(module: object) -> bool:
@@ -62,7 +69,7 @@ def kernels() -> object:
 
     reasons = []
     for package in _PACKAGES:
-        imported = sys.modules.get(f"{package}.python.ops.gen_ops")
+        imported = sys.modules.get(_PACKAGES[package][1])
         if _has_kernels(imported):
             return imported
         path = _library_of(package)

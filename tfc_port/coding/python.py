@@ -7,7 +7,7 @@ back until it is known. Tables come as CDFs at precision 16.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from tfc_port.coding.errors import CodingError
 
@@ -86,12 +86,30 @@ def decode_stream(data: bytes, cdfs: Sequence[Sequence[int]]) -> list[int]:
       CodingError: where the string is longer than its symbols need, or does not end as an encoder
         ends it.
     """
+    symbols: list[int] = []
+    decode_stream_into(symbols, data, cdfs, len(cdfs))
+    return symbols
+
+
+def decode_stream_into(
+    symbols: list[int], data: bytes, cdfs: Iterable[Sequence[int]], count: int
+) -> None:
+    """Decodes one stream whose CDFs may depend on the symbols before them.
+
+    Args:
+      symbols: takes the symbols, one by one: each is there before the next CDF is asked for.
+      data: the string; what is missing at its end is 0.
+      cdfs: gives for each symbol its CDF, rising strictly from 0 to 2**16.
+      count: the most CDFs that `cdfs` gives.
+
+    Raises:
+      CodingError: as `decode_stream`.
+    """
     # A shift needs a symbol: at most two bytes are read for each.
-    padded = data[: 4 + 2 * len(cdfs)] + bytes(4)
+    padded = data[: 4 + 2 * count] + bytes(4)
     words = [high << 8 | low for high, low in zip(padded[0::2], padded[1::2])]
     value, size, read = words[0] << 16 | words[1], 1 << 32, 2
     available = len(words)
-    symbols = []
     append = symbols.append
     for cdf in cdfs:
         end = bisect_right(cdf, (value << 16 | 0xFFFF) // size)
@@ -110,4 +128,3 @@ def decode_stream(data: bytes, cdfs: Sequence[Sequence[int]]) -> list[int]:
     left = int.from_bytes(data[2 * read - 4 :].ljust(4, b"\0"), "big")
     if left != final_value((left - value) & _LOW32, size):
         raise CodingError("A stream must end as an encoder ends it; this one does not.")
-    return symbols

@@ -34,7 +34,14 @@ DEFAULT_MAX_PIXELS = 178_956_970
 _METADATA_FLAG = 0x8000
 _FINGERPRINT_BYTES = 8
 _CHECKSUM_BYTES = 8
-_TAGS = {"alpha": b"ALPH", "icc": b"ICCP", "exif": b"EXIF"}
+_TAGS = {
+    "alpha": b"ALPH",
+    "icc": b"ICCP",
+    "exif": b"EXIF",
+    "labels": b"LABL",
+    "kept": b"KEEP",
+    "code": b"CODE",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +61,10 @@ class Contents:
       alpha: the alpha plane as a grey PNG, or None.
       icc: ICC profile, or None.
       exif: EXIF block, or None.
+      labels: semantic label map, see `tfhific.codec.label_map`, or None.
+      kept: which region is coded, see `tfhific.codec.kept`, or None.
+      code: how the code of an inverted generator is written, see `tfhific.codec.inversion`, or
+        None.
       version: of the format.
     """
 
@@ -69,6 +80,9 @@ class Contents:
     alpha: bytes | None = None
     icc: bytes | None = None
     exif: bytes | None = None
+    labels: bytes | None = None
+    kept: bytes | None = None
+    code: bytes | None = None
     version: int = VERSION
 
     @property
@@ -101,7 +115,9 @@ def write_varint(value: int) -> bytes:
     return bytes(out)
 
 
-class _Reader:
+class Reader:
+    """Takes bytes and numbers from a section, never more than it has."""
+
     def __init__(self, data: bytes, end: int) -> None:
         self._data, self._at, self._end = data, 0, end
 
@@ -191,7 +207,7 @@ def unpack(data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS) -> Contents:
             f"{', '.join(map(str, READABLE_VERSIONS))}. It was made by another version, or is "
             "damaged."
         )
-    reader = _Reader(data, len(data) - _CHECKSUM_BYTES)
+    reader = Reader(data, len(data) - _CHECKSUM_BYTES)
     if reader.left < 0:
         raise BitstreamError(f"The file is cut short: it has {len(data)} bytes.")
     reader.take(len(MAGIC) + 1, "magic")
@@ -247,7 +263,7 @@ def split_bands(section: bytes, count: int) -> list[bytes]:
     Raises:
       BitstreamError: when the section is too short for their lengths.
     """
-    reader = _Reader(section, len(section))
+    reader = Reader(section, len(section))
     payloads = []
     for _ in range(count - 1):
         payloads.append(reader.take(reader.varint("length of a band"), "latents"))
@@ -256,7 +272,7 @@ def split_bands(section: bytes, count: int) -> list[bytes]:
 
 def _unpack_metadata(data: bytes) -> dict[str, bytes]:
     names = {tag: name for name, tag in _TAGS.items()}
-    reader, found = _Reader(data, len(data)), {}
+    reader, found = Reader(data, len(data)), {}
     while reader.left:
         tag = reader.take(4, "metadata")
         value = reader.take(reader.varint("metadata"), "metadata")

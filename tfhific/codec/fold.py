@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfhific.backend import keras, tfc
+from tfhific.codec.layer_kinds import fold_layer
 from tfhific.codec.network import Network
 from tfhific.errors import ModelError
 from tfhific.models.convolutions import CroppedConv2DTranspose, PaddedConv2D
@@ -25,7 +26,8 @@ def fold(layer: keras.layers.Layer, prefix: str) -> Network:
     Args:
       layer: made of `Sequential`, `Parallel`, `Residual`, `Scale`, `SpaceToDepth`, `DepthToSpace`,
         `ReLU`, `LeakyReLU`, `tanh`, `ChannelNorm`, `PaddedConv2D`, `CroppedConv2DTranspose`,
-        TFC's `SignalConv2D` and `GDN` (alpha and epsilon one).
+        TFC's `SignalConv2D` and `GDN` (alpha and epsilon one), and what
+        `tfhific.codec.layer_kinds` folds.
       prefix: begins the names of the network's arrays.
 
     Raises:
@@ -70,6 +72,9 @@ def _fold(layer, prefix: str, weights: dict[str, np.ndarray]) -> list:
         return _fold_gdn(layer, prefix, weights)
     if isinstance(layer, tfc.SignalConv2D):
         return _fold_conv(layer, prefix, weights)
+    folded = fold_layer(layer, prefix, weights)
+    if folded is not None:
+        return folded
     raise ModelError(f"The layer {type(layer).__name__} ({layer.name}) has no folded form.")
 
 

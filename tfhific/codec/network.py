@@ -21,6 +21,8 @@ model, so that decoding needs neither Keras nor the code that trained it.
 it k // 2 before and the rest after; they are zeros, or with `padding` `reflect` the input's
 reflection. `crop` are the rows above and the columns left that an upsampling convolution cuts off,
 without it k // 2; its output is stride x input.
+
+Those of networks that see the whole picture at once are in `tfhific.codec.layer_kinds`.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from tfhific.codec import layer_kinds
 from tfhific.errors import ModelError
 from tfhific.models.functional import PADDINGS, centred, channel_norm, conv, deconv, spans
 
@@ -120,6 +123,8 @@ class Network:
                 x = tf.add_n([self._run(branch, x) for branch in layer["branches"]])
             elif op == "residual":
                 x = x + self._run(layer["branch"], x)
+            elif op in layer_kinds.KINDS:
+                x = layer_kinds.run(layer, self._array, x)
         return x
 
     def _array(self, layer, array, like):
@@ -129,7 +134,7 @@ class Network:
 
         name = f"{layer['name']}/{array}"
         value = self.weights[name]
-        if not tf.executing_eagerly():
+        if not tf.executing_eagerly() or not isinstance(value, np.ndarray):
             return tf.cast(tf.convert_to_tensor(value), like.dtype)
         # Kept only where it is the array itself: a network is not in memory twice.
         tensor = self._tensors.get(name)
@@ -185,6 +190,8 @@ def _check(layers, weights) -> None:
         elif op in ("leaky_relu", "scale"):
             if not isinstance(layer.get("slope" if op == "leaky_relu" else "factor"), float):
                 raise ModelError(f"Expected a number in the layer. Received: {layer!r}.")
+        elif op in layer_kinds.KINDS:
+            layer_kinds.check(layer, weights)
         elif op not in ("relu", "tanh"):
             raise ModelError(
                 f"The model has a layer that this version does not know: {layer!r}. "

@@ -9,6 +9,7 @@ from tfhific.codec.atomic import write_atomically
 from tfhific.errors import OutputError, TfhificError
 from tfhific.evaluation import results, summary
 from tfhific.evaluation.plots import draw, drawable
+from tfhific.evaluation.reference import SHOWN
 from tfhific.evaluation.report import ReportOptions, to_html
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ def write_outputs(
     if evaluation.config.out is None or not _same(folder, evaluation.config.out):
         files["results.csv"] = results.to_csv(evaluation.rows)
     files["summary.md"] = summary.to_markdown(evaluation).encode()
-    curves, published = evaluation.curves(), summary.references(evaluation)
+    curves = evaluation.curves()
+    published = [curve for curve in summary.references(evaluation) if curve.codec in SHOWN]
     for metric in drawable(curves):
         for kind, data in draw(metric, curves, published, evaluation.name).items():
             files[f"plots/{metric.name}.{kind}"] = data

@@ -42,7 +42,7 @@ def draw(
     def scale(values):
         return metric.quality(values) if metric.name == "ms_ssim" else np.asarray(values)
 
-    figure = Figure(figsize=(8, 5), dpi=150, layout="constrained")
+    figure = Figure(figsize=(9, 5), dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     widest = 0.0
@@ -87,8 +87,14 @@ def draw(
     axes.set_title(title, loc="left", fontsize=11)
     axes.grid(color="#e4e1da", linewidth=0.7)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(
-        frameon=False, fontsize=8, loc="upper right" if metric.better < 0 else "lower right"
+    handles, labels = axes.get_legend_handles_labels()
+    order = sorted(range(len(labels)), key=lambda i: labels[i].endswith("(published)"))
+    figure.legend(
+        [handles[i] for i in order],
+        [labels[i] for i in order],
+        frameon=False,
+        fontsize=8,
+        loc="outside right upper",
     )
     files = {}
     with matplotlib.rc_context({"svg.hashsalt": "tfhific", "svg.fonttype": "path"}):

@@ -21,6 +21,9 @@ from tfhific.errors import TfhificError
 SOURCE = (
     "Published averages over Kodak from tensorflow-compression, results/image_compression/kodak"
 )
+SHOWN = ("JPEG 4:2:0 (libjpeg)", "BPG 4:4:4", "bmshj2018 hyperprior (MSE)")
+"""Those that plots have, and that the page draws before more are asked for."""
+
 KODAK_PICTURES = 24
 _KODAK = re.compile(r"kodim(\d\d)\.\w+$", re.IGNORECASE)
 _COLUMNS = {"psnr_rgb_db": "psnr", "ms_ssim_rgb": "ms_ssim"}

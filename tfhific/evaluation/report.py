@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tfhific.errors import TfhificError
 from tfhific.evaluation import summary
 from tfhific.evaluation.curves import METRICS
+from tfhific.evaluation.reference import SHOWN, SOURCE
 from tfhific.evaluation.report_pictures import Embedded, embed_pictures
 
 if TYPE_CHECKING:
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 
 _FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "page")
 _SCRIPTS = ("common.js", "curves.js", "tables.js", "viewer.js")
-# Of the published curves, those that are drawn before anyone asks.
-_SHOWN_REFERENCES = ("JPEG 4:2:0 (libjpeg)", "BPG 4:4:4", "bmshj2018 hyperprior (MSE)")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,7 +84,7 @@ def page_data(evaluation: Evaluation, embedded: Embedded) -> dict[str, Any]:
     return {
         "lead": summary.lead(evaluation),
         "curve_note": summary.CURVE_NOTE
-        + (f" Dashed: {_published_source()}." if published else ""),
+        + (f" Dashed: {SOURCE[0].lower()}{SOURCE[1:]}." if published else ""),
         "difference_note": summary.difference_note(evaluation),
         "points_note": summary.points_note(evaluation),
         "distance_note": summary.DISTANCE_NOTE.format(network=network),
@@ -109,7 +108,7 @@ def page_data(evaluation: Evaluation, embedded: Embedded) -> dict[str, Any]:
             }
             for curve in published
         ],
-        "shown_references": list(_SHOWN_REFERENCES),
+        "shown_references": list(SHOWN),
         "comparisons": [_comparison(each) for each in compared],
         "distances": [dataclasses.asdict(each) for each in evaluation.distances],
         "levels": embedded.levels,
@@ -157,12 +156,6 @@ def _comparison(each) -> dict[str, Any]:
         "quality_interval": each.quality_interval,
         "reason": each.reason,
     }
-
-
-def _published_source() -> str:
-    from tfhific.evaluation.reference import SOURCE
-
-    return SOURCE[0].lower() + SOURCE[1:]
 
 
 def _read(name: str) -> str:

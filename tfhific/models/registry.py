@@ -29,6 +29,10 @@ class System:
 
 SYSTEMS = {
     "mini": System("tfhific.models.mini", "Mini", "MiniConfig"),
+    "gc": System("tfhific.models.extreme", "Extreme", "GCConfig"),
+    "sc": System("tfhific.models.extreme", "Extreme", "SCConfig"),
+    "inversion": System("tfhific.models.inversion", "Inversion", "InversionConfig"),
+    "cgan": System("tfhific.models.cgan", "CGAN", "CGANConfig"),
     "hific": System(
         "tfhific.models.hific",
         "HiFiC",

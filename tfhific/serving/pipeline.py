@@ -1,4 +1,4 @@
-"""Batches of files through a SavedModel: the next ones are read and the last ones written meanwhile."""
+"""Batches of files through a SavedModel, with reading and writing meanwhile."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def find_saved_model(folder: str) -> str:
     versions = [n for n in names if n.isdecimal() and is_model(os.path.join(folder, n))]
     if not versions:
         raise ModelError(
-            f"{folder}: expected a SavedModel, or a folder of numbered ones; bin/export.py makes it."
+            f"{folder}: expected a SavedModel or a folder of numbered ones, as bin/export.py makes."
         )
     return os.path.join(folder, max(versions, key=int))
 

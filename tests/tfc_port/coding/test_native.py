@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib.util
 import subprocess
 import sys
 
@@ -17,23 +18,32 @@ data = coding.encode(values, rows, tables, streams=2, implementation="native")
 back = coding.decode(data, rows, tables, streams=2, implementation="native")
 assert back.tolist() == [0, 1, 1, 0]
 """
-PACKAGE = """
+TFC = """
 import tensorflow_compression as tfc
 assert callable(tfc.SignalConv2D)
 """
+OPS = """
+import tensorflow_compression_ops as ops
+assert callable(ops.create_range_encoder)
+"""
 
 
-@pytest.mark.parametrize("code", [ROUND_TRIP + PACKAGE, PACKAGE + ROUND_TRIP])
-def test_the_kernels_and_their_package_load_in_either_order(code, usable):
-    usable("native")
-    pytest.importorskip("tensorflow_compression")
+@pytest.mark.parametrize("first", ["coder", "package"])
+@pytest.mark.parametrize(
+    ("package", "code"), [("tensorflow_compression", TFC), ("tensorflow_compression_ops", OPS)]
+)
+def test_the_kernels_and_their_package_load_in_either_order(package, code, first):
+    if importlib.util.find_spec(package) is None:
+        pytest.skip(f"{package} is not installed")
+    code = ROUND_TRIP + code if first == "coder" else code + ROUND_TRIP
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
 
 
 def test_the_kernels_load_without_their_package(usable):
     usable("native")
-    code = ROUND_TRIP + "import sys; sys.exit('tensorflow_compression' in sys.modules)"
+    packages = "{'tensorflow_compression', 'tensorflow_compression_ops'}"
+    code = ROUND_TRIP + f"import sys; sys.exit(bool({packages} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
@@ -55,7 +65,7 @@ def test_without_kernels_the_error_says_what_to_use_instead(monkeypatch):
     pytest.importorskip("tensorflow")
     from tfc_port.coding import native
 
-    monkeypatch.setattr(native, "_PACKAGES", ("no_such_package",))
+    monkeypatch.setattr(native, "_PACKAGES", {"no_such_package": ("no.so", "no_such_package")})
     native.kernels.cache_clear()
     try:
         with pytest.raises(coding.CodingError, match='"graph"'):

@@ -1,0 +1,150 @@
+"""Files of deploy/: well formed, and in agreement with each other."""
+
+from __future__ import annotations
+
+import pathlib
+import re
+
+import pytest
+
+DEPLOY = pathlib.Path(__file__).resolve().parents[2] / "deploy"
+
+
+def documents(name: str) -> list:
+    """The file's documents: by PyYAML, or else by a reader of the subset in use."""
+    text = (DEPLOY / name).read_text()
+    try:
+        import yaml
+    except ImportError:
+        return [parse(part) for part in re.split(r"(?m)^---$", text)]
+    return list(yaml.safe_load_all(text))
+
+
+def parse(text: str):
+    """Maps, lists and plain or quoted scalars, by indentation; `>-` folds what follows."""
+    lines = []
+    rest = iter(text.splitlines())
+    for line in rest:
+        stripped = line.split(" #")[0].rstrip()
+        if not stripped or stripped.lstrip().startswith("#"):
+            continue
+        assert "\t" not in line
+        lines.append((len(stripped) - len(stripped.lstrip()), stripped.lstrip()))
+    value, left = _block(lines, lines[0][0])
+    assert not left, f"not indented as its neighbours: {left[0]}"
+    return value
+
+
+def _block(lines, indent):
+    if lines[0][1] == ">-":
+        raise AssertionError("a folded scalar must stand behind a key or dash")
+    if lines[0][1].startswith("- "):
+        items = []
+        while lines and lines[0][0] == indent and lines[0][1].startswith("- "):
+            inner = [(indent + 2, lines[0][1][2:]), *lines[1:]]
+            if inner[0][1] == ">-":
+                text, lines = _folded(inner[1:], indent)
+                items.append(text)
+            elif re.match(r"[\w./-]+:( |$)", inner[0][1]):
+                item, lines = _block(inner, indent + 2)
+                items.append(item)
+            else:
+                items.append(_scalar(inner[0][1]))
+                lines = inner[1:]
+        return items, lines
+    found = {}
+    while lines and lines[0][0] == indent and not lines[0][1].startswith("- "):
+        key, _, value = lines[0][1].partition(":")
+        assert re.fullmatch(r"[\w./-]+", key), f"expected a key: {lines[0][1]}"
+        assert key not in found, f"twice: {key}"
+        lines = lines[1:]
+        if value.strip():
+            found[key] = _scalar(value.strip())
+        else:
+            found[key], lines = _block(lines, lines[0][0])
+    return found, lines
+
+
+def _folded(lines, indent):
+    words = []
+    while lines and lines[0][0] > indent:
+        words.append(lines[0][1])
+        lines = lines[1:]
+    return " ".join(words), lines
+
+
+def _scalar(text: str):
+    if text[0] == text[-1] == '"':
+        return text[1:-1]
+    if text in ("true", "false"):
+        return text == "true"
+    return int(text) if re.fullmatch(r"\d+", text) else text
+
+
+@pytest.fixture(scope="module")
+def kubernetes() -> dict[str, dict]:
+    return {document["kind"]: document for document in documents("kubernetes.yaml")}
+
+
+def test_the_deployment_is_what_service_and_autoscaler_mean(kubernetes):
+    assert set(kubernetes) == {"Deployment", "Service", "HorizontalPodAutoscaler"}
+    deployment = kubernetes["Deployment"]
+    labels = deployment["spec"]["template"]["metadata"]["labels"]
+    assert deployment["spec"]["selector"]["matchLabels"] == labels
+    assert kubernetes["Service"]["spec"]["selector"] == labels
+    target = kubernetes["HorizontalPodAutoscaler"]["spec"]["scaleTargetRef"]
+    assert (target["kind"], target["name"]) == ("Deployment", deployment["metadata"]["name"])
+
+
+def test_a_pod_is_ready_when_the_model_is(kubernetes):
+    (container,) = kubernetes["Deployment"]["spec"]["template"]["spec"]["containers"]
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    assert f"--port={ports['grpc']}" in container["args"]
+    assert f"--rest_api_port={ports['rest']}" in container["args"]
+    assert container["readinessProbe"]["httpGet"] == {"path": "/v1/models/mini", "port": "rest"}
+    mounted = {mount["name"] for mount in container["volumeMounts"]}
+    volumes = kubernetes["Deployment"]["spec"]["template"]["spec"]["volumes"]
+    assert mounted == {volume["name"] for volume in volumes}
+
+
+def test_compose_mounts_what_it_names(kubernetes):
+    (compose,) = documents("compose.yaml")
+    service = compose["services"]["serving"]
+    (container,) = kubernetes["Deployment"]["spec"]["template"]["spec"]["containers"]
+    assert service["image"] == container["image"]
+    assert service["command"] == container["args"]
+    mounts = {volume.split(":")[-2]: volume for volume in service["volumes"]}
+    for argument in service["command"]:
+        if "/config/" in argument:
+            path = argument.split("=")[1]
+            assert path in mounts
+            assert (DEPLOY / pathlib.Path(path).name).is_file()
+
+
+def test_metrics_are_where_the_deployment_says(kubernetes):
+    text = re.sub(r"#.*", "", (DEPLOY / "monitoring.config").read_text())
+    found = re.fullmatch(r'\s*prometheus_config \{\s*enable: true\s*path: "(\S+)"\s*\}\s*', text)
+    template = kubernetes["Deployment"]["spec"]["template"]["metadata"]
+    assert template["annotations"]["prometheus.io/path"] == found[1]
+
+
+def test_the_models_configuration_is_the_servers_message():
+    pytest.importorskip("tensorflow_serving")
+    from google.protobuf import text_format
+    from tensorflow_serving.config import model_server_config_pb2
+
+    text = (DEPLOY / "models.config").read_text()
+    models = text_format.Parse(text, model_server_config_pb2.ModelServerConfig())
+    assert models.model_config_list.config[0].base_path == "/models/mini"
+
+
+def test_batching_parameters_are_known_ones():
+    text = re.sub(r"#.*", "", (DEPLOY / "batching.config").read_text())
+    found = dict(re.findall(r"(\w+) \{ value: (\d+) \}", text))
+    assert set(found) == {
+        "max_batch_size",
+        "batch_timeout_micros",
+        "max_enqueued_batches",
+        "num_batch_threads",
+    }
+    assert not re.sub(r"\w+ \{ value: \d+ \}", "", text).strip()

@@ -1,0 +1,163 @@
+"""The folder that an export leaves, and the ops in its graph."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import numpy as np
+import pytest
+
+from tfhific.errors import OutputError, TfhificError
+from tfhific.serving import export as exporting
+from tfhific.serving.warmup import FILE
+
+REGISTERED = """
+import json
+from tensorflow.python.client import pywrap_tf_session
+from tensorflow.core.framework import op_def_pb2
+ops = op_def_pb2.OpList()
+ops.ParseFromString(pywrap_tf_session.TF_GetBuffer(pywrap_tf_session.TF_GetAllOpList()))
+print(json.dumps([op.name for op in ops.op]))
+"""
+
+
+def ops_of(folder: str) -> set[str]:
+    """Every op of a SavedModel's graph and of the functions in it."""
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    with open(os.path.join(folder, "saved_model.pb"), "rb") as file:
+        model = saved_model_pb2.SavedModel.FromString(file.read())
+    found = set()
+    for meta_graph in model.meta_graphs:
+        graph = meta_graph.graph_def
+        found |= {node.op for node in graph.node}
+        found |= {node.op for function in graph.library.function for node in function.node_def}
+    return found
+
+
+@pytest.fixture(scope="module")
+def core_ops(run_python) -> set[str]:
+    """The ops that are registered in a process that never imported TFC."""
+    done = run_python("-c", REGISTERED)
+    assert done.returncode == 0, done.stderr.decode()
+    return set(json.loads(done.stdout))
+
+
+def test_the_graph_and_its_functions_hold_core_ops_only(export_folder, core_ops):
+    used = ops_of(str(export_folder / "1"))
+    assert "EntropyDecodeIndex" not in core_ops
+    assert len(used) > 100
+    assert used <= core_ops
+
+
+def test_all_signatures_are_there_and_batched(loaded):
+    assert set(loaded.signatures) == {
+        "compress",
+        "compress_at",
+        "decompress",
+        "compress_raw",
+        "decompress_raw",
+        "info",
+    }
+    for name, function in loaded.signatures.items():
+        assert "error" in function.structured_outputs, name
+        for spec in function.structured_input_signature[1].values():
+            assert spec.shape[0] is None
+
+
+def test_a_version_that_is_there_is_refused_before_the_work(export_folder, tiny_published):
+    before = sorted(os.listdir(export_folder))
+    with pytest.raises(OutputError, match="is there already"):
+        exporting.export(tiny_published, str(export_folder), 1)
+    assert sorted(os.listdir(export_folder)) == before
+
+
+def test_the_next_version_is_one_more_than_the_largest(tmp_path):
+    assert exporting.next_version(str(tmp_path / "none")) == 1
+    for name in ("2", "10", "notes", ".export-x"):
+        (tmp_path / name).mkdir()
+    assert exporting.next_version(str(tmp_path)) == 11
+
+
+def test_an_export_that_fails_leaves_nothing(tmp_path, tiny_published, monkeypatch):
+    import tensorflow as tf
+
+    def fail(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(tf.saved_model, "save", fail)
+    monkeypatch.setattr("tfhific.serving.signatures.Served", lambda *_: _Nothing())
+    with pytest.raises(OutputError, match="No space left"):
+        exporting.export(tiny_published, str(tmp_path / "model"))
+    assert os.listdir(tmp_path / "model") == []
+
+
+class _Nothing:
+    functions: dict = {}  # noqa: RUF012
+
+
+@pytest.mark.parametrize("options", [{"version": 0}, {"coder": "best"}, {"quality": 9.0}])
+def test_bad_options_are_refused(tmp_path, tiny_published, options):
+    with pytest.raises(TfhificError):
+        exporting.export(tiny_published, str(tmp_path / "model"), **options)
+    assert not (tmp_path / "model").exists()
+
+
+def test_warm_up_requests_are_what_serving_reads(export_folder, call):
+    apis = pytest.importorskip("tensorflow_serving.apis.prediction_log_pb2")
+    import tensorflow as tf
+
+    path = str(export_folder / "1" / FILE)
+    seen = set()
+    for record in tf.data.TFRecordDataset(path):
+        log = apis.PredictionLog.FromString(record.numpy())
+        request = log.predict_log.request
+        assert request.model_spec.name == "tiny"
+        inputs = {name: tf.make_ndarray(value) for name, value in request.inputs.items()}
+        out = call(request.model_spec.signature_name, **inputs)
+        assert not any(out["error"])
+        seen.add(request.model_spec.signature_name)
+    assert len(seen) == 6
+
+
+def test_the_script_exports_and_refuses_in_one_line(call_script, tmp_path, monkeypatch):
+    written = []
+
+    def record(model, folder, version, **options):
+        written.append((model.name, folder, version, options))
+        return str(tmp_path)
+
+    monkeypatch.setattr(exporting, "export", record)
+    done = call_script("export", "--model=tiny", f"--out={tmp_path}", "--version=3", "--quality=2")
+    assert done.code == 0, done.err
+    name, folder, version, options = written[0]
+    assert (name, folder, version) == ("tiny", str(tmp_path), 3)
+    assert options["quality"] == 2.0
+    assert options["coder"] == "graph"
+    assert call_script("export", "--model=tiny").code == 1
+    missing = call_script("export", "--model=nothing-such", f"--out={tmp_path}")
+    assert missing.code == 1
+    assert len(missing.err.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("system", ["gc", "inversion"])
+def test_a_system_without_a_graph_is_refused_by_name(system, call_script, tmp_path, monkeypatch):
+    monkeypatch.setattr("tfhific.codec.model.read_description", lambda _: {"system": system})
+    done = call_script("export", "--model=tiny", f"--out={tmp_path / 'x'}")
+    assert done.code == 1
+    assert system in done.err
+    assert not (tmp_path / "x").exists()
+
+
+def test_checksums_of_chunks_are_those_of_zlib():
+    import zlib
+
+    import tensorflow as tf
+
+    from tfhific.serving.graph_png_metadata import crc32
+
+    rng = np.random.default_rng(0)
+    for size in (4, 5, 7, 8, 255, 256, 1000, 4097):
+        data = rng.bytes(size)
+        assert int(crc32(tf.constant(data))) == zlib.crc32(data)

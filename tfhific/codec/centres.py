@@ -1,0 +1,251 @@
+"""Codec of `gc` and `sc`: a code of few centres, and what a generator makes of it.
+
+Agustsson et al., ICCV 2019 (see `tfhific.models.extreme`). The file's y section is the code; z is
+empty. Conditional models put the label map into the file, selective ones the kept region as well.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+
+from tfc_port import coding
+from tfhific.codec import centre_prior, container, label_map
+from tfhific.codec.container import Contents
+from tfhific.codec.kept import Kept, blocks_of, read_kept
+from tfhific.codec.noise import normal_noise
+from tfhific.codec.whole_picture import MEMORY, WholePictureCodec, mirrored
+from tfhific.errors import BitstreamError, ImageError
+from tfhific.models.centres import nearest
+
+STRIDE = 16
+MIN_LATENTS = 4
+"""Latents a side at the least: instance normalisation makes nothing of a single one."""
+
+NOISE_SPAN = 8
+
+
+class CentresCodec(WholePictureCodec):
+    """Compresses and decompresses pictures with one published `gc` or `sc`."""
+
+    @property
+    def NEEDS(self) -> tuple[str, ...]:
+        """Names of what `encode` takes beside the picture."""
+        maps = self.published.decoding["maps"]
+        return {"sent": ("labels",), "selective": ("labels", "kept")}.get(maps, ())
+
+    @functools.cached_property
+    def centres(self) -> np.ndarray:
+        """float32 [L], the values of a symbol."""
+        return np.array(self.published.decoding["centres"], np.float32)
+
+    @property
+    def classes(self) -> int:
+        """Of label maps."""
+        return int(self.published.decoding["classes"])
+
+    @property
+    def channels(self) -> int:
+        """C, of the code."""
+        return int(self.published.decoding["channels"])
+
+    @functools.cached_property
+    def whole_pixels(self) -> int:
+        width = max(
+            int(network.weights[f"{layer['name']}/kernel"].shape[-1])
+            for name, network in self.published.networks.items()
+            if name in ("encoder", "features")
+            for layer in [next(la for la in network.layers if la["op"] == "plain_conv")]
+        )
+        # Four float32 copies of the widest layer at full resolution, one-hot labels and pixels.
+        return MEMORY // (16 * width + 8 * self.classes + 64)
+
+    def latent_size(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Rows and columns of a picture's code."""
+        return max(-(-size[0] // STRIDE), MIN_LATENTS), max(-(-size[1] // STRIDE), MIN_LATENTS)
+
+    def bound_bits(self, size: tuple[int, int], kept: np.ndarray | None = None) -> float:
+        """C log2(L) bits for every latent that is coded: what a fixed-length code takes."""
+        height, width = self.latent_size(size)
+        count = height * width if kept is None else int(kept.sum())
+        return count * self.channels * float(np.log2(len(self.centres)))
+
+    def symbols_of(self, image: np.ndarray) -> np.ndarray:
+        """Which centre each value of a picture's code is, int32 [h, w, C]."""
+        import tensorflow as tf
+
+        rows, columns = self._extension(image.shape[:2])
+        x = tf.constant(image[rows[:, None], columns[None, :]], tf.float32) / 127.5 - 1.0
+        return nearest(self.published.networks["encoder"](x[None])[0].numpy(), self.centres)
+
+    def _extension(self, size: tuple[int, int]) -> list[np.ndarray]:
+        return [mirrored(a, STRIDE * b) for a, b in zip(size, self.latent_size(size))]
+
+    def encode(
+        self,
+        image: np.ndarray,
+        labels: np.ndarray | None = None,
+        kept: Kept | None = None,
+        **metadata: bytes | None,
+    ) -> bytes:
+        """The file's bytes.
+
+        Args:
+          image: uint8 [H, W, 3].
+          labels: integers [H, W], classes; where the model needs them.
+          kept: the region to code; where the model is selective.
+          **metadata: `alpha`, `icc`, `exif`; bytes stored as they are.
+
+        Raises:
+          ImageError: when labels or a region are missing or do not fit.
+        """
+        size = image.shape[:2]
+        blocks = np.ones(self.latent_size(size), bool)
+        for name, value in (("labels", labels), ("kept", kept)):
+            if name in self.NEEDS and value is None:
+                flag = {"labels": "a label map (--labels)", "kept": "a region to keep (--keep)"}
+                raise ImageError(f"{self.name} needs {flag[name]} beside the picture.")
+        if "labels" in self.NEEDS:
+            labels = label_map.check_label_map(labels, size, self.classes)
+            metadata["labels"] = label_map.encode_label_map(labels, self.classes)
+        if "kept" in self.NEEDS:
+            kept = kept.checked(size, self.classes)
+            blocks = blocks_of(kept.pixels(labels), blocks.shape, STRIDE)
+            metadata["kept"] = kept.to_bytes()
+        symbols = self.symbols_of(image)
+        tables, streams = self.published.tables["code"], 1
+        if self.published.decoding["prior"] == "hyper":
+            payload = centre_prior.encode_context(symbols, blocks, tables, len(self.centres))
+        else:
+            payload, streams = centre_prior.encode_static(symbols, blocks, tables, self._coder)
+        contents = Contents(self.fingerprint, *size, 0, b"", payload, y_streams=streams, **metadata)
+        return container.pack(contents)
+
+    def decode_symbols(self, data: bytes | Contents) -> np.ndarray:
+        """What the entropy decoder makes of a file: int32 [h, w, C], 0 where nothing is kept.
+
+        Raises:
+          BitstreamError: as `decompress`.
+        """
+        contents = data if isinstance(data, Contents) else self.unpack(data)
+        return self._decode_symbols(contents, self._blocks(contents, self._labels(contents)))
+
+    def holds(self, data: bytes, image: np.ndarray) -> bool:
+        """Whether a file decodes to a picture's symbols, wherever they are kept."""
+        contents = self.unpack(data)
+        blocks = self._blocks(contents, self._labels(contents))
+        wanted = self.symbols_of(image) * blocks[..., None]
+        return bool(np.array_equal(self._decode_symbols(contents, blocks), wanted))
+
+    def decode_labels(self, data: bytes) -> np.ndarray | None:
+        """The label map in a file, uint8 [H, W], or None where the model has none.
+
+        Raises:
+          BitstreamError: as `decompress`.
+        """
+        return self._labels(self.unpack(data))
+
+    def decode(self, contents: Contents) -> np.ndarray:
+        """The picture of a file's contents, uint8 [H, W, 3].
+
+        Raises:
+          BitstreamError: when they don't fit each other or this model.
+        """
+        labels = self._labels(contents)
+        blocks = self._blocks(contents, labels)
+        symbols = self._decode_symbols(contents, blocks)
+        return self.generate(symbols, blocks, labels, (contents.height, contents.width))
+
+    def generate(
+        self,
+        symbols: np.ndarray,
+        blocks: np.ndarray,
+        labels: np.ndarray | None,
+        size: tuple[int, int],
+    ) -> np.ndarray:
+        """What the generator makes of a code, uint8 [H, W, 3].
+
+        Args:
+          symbols: int32 [h, w, C].
+          blocks: bool [h, w], which of them are kept.
+          labels: uint8 [H, W], or None where the model needs none.
+          size: H and W.
+        """
+        import tensorflow as tf
+
+        networks = self.published.networks
+        joined = [tf.constant((self.centres[symbols] * blocks[..., None])[None], tf.float32)]
+        if "features" in networks:
+            rows, columns = self._extension(size)
+            one_hot = tf.one_hot(labels[rows[:, None], columns[None, :]], self.classes)
+            joined.append(networks["features"](one_hot[None]))
+        if "noise" in networks:
+            grid = [-(-side // NOISE_SPAN) for side in blocks.shape]
+            values = normal_noise((*grid, int(self.published.decoding["noise"])), 0)
+            spread = networks["noise"](tf.constant(values[None]))
+            joined.append(spread[:, : blocks.shape[0], : blocks.shape[1]])
+        made = networks["generator"](tf.concat(joined, -1))[0, : size[0], : size[1]]
+        scaled = tf.round((made + 1.0) * 127.5)
+        return tf.cast(tf.clip_by_value(scaled, 0.0, 255.0), tf.uint8).numpy()
+
+    def _labels(self, contents: Contents) -> np.ndarray | None:
+        needed = "labels" in self.NEEDS
+        if needed != (contents.labels is not None):
+            raise BitstreamError(
+                f"The file has {'no' if needed else 'a'} label map; {self.name} "
+                f"{'needs one' if needed else 'has no use for one'}."
+            )
+        if not needed:
+            return None
+        size = contents.height, contents.width
+        return label_map.decode_label_map(contents.labels, size, self.classes)
+
+    def _blocks(self, contents: Contents, labels: np.ndarray | None) -> np.ndarray:
+        size = contents.height, contents.width
+        needed = "kept" in self.NEEDS
+        if needed != (contents.kept is not None):
+            raise BitstreamError(
+                f"The file has {'no' if needed else 'a'} kept region, as of selective compression; "
+                f"{self.name} ({self.published.system}) "
+                f"{'needs one' if needed else 'codes whole pictures'}."
+            )
+        shape = self.latent_size(size)
+        if not needed:
+            return np.ones(shape, bool)
+        kept = read_kept(contents.kept, size, self.classes)
+        return blocks_of(kept.pixels(labels), shape, STRIDE)
+
+    def _decode_symbols(self, contents: Contents, blocks: np.ndarray) -> np.ndarray:
+        if contents.z:
+            raise BitstreamError(f"The file has hyperlatents; {self.name} has none.")
+        tables, count = self.published.tables["code"], len(self.centres)
+        # No symbol takes less than its row's most probable one.
+        least = self._least_bits * int(blocks.sum())
+        if 8 * (len(contents.y) + 4 * contents.y_streams) < least:
+            raise BitstreamError(
+                f"The file claims a picture of {contents.width}x{contents.height} pixels, which "
+                f"its {len(contents.y)} bytes of code can't hold."
+            )
+        try:
+            if self.published.decoding["prior"] == "hyper":
+                symbols = centre_prior.decode_context(contents.y, blocks, tables, count)
+            else:
+                symbols = centre_prior.decode_static(
+                    contents.y, blocks, tables, contents.y_streams, self._coder
+                )
+        except coding.CodingError as error:
+            raise BitstreamError(f"The file's code can't be decoded: {error}") from None
+        if symbols.size and (int(symbols.min()) < 0 or int(symbols.max()) >= count):
+            raise BitstreamError(
+                f"The file's code has a symbol beyond the model's {count} centres."
+            )
+        return symbols
+
+    @functools.cached_property
+    def _least_bits(self) -> float:
+        """Bits that one latent takes at the least, over all channels."""
+        tables = self.published.tables["code"]
+        peaks = [np.diff(tables.cdf(row)).max() / 65536.0 for row in range(tables.rows)]
+        by_channel = np.array(peaks).reshape(self.channels, -1).max(1)
+        return float(-np.log2(np.minimum(by_channel, 1.0)).sum())
