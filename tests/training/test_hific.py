@@ -177,8 +177,8 @@ def test_decoder_trained_alone_reads_the_files_of_the_model_that_it_began_with(
     model = f"--model={tmp_path / 'faithful'}"
     assert call_script("compress", tmp_path / "a.png", tmp_path / "a.tfh", model).code == 0
     pictures = []
-    for name, more in (("one.png", []), ("two.png", [f"--decoder={tmp_path / 'realistic'}"])):
-        done = call_script("decompress", tmp_path / "a.tfh", tmp_path / name, model, *more)
+    for name, which in (("one.png", model), ("two.png", f"--decoder={tmp_path / 'realistic'}")):
+        done = call_script("decompress", tmp_path / "a.tfh", tmp_path / name, which)
         assert done.code == 0, done.err
         pictures.append(np.asarray(Image.open(tmp_path / name)))
     assert pictures[0].shape == pictures[1].shape == (90, 70, 3)
