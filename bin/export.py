@@ -30,37 +30,28 @@ def define_flags() -> None:
     flags.DEFINE_bool("warmup", True, "Add requests that a server makes when it loads the model.")
 
 
-def _check_system(system: str) -> None:
-    from tfhific.codec.systems import WHOLE_SYSTEMS
-    from tfhific.errors import TfhificError
-
-    if system in WHOLE_SYSTEMS:
-        raise TfhificError(
-            f"Expected a model with a hyperprior (mini, hific). Received one of {system}, which "
-            "has no graph yet: use the command line or the Python codec."
-        )
-
-
 def _load(name: str):
     """A published model, or that of a training run."""
     from tfhific import zoo
-    from tfhific.codec.model import FILE_NAME, load_model, read_description
-    from tfhific.errors import ModelError
+    from tfhific.codec.model import FILE_NAME
+    from tfhific.codec.systems import WHOLE_SYSTEMS, read_model
+    from tfhific.errors import ModelError, TfhificError
 
     try:
-        folder = zoo.find_by_name(name)
+        return read_model(zoo.find_by_name(name))
     except ModelError:
         # A folder without a model in it may be a run's.
         if not os.path.isdir(name) or os.path.exists(os.path.join(name, FILE_NAME)):
             raise
-    else:
-        _check_system(read_description(folder).get("system"))
-        return load_model(folder)
     from tfhific.codec.publish import publish
     from tfhific.training.restore import restore_trained
 
     trained, training = restore_trained(name)
-    _check_system(training["system"])
+    if training["system"] in WHOLE_SYSTEMS:
+        raise TfhificError(
+            f"{name!r} is a run of {training['system']}, whose tables come from pictures: publish "
+            "it first (bin/publish.py RUN NAME --data=DIR --out=MODELS) and export that model."
+        )
     return publish(trained, os.path.basename(os.path.normpath(name)), training)
 
 

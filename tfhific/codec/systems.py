@@ -26,14 +26,25 @@ def open_codec(folder: str | os.PathLike, **options):
       ModelError: when there is no model, or it is damaged.
       TfhificError: for options that the model's system doesn't have.
     """
-    from tfhific.codec.model import load_model, read_description
-
-    system = read_description(folder).get("system")
-    if system not in WHOLE_SYSTEMS:
+    model = read_model(folder)
+    if model.system not in WHOLE_SYSTEMS:
         from tfhific.codec.codec import Codec
 
-        return Codec(load_model(folder), **options)
+        return Codec(model, **options)
+    module, name = WHOLE_SYSTEMS[model.system]
+    return getattr(importlib.import_module(module), name)(model, **options)
+
+
+def read_model(folder: str | os.PathLike):
+    """The published model in a folder: a `Model` or a `WholeModel`.
+
+    Raises:
+      ModelError: when there is none, or it is damaged.
+    """
+    from tfhific.codec.model import load_model, read_description
+
+    if read_description(folder).get("system") not in WHOLE_SYSTEMS:
+        return load_model(folder)
     from tfhific.codec.whole_model import load_whole_model
 
-    module, name = WHOLE_SYSTEMS[system]
-    return getattr(importlib.import_module(module), name)(load_whole_model(folder), **options)
+    return load_whole_model(folder)

@@ -51,6 +51,11 @@ class WholeModel:
         if missing:
             raise ModelError(f"The model {self.name!r} lacks its networks {', '.join(missing)}.")
 
+    @property
+    def single_rate(self) -> bool:
+        """True: a quality has no say."""
+        return True
+
     @functools.cached_property
     def fingerprint(self) -> bytes:
         """8 bytes of SHA-256 over tables, `decoding` and the networks that give a code meaning."""

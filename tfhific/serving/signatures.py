@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tfhific.codec import container
 from tfhific.codec.model import Model
+from tfhific.codec.whole_model import WholeModel
 from tfhific.errors import TfhificError
 from tfhific.serving import graph_container, graph_images
 from tfhific.serving.caught import caught_image
@@ -44,7 +45,7 @@ class Served(tf.Module):
 
     def __init__(
         self,
-        model: Model,
+        model: Model | WholeModel,
         quality: float = 5.0,
         max_pixels: int = DEFAULT_MAX_PIXELS,
         coder: str = "graph",
@@ -68,7 +69,12 @@ class Served(tf.Module):
         self._max_pixels = max_pixels
         # A batch's raw pictures are padded to one size; it stays within four times the limit.
         self._max_side = 2 * math.isqrt(max_pixels)
-        self._codec = GraphCodec(model, _coder(coder), max_pixels)
+        if isinstance(model, WholeModel):
+            from tfhific.serving.graph_centres import GraphCentres
+
+            self._codec = GraphCentres(model, _coder(coder), max_pixels)
+        else:
+            self._codec = GraphCodec(model, _coder(coder), max_pixels)
 
         self._one = _Functions(self)
         self._signatures = _Signatures(self)
