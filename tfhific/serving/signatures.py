@@ -19,7 +19,7 @@ from tfhific.serving.octets import first_error, to_octets
 
 DEFAULT_MAX_PIXELS = 50_000_000
 CODERS = ("graph", "native")
-PARALLEL = 4
+PARALLEL = 2
 """So many elements of a batch are worked on at once."""
 
 _TEXT = tf.TensorSpec([None], tf.string)
