@@ -3,12 +3,14 @@
 
 Encode and decode of a loaded codec, by implementation of the entropy coder; then whole commands
 from a cold start, with their peak memory. `--sizes=2000x1500,4000x3000` instead compares whole
-commands on pictures of several sizes: time by the megapixel and peak memory. `--serving` measures
+commands on pictures of several sizes: time by the megapixel and peak memory, also with
+`--random_weights=hific-lo` for a full-size HiFiC that nobody has trained. `--serving` measures
 an exported model or a server: latencies at several concurrencies, and batches of 8 against Python.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import statistics
 import subprocess
@@ -28,6 +30,13 @@ FLAGS = flags.FLAGS
 
 def define_flags() -> None:
     flags.DEFINE_string("model", "mini", "Name or folder of the model.")
+    flags.DEFINE_string(
+        "random_weights",
+        None,
+        "Instead of --model, hific of this configuration, such as hific-lo, with random weights.",
+    )
+    flags.DEFINE_enum("variant", "pytorch", ["official", "pytorch"], "Of --random_weights.")
+    flags.DEFINE_enum("precision", "float32", ["float32", "bfloat16"], "Of the picture networks.")
     flags.DEFINE_float("quality", 5.0, "1 to 8.", 1.0, 8.0)
     flags.DEFINE_integer("runs", 7, "Timed runs of each.", lower_bound=1)
     flags.DEFINE_bool("loaded", True, "Also time a loaded codec, not whole commands alone.")
@@ -58,17 +67,45 @@ def _picture(width: int, height: int):
     return np.clip(colour, 0, 255).astype(np.uint8)
 
 
+# A new process counts the memory of the one that started it among its own peak: this one, which has
+# made pictures. So a small one starts it.
+_SMALL = """
+import json, os, subprocess, sys
+process = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL)
+_, status, usage = os.wait4(process.pid, 0)
+busy = usage.ru_utime + usage.ru_stime
+print(json.dumps([os.waitstatus_to_exitcode(status), usage.ru_maxrss / 1024, busy]))
+"""
+
+
 def _command(script: str, *arguments: str) -> tuple[float, float, float]:
     """Seconds, peak memory (MiB) and processor seconds of a script in a new process."""
     path = os.path.join(os.path.dirname(os.path.abspath(__file__)), script)
+    if script in ("compress.py", "decompress.py"):
+        arguments = (*arguments, f"--precision={FLAGS.precision}")
     started = time.perf_counter()
-    process = subprocess.Popen([sys.executable, path, *arguments], stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, script)
-    busy = usage.ru_utime + usage.ru_stime
-    return time.perf_counter() - started, usage.ru_maxrss / 1024, busy
+    line = [sys.executable, "-S", "-c", _SMALL, sys.executable, path, *arguments]
+    done = subprocess.run(line, stdout=subprocess.PIPE, check=True)
+    seconds = time.perf_counter() - started
+    code, memory, busy = json.loads(done.stdout)
+    if code:
+        raise subprocess.CalledProcessError(code, script)
+    return seconds, memory, busy
+
+
+def _make_random(folder: str, preset: str, variant: str) -> None:
+    """Publishes HiFiC with random weights: what it costs to run does not depend on them."""
+    common.quiet_tensorflow()
+    import dataclasses
+
+    from tfhific.codec.model import save_model
+    from tfhific.codec.publish import publish
+    from tfhific.models.hific import HiFiC
+    from tfhific.models.registry import configuration
+
+    config = configuration("hific", {"variant": variant}, preset)
+    model = HiFiC(dataclasses.replace(config, adversary="none"))
+    save_model(publish(model, preset, half=False), folder)
 
 
 def _sizes() -> list[tuple[int, int]]:
@@ -116,11 +153,30 @@ def _bench_sizes(sizes: list[tuple[int, int]]) -> int:
     return 0
 
 
+def _bench_random(argv: list[str]) -> int:
+    import multiprocessing
+
+    preset, FLAGS.random_weights = FLAGS.random_weights, None
+    with tempfile.TemporaryDirectory() as folder:
+        FLAGS.model = os.path.join(folder, preset)
+        # In a process of its own, whose memory goes with it.
+        process = multiprocessing.get_context("spawn").Process(
+            target=_make_random, args=(FLAGS.model, preset, FLAGS.variant)
+        )
+        process.start()
+        process.join()
+        if process.exitcode:
+            return 1
+        return bench(argv)
+
+
 def bench(argv: list[str]) -> int:
     import tfhific
     from tfc_port import coding
     from tfhific.codec.images import read_picture, write_png
 
+    if FLAGS.random_weights:
+        return _bench_random(argv)
     if FLAGS.sizes:
         return _bench_sizes(_sizes())
     common.start_tensorflow()
@@ -129,7 +185,10 @@ def bench(argv: list[str]) -> int:
     else:
         pixels = _picture(*map(int, FLAGS.size))
     height, width = pixels.shape[:2]
-    codecs = {name: tfhific.load(FLAGS.model, coder=name) for name in coding.available()}
+    codecs = {
+        name: tfhific.load(FLAGS.model, coder=name, precision=FLAGS.precision)
+        for name in coding.available()
+    }
     data = next(iter(codecs.values())).compress(pixels, FLAGS.quality)
     print(
         f"{width}x{height}, quality {FLAGS.quality:g}, {len(data):,} bytes, {os.cpu_count()} cores"

@@ -34,8 +34,8 @@ def _load(name: str):
     """A published model, or that of a training run."""
     from tfhific import zoo
     from tfhific.codec.model import FILE_NAME
-    from tfhific.codec.systems import read_model
-    from tfhific.errors import ModelError
+    from tfhific.codec.systems import WHOLE_SYSTEMS, read_model
+    from tfhific.errors import ModelError, TfhificError
 
     try:
         return read_model(zoo.find_by_name(name))
@@ -47,6 +47,11 @@ def _load(name: str):
     from tfhific.training.restore import restore_trained
 
     trained, training = restore_trained(name)
+    if training["system"] in WHOLE_SYSTEMS:
+        raise TfhificError(
+            f"{name!r} is a run of {training['system']}, whose tables come from pictures: publish "
+            "it first (bin/publish.py RUN NAME --data=DIR --out=MODELS) and export that model."
+        )
     return publish(trained, os.path.basename(os.path.normpath(name)), training)
 
 

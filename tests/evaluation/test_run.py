@@ -232,6 +232,12 @@ def test_mistakes_are_told_before_anything_is_measured(changes, error, said, pic
         evaluate(config, **changes)
 
 
+def test_a_mistake_leaves_no_folder_behind(pictures, tmp_path):
+    with pytest.raises(ModelError):
+        evaluate(data=str(pictures), codecs=["jpeg", "huge"], out=str(tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+
+
 def test_table_of_another_kind_is_left_alone(pictures, tmp_path):
     (tmp_path / "results.csv").write_text("mine\n1\n")
     with pytest.raises(TfhificError, match="another table"):

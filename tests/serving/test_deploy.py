@@ -121,17 +121,21 @@ def test_compose_mounts_what_it_names(kubernetes):
             assert (DEPLOY / pathlib.Path(path).name).is_file()
 
 
-def test_the_servers_configurations_are_its_messages():
+def test_metrics_are_where_the_deployment_says(kubernetes):
+    text = re.sub(r"#.*", "", (DEPLOY / "monitoring.config").read_text())
+    found = re.fullmatch(r'\s*prometheus_config \{\s*enable: true\s*path: "(\S+)"\s*\}\s*', text)
+    template = kubernetes["Deployment"]["spec"]["template"]["metadata"]
+    assert template["annotations"]["prometheus.io/path"] == found[1]
+
+
+def test_the_models_configuration_is_the_servers_message():
     pytest.importorskip("tensorflow_serving")
     from google.protobuf import text_format
-    from tensorflow_serving.config import model_server_config_pb2, monitoring_config_pb2
+    from tensorflow_serving.config import model_server_config_pb2
 
     text = (DEPLOY / "models.config").read_text()
     models = text_format.Parse(text, model_server_config_pb2.ModelServerConfig())
     assert models.model_config_list.config[0].base_path == "/models/mini"
-    text = (DEPLOY / "monitoring.config").read_text()
-    monitoring = text_format.Parse(text, monitoring_config_pb2.MonitoringConfig())
-    assert monitoring.prometheus_config.enable
 
 
 def test_batching_parameters_are_known_ones():

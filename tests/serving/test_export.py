@@ -141,6 +141,15 @@ def test_the_script_exports_and_refuses_in_one_line(call_script, tmp_path, monke
     assert len(missing.err.strip().splitlines()) == 1
 
 
+@pytest.mark.parametrize("system", ["gc", "inversion"])
+def test_a_system_without_a_graph_is_refused_by_name(system, call_script, tmp_path, monkeypatch):
+    monkeypatch.setattr("tfhific.codec.model.read_description", lambda _: {"system": system})
+    done = call_script("export", "--model=tiny", f"--out={tmp_path / 'x'}")
+    assert done.code == 1
+    assert system in done.err
+    assert not (tmp_path / "x").exists()
+
+
 def test_checksums_of_chunks_are_those_of_zlib():
     import zlib
 

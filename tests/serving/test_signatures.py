@@ -111,6 +111,14 @@ def test_info_says_what_the_command_line_says(call, files, tiny_codec):
     assert out["width"][-1] == 0
 
 
+def test_info_reads_files_of_systems_with_entries_of_their_own(call, files):
+    contents = container.unpack(files[0])
+    other = container.pack(dataclasses.replace(contents, labels=b"abc", code=b"d", exif=b"e"))
+    out = call("info", compressed_bytes=[other])
+    assert out["error"].tolist() == [b""]
+    assert out["exif_size"][0] == 1
+
+
 def test_a_file_of_another_model_is_refused_by_name(call, stranger_codec, tiny_codec, photo):
     file = stranger_codec.compress(photo(64, 64))
     out = call("decompress", compressed_bytes=[file])

@@ -104,6 +104,7 @@ def make_run(folder, ema=0.0, scope=None, **options) -> Run:
         model.build_for(options)
         model.training_state = _training(model, options)
         model.compile(optimizer=next(iter(model.training_state.optimizers.values())))
+        model.distribute_reduction_method = "first"
         return Run(model, RunOptions(str(folder), 4, 1, 0), ema)
 
 

@@ -131,6 +131,21 @@ def test_optimiser_slots_come_back(tmp_path):
         assert not np.array_equal(ours, before)
 
 
+def test_run_from_before_steps_were_counted_apart_goes_on(tmp_path):
+    run = make_run(tmp_path)
+    fit(run, steps=5)
+    old = make_run(tmp_path / "old")
+    before = tf.train.Checkpoint(
+        model=run.model, optimizer=run.model.optimizer, seconds=run.seconds
+    )
+    tf.train.CheckpointManager(before, str(tmp_path / "old" / "checkpoints"), 2).save(5)
+    assert old.restore()
+    assert old.step == 5
+    for ours, theirs in zip(state(old), state(run)):
+        np.testing.assert_array_equal(ours, theirs)
+    assert fit(old, steps=7) == 7
+
+
 def test_loss_falls(tmp_path):
     run, lines = make_run(tmp_path), []
     fit(run, steps=60, say=lines.append)

@@ -22,7 +22,7 @@ import test_systems as systems  # noqa: E402
 
 from tfhific.models.draws import Draws  # noqa: E402
 from tfhific.training import start, trainer  # noqa: E402
-from tfhific.training.schedule import Budget, make_schedule  # noqa: E402
+from tfhific.training.schedule import Budget, StepSchedule, make_schedule  # noqa: E402
 from tfhific.training.strategy import distributable, make_strategy, scope  # noqa: E402
 
 
@@ -42,20 +42,20 @@ def toy(strategy, accumulate: int, broken: int | None = None):
         run = systems.make_run(tempfile.mkdtemp(), accumulate=accumulate, ema=0.9)
     run.model.draws = lambda part=0: Silent(0, 0)
     data = systems.batches(0, 8, broken)
-    # How the toy cuts its batch in two depends on the replica: both halves are made the same.
-    data = distributable(data.map(lambda x: tf.repeat(x[:2], 4, 0)))
+    if broken is None:
+        # How the toy cuts its batch in two depends on the replica: every cut is made the same.
+        data = data.map(lambda x: tf.tile(x[:2], [4, 1, 1, 1]))
+    data = distributable(data)
     lines, diverged = [], False
     try:
-        trainer.fit(
-            run, data, make_schedule(run.model.state().options), Budget(3), say=lines.append
-        )
+        trainer.fit(run, data, StepSchedule(0.01), Budget(3), say=lines.append)
     except trainer.TrainingDiverged:
         diverged = True
     if strategy is not None and not diverged:
         again = systems.make_run(run.options.run_dir, accumulate=accumulate, ema=0.9)
         assert again.restore()
         assert again.step == 3
-    numbers = [line.split("  ")[3:] for line in lines]
+    numbers = [[float(part.split()[1]) for part in line.split("  ")[3:]] for line in lines]
     return systems.weights(run), numbers, diverged
 
 
@@ -81,7 +81,9 @@ def main() -> None:
         found[f"difference_{accumulate}"] = max(
             float(np.max(np.abs(a - b))) for a, b in zip(one, other)
         )
-        found[f"lines_{accumulate}"] = [numbers[-1], their_numbers[-1]]
+        found[f"lines_{accumulate}"] = [numbers, their_numbers]
+    # A second strategy in a process would mix its reductions up with the first one's.
+    start.make_strategy = lambda name: two
     found["diverged"] = toy(two, 1, broken=1)[2]
     found["hific"] = real("hific", sys.argv[1], batch_size=2, stage=2)
     found["mini"] = real("mini", sys.argv[1], batch_size=2)

@@ -134,7 +134,7 @@ class Network:
 
         name = f"{layer['name']}/{array}"
         value = self.weights[name]
-        if not tf.executing_eagerly():
+        if not tf.executing_eagerly() or not isinstance(value, np.ndarray):
             return tf.cast(tf.convert_to_tensor(value), like.dtype)
         # Kept only where it is the array itself: a network is not in memory twice.
         tensor = self._tensors.get(name)

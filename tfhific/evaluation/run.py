@@ -203,6 +203,11 @@ def _evaluate(config, context, specs, anchor, images, failures, progress) -> Eva
     wanted = _tasks(config, specs, images)
     kept = {key: found[key] for key, _ in wanted if key in found and _enough(found[key], context)}
     tasks = [task for key, task in wanted if key not in kept]
+    # Not before all that was asked for is known to be there.
+    try:
+        os.makedirs(context.out, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"Cannot make the folder {context.out!r}: {error.strerror}.") from None
     if config.out:
         results.write_rows(table, found.values())
     done = len(kept)
@@ -240,10 +245,6 @@ def _context(config: EvaluationConfig, out: str) -> Context:
     spec = None
     if config.features is not None:
         spec = feature_spec(config.features, config.features_range, config.features_size)
-    try:
-        os.makedirs(out, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"Cannot make the folder {out!r}: {error.strerror}.") from None
     return Context(
         out=out,
         lpips=config.lpips,

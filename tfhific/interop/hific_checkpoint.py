@@ -172,6 +172,7 @@ def configuration(settings: Mapping, state: Mapping[str, np.ndarray]) -> HiFiCCo
             target_bpp=float(setting("target_rate", (int, float), target)),
             rate_weight_above=weight,
             rate_weight_below=1.0 / 16,
+            warmup_rate_weight=2.0,
         )
     except ValueError as error:
         raise ModelError(f"The checkpoint's settings are not supported: {error}") from None

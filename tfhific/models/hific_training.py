@@ -54,7 +54,7 @@ class HiFiCTraining(TrainableSystem):
     def __init__(self, config: HiFiCConfig) -> None:
         super().__init__(name="hific_training")
         self.config = config
-        self.model = HiFiC(config)
+        self.model = HiFiC(config, autocast=False)
         self.label_discriminator = None
         # Held so that Keras does not see them: neither is trained, and neither is saved.
         self._distance = None

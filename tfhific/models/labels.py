@@ -83,7 +83,7 @@ class LabelAutoencoder(TrainableSystem):
     """Autoencoder through one of `labels` codes a place of 8x8 pixels."""
 
     def __init__(self, config: LabelConfig | None = None) -> None:
-        super().__init__(name="labels")
+        super().__init__(name="labels", autocast=False)
         self.config = config = config or LabelConfig()
         layers = []
         for filters in config.channels:

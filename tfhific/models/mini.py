@@ -310,11 +310,11 @@ class Mini(TrainableSystem):
         if quality is None:
             quality = tf.fill([tf.shape(images)[0]], 5.0)
         gain, inverse_gain = self.gains(quality)
-        y = tf.cast(self.analysis(images / 255.0 - 0.5), tf.float32) * gain
-        z = tf.cast(self.hyper_analysis(y), tf.float32)
+        y = self.analysis(images / 255.0 - 0.5) * gain
+        z = self.hyper_analysis(y)
         z_hat = tfc.round_st(z)
-        mean = tf.cast(self.hyper_synthesis_mean(z_hat), tf.float32)
-        indexes = tf.cast(self.scale_indexes(z_hat), tf.float32)
+        mean = self.hyper_synthesis_mean(z_hat)
+        indexes = self.scale_indexes(z_hat)
         if training:
             draws = draws or Draws.fresh()
             bits_z = self._noisy_bits_z(z, draws.noise("z", z))
@@ -323,7 +323,7 @@ class Mini(TrainableSystem):
             _, bits_z = self._z_entropy(z, training=False)
             _, bits_y = self._y_entropy(y, indexes, loc=mean, training=False)
         y_hat = tfc.round_st(y - mean) + mean
-        picture = tf.cast(self.synthesis(y_hat * inverse_gain), tf.float32)
+        picture = self.synthesis(y_hat * inverse_gain)
         return (picture + 0.5) * 255.0, bits_y, bits_z
 
     def _noisy_bits_z(self, z: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
@@ -362,6 +362,14 @@ class Mini(TrainableSystem):
             "mse": mse,
             "psnr": 10.0 * tf.math.log(255.0**2 / tf.maximum(mse, 1e-9)) / math.log(10.0),
         }
+
+    def check_options(self, options: TrainingOptions) -> None:
+        super().check_options(options)
+        if options.precision != "float32":
+            raise TfhificError(
+                "--precision: the layers of mini compute in float32 only. "
+                f"Received: {options.precision!r}."
+            )
 
     def build_for(self, options: TrainingOptions) -> None:
         if options.crop % 64:

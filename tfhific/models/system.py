@@ -407,11 +407,8 @@ def _when(condition: tf.Tensor, do: Callable) -> None:
 
 
 def _part(x: tf.Tensor, part, count: int) -> tf.Tensor:
-    size = tf.shape(x)[0] // count
-    piece = x[part * size : (part + 1) * size]
-    if x.shape[0] is not None:
-        piece = tf.ensure_shape(piece, [x.shape[0] // count, *x.shape[1:]])
-    return piece
+    size = x.shape[0] // count if x.shape[0] is not None else -1
+    return tf.reshape(x, tf.concat([[count, size], tf.shape(x)[1:]], 0))[part]
 
 
 def without_frozen(system: TrainableSystem, options: TrainingOptions) -> dict[str, list]:

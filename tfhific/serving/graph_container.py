@@ -16,7 +16,9 @@ from tfhific.serving.octets import first_error, read_varint, to_octets, varint_s
 FINGERPRINT_BYTES = 8
 CHECKSUM_BYTES = 8
 METADATA_FLAG = 0x8000
-TAGS = ("ALPH", "ICCP", "EXIF")
+TAGS = tuple(tag.decode() for tag in container._TAGS.values())
+"""Of all metadata entries; the first three, `ALPH`, `ICCP` and `EXIF`, are any model's."""
+
 _FIXED_BYTES = len(container.MAGIC) + 1 + FINGERPRINT_BYTES
 
 
@@ -297,7 +299,7 @@ def _int32(number: tf.Tensor) -> tf.Tensor:
 def _metadata(
     octets: tf.Tensor, data: tf.Tensor, begin: tf.Tensor, end: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """The entries, by `TAGS`: strings [3], whether each is there, and what is wrong."""
+    """The entries, by `TAGS`: strings, whether each is there, and what is wrong."""
     tags = tf.constant(TAGS)
 
     def step(at, values, present, error):
@@ -323,7 +325,12 @@ def _metadata(
         )
         return behind + fits, tf.where(same, value, values), present | same, error
 
-    state = (begin, tf.constant([""] * 3), tf.constant([False] * 3), tf.constant(""))
+    state = (
+        begin,
+        tf.constant([""] * len(TAGS)),
+        tf.constant([False] * len(TAGS)),
+        tf.constant(""),
+    )
     _, values, present, error = tf.while_loop(
         lambda at, values, present, error: (at < end) & tf.equal(error, ""),
         step,

@@ -30,6 +30,10 @@ class GifHeader:
         self.width, self.height = number(tf.constant(6), 2), number(tf.constant(8), 2)
         at, clear, found = _first_image(octets)
         frame = [number(at + 1 + 2 * field, 2) for field in range(4)]
+        colours = number(at + 9, 1)
+        table = tf.where(colours >= 128, 3 * tf.bitwise.left_shift(2, colours & 7), 0)
+        # Behind the descriptor and its colours: the size of codes, and blocks of them.
+        self._end = _end_of_blocks(octets, at + 11 + table)
         whole = tf.reduce_all(tf.equal(tf.stack(frame), tf.stack([0, 0, self.width, self.height])))
         self.error = first_error(
             [
@@ -42,11 +46,13 @@ class GifHeader:
 
     def pixels(self) -> tf.Tensor:
         """uint8 [H, W, 3] of the first frame; [0, 0, 3] where the file is damaged."""
+        # TensorFlow would decode all frames, of whatever size they are.
+        first = tf.strings.join([tf.strings.substr(self._data, 0, self._end), b";"])
         return caught_image(
             lambda text: tf.raw_ops.DecodeImage(
                 contents=text, channels=3, dtype=tf.uint8, expand_animations=False
             ),
-            self._data,
+            first,
             3,
         )
 
@@ -79,6 +85,24 @@ def _first_image(octets: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         parallel_iterations=1,
     )
     return at, clear, found
+
+
+def _end_of_blocks(octets: tf.Tensor, at: tf.Tensor) -> tf.Tensor:
+    """Where a row of blocks ends, each behind its length, the last one empty; or all does."""
+    total = tf.size(octets)
+
+    def step(at, length):
+        length = tf.cast(read_number(octets, at, 1), tf.int32)
+        return tf.minimum(at + 1 + length, total), length
+
+    at, _ = tf.while_loop(
+        lambda at, length: (at < total) & (length > 0),
+        step,
+        (tf.minimum(at, total), tf.constant(1)),
+        maximum_iterations=MAX_BLOCKS,
+        parallel_iterations=1,
+    )
+    return at
 
 
 class BmpHeader:
@@ -182,7 +206,8 @@ class WebPHeader:
     def samples(self) -> tf.Tensor:
         """uint8 [H, W, 4], with alpha; [0, 0, 4] where the file is damaged."""
         return caught_image(
-            lambda text: tf.raw_ops.DecodeWebP(contents=text, channels=4, dtype=tf.uint8),
+            # The first of its frames, of which there is one.
+            lambda text: tf.raw_ops.DecodeWebP(contents=text, channels=4, dtype=tf.uint8)[0],
             self._data,
             4,
         )

@@ -207,6 +207,8 @@ def begin(
         model.training_state = _training(model, options)
         optimizers = model.training_state.optimizers
         model.compile(optimizer=next(iter(optimizers.values())), jit_compile=xla)
+        # What a step reports is the mean over replicas already; Keras would sum it.
+        model.distribute_reduction_method = "first"
         run = Run(model, keep, options.ema)
     restored = resume and run.restore()
     if plan.init_from and not restored:
