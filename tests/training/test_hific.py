@@ -168,8 +168,9 @@ def test_decoder_trained_alone_reads_the_files_of_the_model_that_it_began_with(
     run_dir, _ = first_stage
     frozen = {"stage": 2, "freeze": ("encoder", "prior"), "init_from": run_dir}
     train(tmp_path / "run", images, 5, settings={"target_bpp": 0.15}, **frozen)
+    tables = {"faithful": f"--data={images}", "realistic": f"--stream_of={tmp_path / 'faithful'}"}
     for source, name in ((run_dir, "faithful"), (tmp_path / "run", "realistic")):
-        done = call_script("publish", source, name, f"--out={tmp_path}", f"--data={images}")
+        done = call_script("publish", source, name, f"--out={tmp_path}", tables[name])
         assert done.code == 0, done.err
     faithful, realistic = (tfhific.load(tmp_path / name) for name in ("faithful", "realistic"))
     assert faithful.fingerprint == realistic.fingerprint
