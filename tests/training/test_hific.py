@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import signal
-import subprocess
-import sys
-import time
 
 import numpy as np
 import pytest
@@ -193,52 +189,6 @@ def test_beginning_with_another_systems_run_is_told(tmp_path, images):
         with pytest.raises(TfhificError, match=said):
             train(tmp_path / "run", images, 5, init_from=tmp_path / name)
     assert not (tmp_path / "run").exists()
-
-
-@pytest.mark.slow
-def test_process_killed_at_any_moment_goes_on_to_the_same_losses(images, tmp_path):
-    import bin.train
-
-    command = [sys.executable, bin.train.__file__, "--model=hific", "--config=hific-tiny"]
-    command += ["--stage=2", f"--data={images}", "--crop=64", "--batch_size=2", "--steps=120"]
-    command += ["--save_every=10", "--log_every=5", '--settings={"warmup_steps": 60}']
-
-    def lines(text) -> dict[int, list[str]]:
-        # Time and what an interval's mean begins with differ; the rest must not.
-        found = {}
-        for line in text.splitlines():
-            match = re.match(r"step (\d+)  .*? min  (.*)", line)
-            if match:
-                found[int(match[1])] = re.split(r"[ ]+", match[2])
-        return found
-
-    def run(folder, *flags) -> str:
-        done = subprocess.run(
-            [*command, f"--run_dir={folder}", *flags], capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stderr
-
-    whole = lines(run(tmp_path / "whole"))
-    killed = subprocess.Popen(
-        [*command, f"--run_dir={tmp_path / 'run'}"], stderr=subprocess.DEVNULL
-    )
-    while not (tmp_path / "run" / "checkpoints" / "ckpt-20.index").exists():
-        assert killed.poll() is None
-        time.sleep(0.05)
-    time.sleep(np.random.default_rng().uniform(0, 3))
-    killed.send_signal(signal.SIGKILL)
-    killed.wait()
-    rest = lines(run(tmp_path / "run", "--resume"))
-    assert max(rest) == 120
-    assert len(rest) < len(whole)
-    for step, words in rest.items():
-        assert len(words) == len(whole[step])
-        for ours, theirs in zip(words, whole[step]):
-            if re.match(r"-?[\d.]+", ours):
-                assert float(ours) == pytest.approx(float(theirs), rel=2e-2, abs=1e-6)
-            else:
-                assert ours == theirs
 
 
 @pytest.mark.slow
