@@ -33,6 +33,12 @@ def define_flags() -> None:
         ["static", "hyper"],
         "Probabilities of the centres of gc and sc: by channel, or by what is decoded already.",
     )
+    flags.DEFINE_string(
+        "stream_of",
+        None,
+        "A published model whose files this one is to decode too: its tables are taken over. For "
+        "runs that trained the decoder alone (--freeze=encoder,prior).",
+    )
     flags.DEFINE_integer("images", 48, "How many of them, spread evenly.", lower_bound=1)
 
 
@@ -91,12 +97,15 @@ def publish(argv: list[str]) -> int:
 
     common.start_tensorflow()
     from tfhific import zoo
-    from tfhific.codec.model import FILE_NAME, save_model
+    from tfhific.codec.model import FILE_NAME, load_model, save_model
     from tfhific.codec.publish import publish as make_model
+    from tfhific.codec.publish import with_stream_of
     from tfhific.codec.systems import WHOLE_SYSTEMS
     from tfhific.codec.whole_model import save_whole_model
     from tfhific.training.restore import restore_trained
 
+    if FLAGS.stream_of and FLAGS.data:
+        raise ModelError("Expected --stream_of or --data, not both: tables are taken or fitted.")
     folder = os.path.join(FLAGS.out or os.path.dirname(os.path.abspath(zoo.__file__)), name)
     if os.path.exists(os.path.join(folder, FILE_NAME)) and not FLAGS.overwrite:
         raise OutputError(f"{folder!r} holds a model already: --overwrite replaces it.")
@@ -106,7 +115,9 @@ def publish(argv: list[str]) -> int:
         path = save_whole_model(published, folder)
     else:
         published = make_model(model, name, training, FLAGS.stretch)
-        if FLAGS.data:
+        if FLAGS.stream_of:
+            published = with_stream_of(published, load_model(zoo.find_by_name(FLAGS.stream_of)))
+        elif FLAGS.data:
             published = _calibrate(published)
         path = save_model(published, folder)
     print(

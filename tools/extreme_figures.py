@@ -159,6 +159,11 @@ def sc(options) -> None:
         blocks = np.kron(codec._blocks(contents, labels), np.ones([16, 16], bool))
         region = blocks[: image.shape[0], : image.shape[1]].astype(bool)
         error = (decoded.astype(float) - image) ** 2
+        # The same region, made up like the rest: what keeping it has bought.
+        shape = codec.latent_size(image.shape[:2])
+        nothing = np.zeros([*shape, codec.channels], np.int32), np.zeros(shape, bool)
+        made_up = codec.generate(*nothing, labels, image.shape[:2])
+        unkept = (made_up.astype(float) - image) ** 2
         rows.append(
             {
                 "name": stem,
@@ -167,6 +172,7 @@ def sc(options) -> None:
                 "code_bytes": len(contents.y),
                 "kept_share": float(region.mean()),
                 "kept_psnr": 10 * np.log10(255**2 / error[region].mean()),
+                "kept_region_if_synthesised_psnr": 10 * np.log10(255**2 / unkept[region].mean()),
                 "synthesised_psnr": 10 * np.log10(255**2 / error[~region].mean()),
                 **measure(image, decoded),
             }

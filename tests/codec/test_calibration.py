@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,10 @@ from tfhific.codec import calibration
 from tfhific.codec.calibration import calibrate, count_symbols, fit_weights, fitted_tables
 from tfhific.codec.codec import Codec
 from tfhific.codec.model import load_model, save_model
+from tfhific.codec.network import Network
+from tfhific.codec.publish import with_stream_of
 from tfhific.codec.tables import TAIL_MASS
+from tfhific.errors import ModelError
 from tfhific.models.mini import MiniConfig
 
 
@@ -147,3 +152,23 @@ def test_the_extended_branch_counts_from_further_below(calibrated, tiny_publishe
 def test_counts_are_of_every_latent_once(tiny_published, photo):
     counts = count_symbols(tiny_published, [photo(64, 96, seed=1)], (2.0, 7.0))
     assert counts.sum() == 2 * 4 * 6 * tiny_published.log_gain.shape[-1]
+
+
+def test_another_decoder_takes_over_fitted_tables_and_reads_the_files(
+    tiny_published, calibrated, photo
+):
+    synthesis = tiny_published.networks["synthesis"]
+    weights = {key: value * np.float32(1.01) for key, value in synthesis.weights.items()}
+    networks = {**tiny_published.networks, "synthesis": Network(synthesis.layers, weights)}
+    other = with_stream_of(dataclasses.replace(tiny_published, networks=networks), calibrated)
+    data = Codec(calibrated).compress(photo(64, 80))
+    assert other.fingerprint == calibrated.fingerprint != tiny_published.fingerprint
+    assert not np.array_equal(Codec(other).decompress(data), Codec(calibrated).decompress(data))
+
+
+def test_a_model_of_other_latents_can_not_take_over_a_stream(tiny_published, calibrated):
+    other = dataclasses.replace(
+        tiny_published, log_inverse_gain=tiny_published.log_inverse_gain + np.float32(0.1)
+    )
+    with pytest.raises(ModelError, match="--freeze=encoder,prior"):
+        with_stream_of(other, calibrated)

@@ -90,9 +90,9 @@ def conv(**changes):
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: keras.layers.Dense(3),
-        lambda: Residual(keras.layers.Dense(3)),
-        lambda: Parallel([Scale(1.0), keras.layers.Dense(3)]),
+        lambda: keras.layers.LayerNormalization(),
+        lambda: Residual(keras.layers.LayerNormalization()),
+        lambda: Parallel([Scale(1.0), keras.layers.LayerNormalization()]),
         lambda: conv(padding="valid"),
         lambda: conv(padding="same_reflect"),
         lambda: conv(kernel=(4, 4)),

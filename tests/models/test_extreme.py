@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfhific.backend import keras
 from tfhific.errors import ModelError
 from tfhific.models import registry
 from tfhific.models.draws import Draws
@@ -186,11 +187,11 @@ def test_both_are_registered_with_what_trains_them(name):
 @pytest.mark.parametrize("spectral", [False, True])
 def test_a_few_steps_bring_the_picture_nearer(spectral, batch):
     tiny = {"width": 4, "blocks": 1, "discriminator_width": 2, "spectral": spectral}
-    tf.random.set_seed(1)
+    keras.utils.set_random_seed(1)
     model = _trainable(Extreme(GCConfig(scales=1, **tiny)), learning_rate=4e-3)
     data = tf.constant(batch[..., :3])
     before = [v.numpy() for v in model.discriminator.trainable_variables]
-    errors = [float(model.train_step(data)["mse"]) for _ in range(12)]
+    errors = [float(model.train_step(data)["mse"]) for _ in range(16)]
     assert np.mean(errors[-3:]) < 0.9 * np.mean(errors[:2])
     moved = [np.any(a != b) for a, b in zip(before, model.discriminator.trainable_variables)]
     assert any(moved)

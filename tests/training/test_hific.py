@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 import tfhific
+from tfhific.errors import TfhificError
 from tfhific.training import start, trainer
 from tfhific.training.schedule import Budget, make_schedule
 
@@ -158,6 +159,40 @@ def test_run_is_published_compresses_and_decompresses(
     assert training["step"] == 160
     assert training["config"]["target_bpp"] == 0.15
     assert str(images) not in str(training)
+
+
+@pytest.mark.slow
+def test_decoder_trained_alone_reads_the_files_of_the_model_that_it_began_with(
+    first_stage, images, call_script, tmp_path, photo
+):
+    run_dir, _ = first_stage
+    frozen = {"stage": 2, "freeze": ("encoder", "prior"), "init_from": run_dir}
+    train(tmp_path / "run", images, 5, settings={"target_bpp": 0.15}, **frozen)
+    tables = {"faithful": f"--data={images}", "realistic": f"--stream_of={tmp_path / 'faithful'}"}
+    for source, name in ((run_dir, "faithful"), (tmp_path / "run", "realistic")):
+        done = call_script("publish", source, name, f"--out={tmp_path}", tables[name])
+        assert done.code == 0, done.err
+    faithful, realistic = (tfhific.load(tmp_path / name) for name in ("faithful", "realistic"))
+    assert faithful.fingerprint == realistic.fingerprint
+    Image.fromarray(photo(90, 70, 3)).save(tmp_path / "a.png")
+    model = f"--model={tmp_path / 'faithful'}"
+    assert call_script("compress", tmp_path / "a.png", tmp_path / "a.tfh", model).code == 0
+    pictures = []
+    for name, which in (("one.png", model), ("two.png", f"--decoder={tmp_path / 'realistic'}")):
+        done = call_script("decompress", tmp_path / "a.tfh", tmp_path / name, which)
+        assert done.code == 0, done.err
+        pictures.append(np.asarray(Image.open(tmp_path / name)))
+    assert pictures[0].shape == pictures[1].shape == (90, 70, 3)
+    assert not np.array_equal(*pictures)
+
+
+def test_beginning_with_another_systems_run_is_told(tmp_path, images):
+    trainer.write_config(str(tmp_path / "other"), {"system": "mini", "config": {}, "seed": 0})
+    trainer.write_config(str(tmp_path / "empty"), {"system": "hific", "config": {}, "seed": 0})
+    for name, said in (("other", "one of mini"), ("empty", "no checkpoint yet"), ("none", "no tr")):
+        with pytest.raises(TfhificError, match=said):
+            train(tmp_path / "run", images, 5, init_from=tmp_path / name)
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.slow

@@ -113,6 +113,29 @@ def typical_hyperlatents(tables: Tables) -> np.ndarray:
     return drawn
 
 
+def with_stream_of(model: Model, other: Model) -> Model:
+    """A model that reads and writes another one's files, by a decoder of its own.
+
+    Args:
+      model: published from a run that trained the synthesis transform alone.
+      other: whose tables and integer branch, fitted or not, are taken over.
+
+    Raises:
+      ModelError: when the two differ in more than that.
+    """
+    same = ("y_tables", "branch", "scales", "scale_centre", "floor_row")
+    try:
+        model = dataclasses.replace(model, **{name: getattr(other, name) for name in same})
+    except ModelError:
+        model = None
+    if model is None or model.fingerprint != other.fingerprint:
+        raise ModelError(
+            f"The run can't decode files of {other.name}: expected one that began with its weights "
+            "and kept all but the decoder (--init_from, --freeze=encoder,prior)."
+        )
+    return model
+
+
 def _finite(name: str, value: np.ndarray) -> np.ndarray:
     if not np.all(np.isfinite(value)):
         raise ModelError(f"The trained weights {name!r} are not all finite: nothing to publish.")

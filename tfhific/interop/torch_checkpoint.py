@@ -18,7 +18,7 @@ from tfhific.interop.pickle_reader import Storage, TensorRecord, read_pickle
 
 _MAX_PICKLE = 64 << 20
 _MAX_ENTRIES = 100_000
-_MAX_VALUES = 1_000_000
+_MAX_VALUES = 200_000
 _MAX_DEPTH = 64
 _LEGACY_MAGIC = bytes.fromhex("80028a0a6cfc9c46f9206aa850192e")
 

@@ -21,7 +21,7 @@ from tfhific.models.system import (
     TrainingOptions,
     without_frozen,
 )
-from tfhific.training.restore import restore_trained, restore_weights
+from tfhific.training.restore import latest_checkpoint, restore_trained, restore_weights
 from tfhific.training.run import Run, RunOptions, read_config, write_config
 from tfhific.training.strategy import (
     check_batch,
@@ -196,6 +196,8 @@ def begin(
         if plan.minutes:
             raise TfhificError("--minutes: workers need a number of --steps to end together.")
         keep = dataclasses.replace(keep, worker=worker_number())
+    if plan.init_from and not resume:
+        _check_source(plan)
     keras.utils.set_random_seed(options.seed)
     with _policy(options.precision), scope(distribution):
         model = registry.create_trainable(plan.system, plan.config)
@@ -218,12 +220,16 @@ def begin(
     return Session(run, data, plan, restored, distribution)
 
 
-def _warm_start(plan: Plan, run: Run) -> None:
+def _check_source(plan: Plan) -> None:
     stored = read_config(plan.init_from)
     if stored["system"] != plan.system:
         raise TfhificError(
             f"--init_from: expected a run of {plan.system}. Received: one of {stored['system']}."
         )
+    latest_checkpoint(plan.init_from)
+
+
+def _warm_start(plan: Plan, run: Run) -> None:
     restore_weights(run.model.codec_model, plan.init_from, type(run.model), partly=True)
     if run.average:
         run.average.reset()
