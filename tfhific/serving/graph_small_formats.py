@@ -205,12 +205,25 @@ class WebPHeader:
 
     def samples(self) -> tf.Tensor:
         """uint8 [H, W, 4], with alpha; [0, 0, 4] where the file is damaged."""
-        return caught_image(
+
+        def decode(channels):
             # The first of its frames, of which there is one.
-            lambda text: tf.raw_ops.DecodeWebP(contents=text, channels=4, dtype=tf.uint8)[0],
-            self._data,
-            4,
-        )
+            return caught_image(
+                lambda text: tf.raw_ops.DecodeWebP(
+                    contents=text, channels=channels, dtype=tf.uint8
+                )[0],
+                self._data,
+                channels,
+            )
+
+        def opaque():
+            colours = decode(3)
+            full = tf.fill(tf.shape(colours[..., :1]), tf.constant(255, tf.uint8))
+            return tf.concat([colours, full], axis=-1)
+
+        # TensorFlow gives alpha of those files alone that have some.
+        samples = decode(4)
+        return tf.cond(tf.size(samples) > 0, lambda: samples, opaque)
 
 
 def _riff_chunks(octets: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
