@@ -26,6 +26,7 @@ def facts_of(data: bytes) -> dict:
     from tfhific import zoo
     from tfhific.codec import container
     from tfhific.codec.model import read_description
+    from tfhific.codec.systems import WHOLE_SYSTEMS
     from tfhific.errors import BitstreamError
 
     contents = container.unpack(data, max_pixels=sys.maxsize)
@@ -33,7 +34,8 @@ def facts_of(data: bytes) -> dict:
         description = read_description(zoo.find_by_fingerprint(contents.fingerprint))
     except BitstreamError:
         description = {"name": None}
-    single_rate = bool(description.get("single_rate", False))
+    whole = description.get("system") in WHOLE_SYSTEMS
+    single_rate = whole or bool(description.get("single_rate", False))
     return {
         "format_version": contents.version,
         "model": description["name"],
