@@ -42,17 +42,22 @@ def _without_stderr() -> Iterator[None]:
             os.close(kept)
 
 
-def start_tensorflow() -> None:
+def start_tensorflow(configure: Callable[[], None] = lambda: None) -> None:
     """Imports TensorFlow and starts its runtime without its notices.
 
     From 2.16 on it prints some before it reads the variable that `quiet_tensorflow` sets, and a
     script's standard error is for what the user has to know.
+
+    Args:
+      configure: called when TensorFlow is there and has not started yet.
     """
     if os.environ.get("TF_CPP_MIN_LOG_LEVEL") != "3" or "tensorflow" in sys.modules:
+        configure()
         return
     with _without_stderr():
         import tensorflow as tf
 
+        configure()
         tf.constant(0)
 
 

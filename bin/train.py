@@ -52,6 +52,11 @@ def define_flags() -> None:
     flags.DEFINE_integer("image_every", 2000, "Steps between reconstructions in TensorBoard.")
     flags.DEFINE_enum("strategy", "none", ["none", "mirrored", "multiworker"], "Devices to use.")
     flags.DEFINE_bool("xla", False, "Compile the training step with XLA.")
+    flags.DEFINE_bool(
+        "deterministic",
+        False,
+        "Repeated and resumed runs agree bit for bit on one machine. Slower: one thread of the CPU.",
+    )
 
     # Each has a default of the system's own.
     flags.DEFINE_integer("stage", None, "Stage of the training, for systems with several.", 1)
@@ -109,6 +114,12 @@ def _options() -> dict:
     return given
 
 
+def _compute_deterministically() -> None:
+    from tfhific.training.determinism import compute_deterministically
+
+    compute_deterministically()
+
+
 def train() -> int:
     from tfhific.errors import TfhificError
 
@@ -127,8 +138,12 @@ def train() -> int:
         raise TfhificError("--data is needed. See --help.")
     if not exists and FLAGS.steps <= 0 and FLAGS.minutes <= 0:
         raise TfhificError("How long to train is needed: --steps or --minutes.")
+    if FLAGS.deterministic and FLAGS.strategy != "none":
+        raise TfhificError("--deterministic is for one device: expected --strategy=none.")
     settings, options = _settings(), _options()
-    if FLAGS.strategy != "multiworker":  # which has to be set up before TensorFlow runs anything
+    if FLAGS.deterministic:
+        common.start_tensorflow(_compute_deterministically)
+    elif FLAGS.strategy != "multiworker":  # which has to be set up before TensorFlow runs anything
         common.start_tensorflow()
 
     from tfhific.training import start, trainer
