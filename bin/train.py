@@ -38,7 +38,9 @@ def define_flags() -> None:
     )
     flags.DEFINE_string("run_dir", None, "Folder for checkpoints, logs and the configuration.")
     flags.DEFINE_bool("resume", False, "Continue the run in --run_dir, as it was begun.")
-    flags.DEFINE_string("init_from", "", "Run whose weights a new run begins with.")
+    flags.DEFINE_string(
+        "init_from", "", "Run, or published or imported model, whose weights a new run begins with."
+    )
     flags.DEFINE_integer("steps", 0, "Steps to train for; 0: --minutes decides.", lower_bound=0)
     flags.DEFINE_float(
         "minutes",
@@ -55,7 +57,7 @@ def define_flags() -> None:
     flags.DEFINE_bool(
         "deterministic",
         False,
-        "Repeated and resumed runs agree bit for bit on one machine. Slower: one thread of the CPU.",
+        "Repeated and resumed runs agree bit for bit on one machine. On a CPU: in one thread.",
     )
 
     # Each has a default of the system's own.
@@ -167,7 +169,7 @@ def train() -> int:
     common.say(
         f"{plan.system}: {weights:,} parameters, {session.data.describe()}, from step {run.step}"
     )
-    for line in run.model.notices(plan.options):
+    for line in session.notices:
         common.say(line)
     reached = trainer.fit(
         run,

@@ -185,7 +185,11 @@ def test_decoder_trained_alone_reads_the_files_of_the_model_that_it_began_with(
 def test_beginning_with_another_systems_run_is_told(tmp_path, images):
     trainer.write_config(str(tmp_path / "other"), {"system": "mini", "config": {}, "seed": 0})
     trainer.write_config(str(tmp_path / "empty"), {"system": "hific", "config": {}, "seed": 0})
-    for name, said in (("other", "one of mini"), ("empty", "no checkpoint yet"), ("none", "no tr")):
+    for name, said in (
+        ("other", "a run of mini"),
+        ("empty", "no checkpoint yet"),
+        ("none", "no tr"),
+    ):
         with pytest.raises(TfhificError, match=said):
             train(tmp_path / "run", images, 5, init_from=tmp_path / name)
     assert not (tmp_path / "run").exists()

@@ -50,6 +50,10 @@ class HiFiCTraining(TrainableSystem):
     STAGES = 2
     ADVERSARIES = ("patch", "illm")
     USES_LPIPS = True
+    WEIGHT_SETTINGS = (
+        *("variant", "latent_channels", "hyper_channels", "channels", "residual_blocks"),
+        *("normalize_input", "likelihood", "scale_min"),
+    )
 
     def __init__(self, config: HiFiCConfig) -> None:
         super().__init__(name="hific_training")

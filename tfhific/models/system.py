@@ -90,6 +90,9 @@ class TrainableSystem(keras.Model):
     STAGES = 1
     ADVERSARIES: tuple[str, ...] = ()
     USES_LPIPS = False
+    WEIGHT_SETTINGS: tuple[str, ...] = ()
+    """Settings on which depends what the published model's weights mean, though their shapes may be
+    the same: `--init_from` wants them equal."""
 
     training_state: Training | None = None
 

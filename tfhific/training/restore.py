@@ -31,7 +31,7 @@ def restore_weights(
     system: type[TrainableSystem],
     average: bool = True,
     partly: bool = False,
-) -> None:
+) -> list:
     """Gives a model, whose variables exist, the weights that a run has for it.
 
     Args:
@@ -41,6 +41,9 @@ def restore_weights(
       average: take the moving average where the run keeps one.
       partly: only what another stage of the system begins with (`TrainableSystem.warm_start`).
 
+    Returns:
+      The variables that were set.
+
     Raises:
       TfhificError: when there is no checkpoint, or it is of another model.
     """
@@ -49,12 +52,16 @@ def restore_weights(
     if partly:
         chosen = system.warm_start(model, stored_parts(checkpoint, "model"))
         restored = tf.train.Checkpoint(**chosen) if chosen else model
+    given = list(model.variables)
+    if restored is not model:
+        given = [variable for part in chosen.values() for variable in part.variables]
     parts, shadow = {"model": restored}, None
     if average and "ema" in stored_parts(checkpoint):
         shadow = parts["ema"] = WeightAverage(system.averaged_variables(model), 0.5)
     restore_checked(checkpoint, parts, partly=True)
     if shadow:
         shadow.give()
+    return given
 
 
 def restore_trained(run_dir: str, average: bool = True):

@@ -21,7 +21,7 @@ from tfhific.models.system import (
     TrainingOptions,
     without_frozen,
 )
-from tfhific.training.restore import latest_checkpoint, restore_trained, restore_weights
+from tfhific.training.restore import restore_trained
 from tfhific.training.run import Run, RunOptions, read_config, write_config
 from tfhific.training.strategy import (
     check_batch,
@@ -30,6 +30,7 @@ from tfhific.training.strategy import (
     scope,
     worker_number,
 )
+from tfhific.training.warm_start import check_source, warm_start
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 FIXED = ("stage", "adversary", "freeze", "crop", "precision")
@@ -47,7 +48,7 @@ class Plan:
       data: what `open_pictures` takes, or the system's own.
       steps: of the run, 0 for no such limit.
       minutes: of the run, 0 for no such limit.
-      init_from: folder of a run whose weights are where this one begins, or "".
+      init_from: folder of a run or a published model whose weights this one begins with, or "".
       preset: name of the configuration that `config` began as, or "".
     """
 
@@ -157,6 +158,7 @@ class Session:
       plan: what it was made from.
       restored: whether it goes on from a checkpoint.
       strategy: of several devices, or None.
+      notices: what a user is to be told before the training begins.
     """
 
     run: Run
@@ -164,6 +166,7 @@ class Session:
     plan: Plan
     restored: bool
     strategy: object = None
+    notices: list[str] = dataclasses.field(default_factory=list)
 
     def dataset(self) -> tf.data.Dataset:
         """Endless batches from the run's step on."""
@@ -197,7 +200,7 @@ def begin(
             raise TfhificError("--minutes: workers need a number of --steps to end together.")
         keep = dataclasses.replace(keep, worker=worker_number())
     if plan.init_from and not resume:
-        _check_source(plan)
+        check_source(plan.init_from, plan.system, plan.config)
     keras.utils.set_random_seed(options.seed)
     with _policy(options.precision), scope(distribution):
         model = registry.create_trainable(plan.system, plan.config)
@@ -213,26 +216,12 @@ def begin(
         model.distribute_reduction_method = "first"
         run = Run(model, keep, options.ema)
     restored = resume and run.restore()
+    notices = model.notices(options)
     if plan.init_from and not restored:
-        _warm_start(plan, run)
+        notices += warm_start(run, plan.init_from)
     if keep.worker == 0:
         _write_plan(keep.run_dir, plan.to_json(images=data.count))
-    return Session(run, data, plan, restored, distribution)
-
-
-def _check_source(plan: Plan) -> None:
-    stored = read_config(plan.init_from)
-    if stored["system"] != plan.system:
-        raise TfhificError(
-            f"--init_from: expected a run of {plan.system}. Received: one of {stored['system']}."
-        )
-    latest_checkpoint(plan.init_from)
-
-
-def _warm_start(plan: Plan, run: Run) -> None:
-    restore_weights(run.model.codec_model, plan.init_from, type(run.model), partly=True)
-    if run.average:
-        run.average.reset()
+    return Session(run, data, plan, restored, distribution, notices)
 
 
 def _training(model: TrainableSystem, options: TrainingOptions) -> Training:
