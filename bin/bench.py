@@ -4,8 +4,10 @@
 Encode and decode of a loaded codec, by implementation of the entropy coder; then whole commands
 from a cold start, with their peak memory. `--sizes=2000x1500,4000x3000` instead compares whole
 commands on pictures of several sizes: time by the megapixel and peak memory, also with
-`--random_weights=hific-lo` for a full-size HiFiC that nobody has trained. `--serving` measures
-an exported model or a server: latencies at several concurrencies, and batches of 8 against Python.
+`--random_weights=hific-lo` for a full-size HiFiC that nobody has trained. `--coding_cost` compares
+files' bytes with the float model's estimate, and fails where one takes more than 1 % and 64 bytes
+more. `--serving` measures an exported model or a server: latencies at several concurrencies, and
+batches of 8 against Python.
 """
 
 from __future__ import annotations
@@ -42,6 +44,9 @@ def define_flags() -> None:
     flags.DEFINE_bool("loaded", True, "Also time a loaded codec, not whole commands alone.")
     flags.DEFINE_list(
         "sizes", [], "Compare whole commands on pictures of these sizes, such as 4000x3000."
+    )
+    flags.DEFINE_bool(
+        "coding_cost", False, "Files' bytes over the estimate instead, on crops of --sizes."
     )
     flags.DEFINE_bool("serving", False, "Load test of an exported model instead.")
     flags.DEFINE_string("saved_model", None, "Folder that export.py wrote; default: made anew.")
@@ -94,17 +99,18 @@ def _command(script: str, *arguments: str) -> tuple[float, float, float]:
 
 
 def _make_random(folder: str, preset: str, variant: str) -> None:
-    """Publishes HiFiC with random weights: what it costs to run does not depend on them."""
+    """Publishes HiFiC with random weights, whose files are about as large as a trained one's."""
     common.quiet_tensorflow()
     import dataclasses
 
     from tfhific.codec.model import save_model
     from tfhific.codec.publish import publish
-    from tfhific.models.hific import HiFiC
+    from tfhific.evaluation.random_hific import random_hific
     from tfhific.models.registry import configuration
 
     config = configuration("hific", {"variant": variant}, preset)
-    model = HiFiC(dataclasses.replace(config, adversary="none"))
+    config = dataclasses.replace(config, adversary="none")
+    model = random_hific(config, _picture(768, 512), config.target_bpp)
     save_model(publish(model, preset, half=False), folder)
 
 
@@ -153,6 +159,28 @@ def _bench_sizes(sizes: list[tuple[int, int]]) -> int:
     return 0
 
 
+def _coding_cost(sizes: list[tuple[int, int]]) -> int:
+    """Bytes of files over what the float model's probabilities come to."""
+    common.start_tensorflow()
+    import tfhific
+
+    codec = tfhific.load(FLAGS.model, precision=FLAGS.precision)
+    whole = _picture(max(768, *(w for w, _ in sizes)), max(512, *(h for _, h in sizes)))
+    kept = True
+    for width, height in sizes:
+        pixels = whole[:height, :width]
+        found = len(codec.compress(pixels, FLAGS.quality))
+        estimate = codec.estimate_bpp(pixels, FLAGS.quality) * width * height / 8
+        over = found - estimate
+        kept = kept and over <= 0.01 * estimate + 64
+        print(
+            f"{width}x{height}: {found:,} bytes, estimate {estimate:,.0f} "
+            f"({8 * estimate / (width * height):.3f} bits per pixel), {over:+.0f} bytes, "
+            f"{100 * over / estimate:+.2f} %"
+        )
+    return 0 if kept else 1
+
+
 def _bench_random(argv: list[str]) -> int:
     import multiprocessing
 
@@ -177,6 +205,8 @@ def bench(argv: list[str]) -> int:
 
     if FLAGS.random_weights:
         return _bench_random(argv)
+    if FLAGS.coding_cost:
+        return _coding_cost(_sizes() or [(256, 256), (512, 512), (768, 512), (301, 422)])
     if FLAGS.sizes:
         return _bench_sizes(_sizes())
     common.start_tensorflow()

@@ -1,0 +1,46 @@
+"""A HiFiC with random weights writes files as a trained one would, at the cost they should have."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from tfhific.codec.codec import Codec
+from tfhific.codec.publish import publish
+from tfhific.evaluation.random_hific import random_hific
+from tfhific.models.hific import PRESETS
+
+
+def codec_of(preset: str, variant: str, whole: np.ndarray, **changes) -> Codec:
+    config = dataclasses.replace(PRESETS[preset], adversary="none", variant=variant, **changes)
+    return Codec(publish(random_hific(config, whole, config.target_bpp), preset, half=False))
+
+
+def cost(codec: Codec, picture: np.ndarray) -> tuple[int, float]:
+    """Bytes of a file, and the estimate of them."""
+    pixels = picture.shape[0] * picture.shape[1]
+    return len(codec.compress(picture)), codec.estimate_bpp(picture) * pixels / 8
+
+
+def test_rate_is_about_what_was_asked_for(photo):
+    whole = photo(256, 256)
+    for target in (0.1, 0.4):
+        codec = codec_of("hific-tiny", "pytorch", whole, target_bpp=target, latent_channels=64)
+        assert 0.5 * target < codec.estimate_bpp(whole) < 2 * target
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("preset", "variant"),
+    [("hific-lo", "pytorch"), ("hific-mi", "official"), ("hific-hi", "pytorch")],
+)
+def test_files_of_a_full_size_model_cost_little_over_the_estimate(preset, variant, photo):
+    whole = photo(512, 768, seed=3)
+    codec = codec_of(preset, variant, whole)
+    target = PRESETS[preset].target_bpp
+    for height, width in ((256, 256), (512, 512), (512, 768), (301, 422), (257, 511)):
+        found, estimate = cost(codec, whole[:height, :width])
+        assert 0.5 * target < 8 * estimate / (height * width) < 2.5 * target
+        assert 0.98 * estimate < found <= 1.01 * estimate + 64, (height, width)
