@@ -82,7 +82,7 @@ def _compress(codec, picture, side: dict) -> tuple[bytes, float | None]:
     from tfhific.codec.rate_search import largest_that_fits
     from tfhific.errors import TfhificError
 
-    if hasattr(codec, "NEEDS"):
+    if codec.whole_picture:
         return _compress_whole(codec, picture, side)
     height, width = picture.pixels.shape[:2]
     if FLAGS.target_bpp is None and FLAGS.target_bytes is None:
@@ -152,7 +152,7 @@ def _verify(codec, data: bytes, picture, name: str) -> float | None:
     from tfhific.evaluation.metrics import psnr
 
     decoded = codec.decompress_picture(data)
-    if hasattr(codec, "NEEDS"):
+    if codec.whole_picture:
         same = codec.holds(data, picture.pixels)
     else:
         coded = codec.encode(picture.pixels, container.unpack(data, FLAGS.max_pixels).quality)

@@ -43,4 +43,4 @@ def test_files_of_a_full_size_model_cost_little_over_the_estimate(preset, varian
     for height, width in ((256, 256), (512, 512), (512, 768), (301, 422), (257, 511)):
         found, estimate = cost(codec, whole[:height, :width])
         assert 0.5 * target < 8 * estimate / (height * width) < 2.5 * target
-        assert 0.98 * estimate < found <= 1.01 * estimate + 64, (height, width)
+        assert 0.9 * estimate < found <= 1.01 * estimate + 64, (height, width)

@@ -30,7 +30,7 @@ class CentresCodec(WholePictureCodec):
     """Compresses and decompresses pictures with one published `gc` or `sc`."""
 
     @property
-    def NEEDS(self) -> tuple[str, ...]:
+    def needs(self) -> tuple[str, ...]:
         """Names of what `encode` takes beside the picture."""
         maps = self.published.decoding["maps"]
         return {"sent": ("labels",), "selective": ("labels", "kept")}.get(maps, ())
@@ -103,13 +103,13 @@ class CentresCodec(WholePictureCodec):
         size = image.shape[:2]
         blocks = np.ones(self.latent_size(size), bool)
         for name, value in (("labels", labels), ("kept", kept)):
-            if name in self.NEEDS and value is None:
+            if name in self.needs and value is None:
                 flag = {"labels": "a label map (--labels)", "kept": "a region to keep (--keep)"}
                 raise ImageError(f"{self.name} needs {flag[name]} beside the picture.")
-        if "labels" in self.NEEDS:
+        if "labels" in self.needs:
             labels = label_map.check_label_map(labels, size, self.classes)
             metadata["labels"] = label_map.encode_label_map(labels, self.classes)
-        if "kept" in self.NEEDS:
+        if "kept" in self.needs:
             kept = kept.checked(size, self.classes)
             blocks = blocks_of(kept.pixels(labels), blocks.shape, STRIDE)
             metadata["kept"] = kept.to_bytes()
@@ -190,7 +190,7 @@ class CentresCodec(WholePictureCodec):
         return tf.cast(tf.clip_by_value(scaled, 0.0, 255.0), tf.uint8).numpy()
 
     def _labels(self, contents: Contents) -> np.ndarray | None:
-        needed = "labels" in self.NEEDS
+        needed = "labels" in self.needs
         if needed != (contents.labels is not None):
             raise BitstreamError(
                 f"The file has {'no' if needed else 'a'} label map; {self.name} "
@@ -203,7 +203,7 @@ class CentresCodec(WholePictureCodec):
 
     def _blocks(self, contents: Contents, labels: np.ndarray | None) -> np.ndarray:
         size = contents.height, contents.width
-        needed = "kept" in self.NEEDS
+        needed = "kept" in self.needs
         if needed != (contents.kept is not None):
             raise BitstreamError(
                 f"The file has {'no' if needed else 'a'} kept region, as of selective compression; "

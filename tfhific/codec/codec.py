@@ -64,6 +64,11 @@ class Codec:
       published: the model's arrays and description.
     """
 
+    whole_picture = False
+    """Whether networks see a picture at once, and `encode` takes what it needs by `needs`."""
+    needs: tuple[str, ...] = ()
+    """Names of what `encode` takes beside the picture and the quality."""
+
     def __init__(
         self,
         published: Model,

@@ -41,7 +41,7 @@ _KEPT_SEARCHERS = 8
 class InversionCodec(WholePictureCodec):
     """Compresses and decompresses pictures with one published generator."""
 
-    NEEDS = ("search", "label")
+    needs = ("search", "label")
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)

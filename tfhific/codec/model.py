@@ -42,6 +42,7 @@ import numpy as np
 
 from tfc_port.coding import CodingError, Tables
 from tfhific.codec.factorized import FactorizedDensity
+from tfhific.codec.fingerprint import Fingerprint
 from tfhific.codec.integer_branch import IntegerBranch, IntegerLayer
 from tfhific.codec.network import Network
 from tfhific.codec.tensor_file import TensorFile, parts
@@ -165,32 +166,22 @@ class Model:
     @functools.cached_property
     def fingerprint(self) -> bytes:
         """8 bytes of SHA-256 over everything that a decoder needs to get the latents back."""
-        digest = hashlib.sha256()
-
-        def add(name: str, value: bytes) -> None:
-            for part in (name.encode(), value):
-                digest.update(len(part).to_bytes(8, "little"))
-                digest.update(part)
-
-        add("y tables", self.y_tables.fingerprint_bytes())
-        add("z tables", self.z_tables.fingerprint_bytes())
+        found = Fingerprint()
+        found.add("y tables", self.y_tables.fingerprint_bytes())
+        found.add("z tables", self.z_tables.fingerprint_bytes())
         for number, layer in enumerate(self.branch.layers):
             head = [layer.op, layer.stride, layer.shift, list(layer.kernel.shape)]
-            add(f"branch {number}", json.dumps(head).encode())
-            add("kernel", layer.kernel.astype("<i2").tobytes())
-            add("bias", layer.bias.astype("<i8").tobytes())
+            found.add(f"branch {number}", json.dumps(head).encode())
+            found.add("kernel", layer.kernel.astype("<i2").tobytes())
+            found.add("bias", layer.bias.astype("<i8").tobytes())
         if self.branch.thresholds is not None:
-            add("thresholds", self.branch.thresholds.astype("<i8").tobytes())
+            found.add("thresholds", self.branch.thresholds.astype("<i8").tobytes())
         if self.min_latents != 1:
-            add("fewest latents", self.min_latents.to_bytes(8, "little"))
+            found.add("fewest latents", self.min_latents.to_bytes(8, "little"))
         for name in _DECODING_NETWORKS:
-            network = self.networks[name]
-            add(name, json.dumps(network.layers, sort_keys=True).encode())
-            for key in sorted(network.weights):
-                value = network.weights[key]
-                add(key, json.dumps(list(value.shape)).encode() + value.astype("<f4").tobytes())
-        add("inverse gains", self.log_inverse_gain.astype("<f4").tobytes())
-        return digest.digest()[:8]
+            found.add_network(name, self.networks[name])
+        found.add("inverse gains", self.log_inverse_gain.astype("<f4").tobytes())
+        return found.value()
 
 
 def save_model(model: Model, folder: str | os.PathLike) -> str:

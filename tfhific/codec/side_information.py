@@ -30,7 +30,7 @@ class Requests:
     search: dict = dataclasses.field(default_factory=dict)
 
     def given(self) -> dict[str, bool]:
-        """By the names that codecs list in `NEEDS`: whether something was asked for."""
+        """By the names that codecs list in `needs`: whether something was asked for."""
         return {
             "labels": self.labels is not None,
             "kept": bool(self.keep or self.boxes),
@@ -60,7 +60,7 @@ def side_information(codec, requests: Requests, source: str, size: tuple[int, in
       TfhificError: for what the model doesn't take.
       ImageError: when a label map or a region doesn't fit.
     """
-    needs = getattr(codec, "NEEDS", ())
+    needs = codec.needs
     for name, given in requests.given().items():
         if given and name not in needs:
             takes = ", ".join(_FLAGS[need] for need in needs) or "nothing of the kind"

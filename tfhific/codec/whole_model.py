@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import hashlib
 import json
 import os
 
 import numpy as np
 
 from tfc_port.coding import CodingError, Tables
+from tfhific.codec.fingerprint import Fingerprint
 from tfhific.codec.model import FILE_NAME, _digest, read_description
 from tfhific.codec.network import Network
 from tfhific.codec.tensor_file import TensorFile, parts
@@ -59,24 +59,14 @@ class WholeModel:
     @functools.cached_property
     def fingerprint(self) -> bytes:
         """8 bytes of SHA-256 over tables, `decoding` and the networks that give a code meaning."""
-        digest = hashlib.sha256()
-
-        def add(name: str, value: bytes) -> None:
-            for part in (name.encode(), value):
-                digest.update(len(part).to_bytes(8, "little"))
-                digest.update(part)
-
-        add("system", self.system.encode())
-        add("decoding", json.dumps(self.decoding, sort_keys=True).encode())
+        found = Fingerprint()
+        found.add("system", self.system.encode())
+        found.add("decoding", json.dumps(self.decoding, sort_keys=True).encode())
         for name in sorted(self.tables):
-            add(f"table {name}", self.tables[name].fingerprint_bytes())
+            found.add(f"table {name}", self.tables[name].fingerprint_bytes())
         for name in sorted(self.defining):
-            network = self.networks[name]
-            add(name, json.dumps(network.layers, sort_keys=True).encode())
-            for key in sorted(network.weights):
-                value = network.weights[key]
-                add(key, json.dumps(list(value.shape)).encode() + value.astype("<f4").tobytes())
-        return digest.digest()[:8]
+            found.add_network(name, self.networks[name])
+        return found.value()
 
 
 def halved(network: Network) -> Network:

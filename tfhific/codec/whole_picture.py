@@ -60,7 +60,8 @@ class WholePictureCodec:
       published: the model.
     """
 
-    NEEDS: tuple[str, ...] = ()
+    whole_picture = True
+    needs: tuple[str, ...] = ()
     """Names of what `encode` takes beside the picture."""
 
     def __init__(
@@ -137,10 +138,10 @@ class WholePictureCodec:
                 f"{self.name} has one rate, which its training chose: leave the quality out. "
                 f"Received: {quality}."
             )
-        unknown = sorted(set(options) - set(self.NEEDS) - {"alpha", "icc", "exif"})
+        unknown = sorted(set(options) - set(self.needs) - {"alpha", "icc", "exif"})
         if unknown:
             raise TfhificError(
-                f"{self.name} takes {', '.join(self.NEEDS) or 'a picture and nothing else'}. "
+                f"{self.name} takes {', '.join(self.needs) or 'a picture and nothing else'}. "
                 f"Received: {', '.join(unknown)}."
             )
         self._check_size(image)
