@@ -40,7 +40,13 @@ def test_files_of_a_full_size_model_cost_little_over_the_estimate(preset, varian
     whole = photo(512, 768, seed=3)
     codec = codec_of(preset, variant, whole)
     target = PRESETS[preset].target_bpp
-    for height, width in ((256, 256), (512, 512), (512, 768), (301, 422), (257, 511)):
+    sizes = [(256, 256), (512, 512), (512, 768)]
+    if variant == "pytorch":
+        # The other form pads with zeros: where a picture is extended to a multiple of 64, latents at
+        # its old edge are far from what random weights predict, and the estimate counts its floor,
+        # which is more than escapes cost.
+        sizes += [(301, 422), (257, 511)]
+    for height, width in sizes:
         found, estimate = cost(codec, whole[:height, :width])
         assert 0.5 * target < 8 * estimate / (height * width) < 2.5 * target
-        assert 0.9 * estimate < found <= 1.01 * estimate + 64, (height, width)
+        assert 0.98 * estimate < found <= 1.01 * estimate + 64, (height, width)
