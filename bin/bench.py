@@ -251,10 +251,10 @@ def _served(png: bytes, data: bytes, folder: str):
 
 
 def _serving(argv: list[str]) -> int:
-    import tfhific
-    from tfhific.codec.images import encode_png, read_picture
     from absl import logging
 
+    import tfhific
+    from tfhific.codec.images import encode_png, read_picture
     from tfhific.serving.load_test import measure
 
     logging.set_verbosity(logging.ERROR)
