@@ -6,8 +6,9 @@ from a cold start, with their peak memory. `--sizes=2000x1500,4000x3000` instead
 commands on pictures of several sizes: time by the megapixel and peak memory, also with
 `--random_weights=hific-lo` for a full-size HiFiC that nobody has trained. `--coding_cost` compares
 files' bytes with the float model's estimate, and fails where one takes more than 1 % and 64 bytes
-more. `--serving` measures an exported model or a server: latencies at several concurrencies, and
-batches of 8 against Python.
+more. `--serving` measures an exported model or a server: latencies at several concurrencies with
+the first picture, and single files and batches of 8 against Python with each picture
+(`bench.py --serving IMAGE...`).
 """
 
 from __future__ import annotations
@@ -280,14 +281,21 @@ def _served(png: bytes, data: bytes, folder: str):
 
 
 def _serving(argv: list[str]) -> int:
+    from absl import logging
+
     import tfhific
     from tfhific.codec.images import encode_png, read_picture
     from tfhific.serving.load_test import measure
 
+    logging.set_verbosity(logging.ERROR)
     common.start_tensorflow()
-    pixels = read_picture(argv[1]).pixels if len(argv) > 1 else _picture(*map(int, FLAGS.size))
+    if len(argv) > 1:
+        pictures = [read_picture(path).pixels for path in argv[1:]]
+    else:
+        pictures = [_picture(*map(int, FLAGS.size))]
     codec = tfhific.load(FLAGS.model)
-    png, data = encode_png(pixels), codec.compress(pixels, FLAGS.quality)
+    pairs = [(encode_png(each), codec.compress(each, FLAGS.quality)) for each in pictures]
+    png, data = pairs[0]
     with tempfile.TemporaryDirectory() as made:
         folder = FLAGS.saved_model
         if not folder and not FLAGS.server:
@@ -295,52 +303,61 @@ def _serving(argv: list[str]) -> int:
 
             folder = export(codec.published, made, warmup=False)
         calls, model = _served(png, data, folder)
-        print(f"{pixels.shape[1]}x{pixels.shape[0]}, {len(data):,} bytes, {os.cpu_count()} cores")
+        height, width = pictures[0].shape[:2]
+        print(f"{width}x{height}, {len(data):,} bytes, {os.cpu_count()} cores")
         for name, call in calls.items():
             call()
             for concurrency in map(int, FLAGS.concurrency):
                 print(f"{name}, {measure(call, concurrency, FLAGS.seconds).line()}")
         if model is not None:
-            _against_python(codec, model, pixels, png, data)
+            _against_python(codec, model, pairs)
     return 0
 
 
-def _against_python(codec, model, pixels, png: bytes, data: bytes) -> None:
+def _against_python(codec, model, pictures: list[tuple[bytes, bytes]]) -> None:
     """Batches of 8, and single files, by the SavedModel and by the Python codec, in turns."""
     from tfhific.codec.images import encode_png, read_picture
 
-    def python_compress(count: int) -> None:
+    def python_compress(png: bytes, _: bytes, count: int) -> None:
         for _ in range(count):
             codec.compress_picture(read_picture(png), FLAGS.quality)
 
-    def python_decompress(count: int) -> None:
+    def python_decompress(_: bytes, data: bytes, count: int) -> None:
         for _ in range(count):
             encode_png(codec.decompress_picture(data))
 
-    pairs = {
-        "compress": (python_compress, lambda count: model.compress([png] * count, FLAGS.quality)),
-        "decompress": (python_decompress, lambda count: model.decompress([data] * count)),
+    ways = {
+        "compress": (
+            python_compress,
+            lambda png, _, count: model.compress([png] * count, FLAGS.quality),
+        ),
+        "decompress": (python_decompress, lambda _, data, count: model.decompress([data] * count)),
     }
-    for name, ways in pairs.items():
+    for name, both in ways.items():
         for count in (1, 8):
-            times: list[list[float]] = [[], []]
-            for run in range(FLAGS.runs + 1):
-                for way, values in zip(ways, times):
-                    started = time.perf_counter()
-                    way(count)
-                    if run:
-                        values.append(time.perf_counter() - started)
-            ratio = statistics.median(served / python for python, served in zip(*times))
+            ratios, medians = [], []
+            for picture in pictures:
+                times: list[list[float]] = [[], []]
+                for run in range(FLAGS.runs + 1):
+                    for way, values in zip(both, times):
+                        started = time.perf_counter()
+                        way(*picture, count)
+                        if run:
+                            values.append((time.perf_counter() - started) / count)
+                ratios.append(statistics.median(own / plain for plain, own in zip(*times)))
+                medians.append([statistics.median(values) for values in times])
+            python, served = (statistics.median(column) for column in zip(*medians))
+            each = f" ({min(ratios):.2f} to {max(ratios):.2f})" if len(ratios) > 1 else ""
             print(
-                f"{name}, {count} at a time: Python codec median "
-                f"{statistics.median(times[0]) / count:.3f} s each, SavedModel "
-                f"{statistics.median(times[1]) / count:.3f} s each, {ratio:.2f} x Python"
+                f"{name}, {count} at a time: Python codec median {python:.3f} s each, SavedModel "
+                f"{served:.3f} s each, {statistics.median(ratios):.2f} x Python{each}"
             )
 
 
 def main(argv: list[str]) -> int:
     work = _serving if FLAGS.serving else bench
-    return common.guarded(lambda: work(argv), argv, positional=1)
+    positional = None if FLAGS.serving else 1
+    return common.guarded(lambda: work(argv), argv, positional=positional)
 
 
 def run() -> None:

@@ -42,9 +42,9 @@ def test_files_of_a_full_size_model_cost_little_over_the_estimate(preset, varian
     target = PRESETS[preset].target_bpp
     sizes = [(256, 256), (512, 512), (512, 768)]
     if variant == "pytorch":
-        # The other form pads with zeros: where a picture is extended to a multiple of 64, latents at
-        # its old edge are far from what random weights predict, and the estimate counts its floor,
-        # which is more than escapes cost.
+        # The other form pads with zeros: where a picture is extended to a multiple of 64, latents
+        # at its old edge are far from what random weights predict, and the estimate counts its
+        # floor, which is more than escapes cost.
         sizes += [(301, 422), (257, 511)]
     for height, width in sizes:
         found, estimate = cost(codec, whole[:height, :width])

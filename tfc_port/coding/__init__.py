@@ -8,6 +8,7 @@ they are first used. What a TensorFlow graph needs is in `tfc_port.coding.graph`
 from __future__ import annotations
 
 from tfc_port.coding.coder import (
+    ALLOWANCE,
     IMPLEMENTATIONS,
     available,
     choose_streams,
@@ -21,6 +22,7 @@ from tfc_port.coding.payload import MAX_STREAMS
 from tfc_port.coding.tables import Tables, quantize_pmf
 
 __all__ = [
+    "ALLOWANCE",
     "IMPLEMENTATIONS",
     "MAX_STREAMS",
     "CodingError",

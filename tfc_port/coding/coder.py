@@ -17,7 +17,8 @@ BYTES_PER_STREAM = 1.25
 
 _BYTES_FOR_SEVERAL = 2
 _MOST_STREAMS = 512
-_ALLOWANCE = 0.005
+ALLOWANCE = 0.005
+"""Which part of a payload its streams may add to it, unless said otherwise."""
 
 
 def available() -> tuple[str, ...]:
@@ -30,25 +31,26 @@ def available() -> tuple[str, ...]:
     return (*names, "python")
 
 
-def stream_thresholds() -> tuple[float, ...]:
+def stream_thresholds(allowance: float = ALLOWANCE) -> tuple[float, ...]:
     """Returns from how many bytes on a payload is dealt to 2, 4, 8, ... 512 streams."""
     return tuple(
-        ((2**power - 1) * BYTES_PER_STREAM + _BYTES_FOR_SEVERAL) / _ALLOWANCE
+        ((2**power - 1) * BYTES_PER_STREAM + _BYTES_FOR_SEVERAL) / allowance
         for power in range(1, _MOST_STREAMS.bit_length())
     )
 
 
-def choose_streams(payload_bytes: float) -> int:
+def choose_streams(payload_bytes: float, allowance: float = ALLOWANCE) -> int:
     """Returns how many streams to deal a payload to.
 
     Args:
       payload_bytes: an estimate of the payload's size in bytes, such as `estimate_bytes`.
+      allowance: which part of it the streams' ends and lengths may take; .5 % by default. More of
+        it for a small part of a file makes that part quicker and the file hardly longer.
 
     Returns:
-      The largest power of two from 1 to 512 whose stream ends and lengths stay under .5 % of that;
-      1 where none does.
+      The largest power of two from 1 to 512 that stays below that; 1 where none does.
     """
-    return 1 << sum(payload_bytes >= threshold for threshold in stream_thresholds())
+    return 1 << sum(payload_bytes >= threshold for threshold in stream_thresholds(allowance))
 
 
 def estimate_bytes(values: np.ndarray, indexes: np.ndarray, tables: Tables) -> float:

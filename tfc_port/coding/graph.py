@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfc_port.coding import graph_loops, graph_payload
-from tfc_port.coding.coder import stream_thresholds
+from tfc_port.coding.coder import ALLOWANCE, stream_thresholds
 from tfc_port.coding.errors import CodingError
 from tfc_port.coding.graph_tables import GraphTables
 from tfc_port.coding.payload import MAX_STREAMS
@@ -56,13 +56,16 @@ def encode_tensors(
 
 
 @tf.autograph.experimental.do_not_convert
-def choose_streams_tensor(values: tf.Tensor, indexes: tf.Tensor, tables: GraphTables) -> tf.Tensor:
+def choose_streams_tensor(
+    values: tf.Tensor, indexes: tf.Tensor, tables: GraphTables, allowance: float = ALLOWANCE
+) -> tf.Tensor:
     """How many streams `tfc_port.coding.choose_streams` deals values to, without coding them.
 
     Args:
       values: int32 [n].
       indexes: int32 [n], the row of the tables that each is coded by; 0 to rows - 1.
       tables: the tables.
+      allowance: see there.
 
     Returns:
       int32 scalar, a power of two from 1 to 512, as of `tfc_port.coding.estimate_bytes`.
@@ -72,7 +75,7 @@ def choose_streams_tensor(values: tf.Tensor, indexes: tf.Tensor, tables: GraphTa
         lengths = tf.cast(tf.gather(tables.constant("length"), entries), tf.int64)
         octets = tf.cast(tf.reduce_sum(lengths), tf.float64) / 2048.0
         octets += tf.cast(tf.size(escapes), tf.float64)
-        reached = octets >= tf.constant(stream_thresholds(), tf.float64)
+        reached = octets >= tf.constant(stream_thresholds(allowance), tf.float64)
         return tf.bitwise.left_shift(1, tf.reduce_sum(tf.cast(reached, _INT32)))
 
 

@@ -19,6 +19,10 @@ from tfhific.codec.rate import latent_bits
 from tfhific.codec.transforms import Transforms, to_symbols
 from tfhific.errors import BitstreamError, ImageError
 
+HYPERLATENTS_ALLOWANCE = 0.03
+"""What streams may add to z, which is some 3 % of a file: with one stream, as the general allowance
+would have it, z would take a decoder in core ops as long as y does."""
+
 _BAND_LATENTS = 1 << 21
 """So many latents a band, about: what coding takes in memory does not grow with the picture."""
 
@@ -189,7 +193,9 @@ class Codec:
         model = self.published
         y = self._transforms.analyse(image, code)
         z = self._transforms.hyper_analyse(y)
-        z_payload, z_streams = self._code(z, _channel_indexes(z.shape), model.z_tables)
+        z_payload, z_streams = self._code(
+            z, _channel_indexes(z.shape), model.z_tables, allowance=HYPERLATENTS_ALLOWANCE
+        )
         band_rows, bands = self._bands(*y.shape[:2])
         payloads, streams = [], None
         for rows in bands:
@@ -349,11 +355,19 @@ class Codec:
             raise BitstreamError(f"The file's latents can't be decoded: {error}") from None
         return flat.reshape(indexes.shape)
 
-    def _code(self, values, indexes, tables, streams: int | None = None) -> tuple[bytes, int]:
+    def _code(
+        self,
+        values,
+        indexes,
+        tables,
+        streams: int | None = None,
+        allowance: float = coding.ALLOWANCE,
+    ) -> tuple[bytes, int]:
         """Payload and number of streams, which is chosen by the payload's size where not given."""
         values, indexes = values.ravel(), indexes.ravel()
         if streams is None:
-            streams = coding.choose_streams(coding.estimate_bytes(values, indexes, tables))
+            size = coding.estimate_bytes(values, indexes, tables)
+            streams = coding.choose_streams(size, allowance)
         payload = coding.encode(
             values, indexes, tables, streams=streams, implementation=self._coder
         )

@@ -77,7 +77,7 @@ class GraphCodec(tf.Module):
         y = transforms.analyse(pixels, quality_code)
         z = transforms.hyper_analyse(y)
         z_values, z_indexes = tf.reshape(z, [-1]), self._channel_indexes(tf.shape(z))
-        z_streams = self._z_coder.choose_streams(z_values, z_indexes)
+        z_streams = self._z_coder.choose_streams(z_values, z_indexes, plain.HYPERLATENTS_ALLOWANCE)
         z_payload = self._z_coder.encode(z_values, z_indexes, z_streams)
         size = tf.shape(y)
         band_rows = self._band_rows(size[0], size[1])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from tfc_port.coding import Tables, graph
+from tfc_port.coding import ALLOWANCE, Tables, graph
 
 
 class CoreCoder(tf.Module):
@@ -14,9 +14,11 @@ class CoreCoder(tf.Module):
         super().__init__(name="core_coder")
         self._tables = graph.GraphTables(tables)
 
-    def choose_streams(self, values: tf.Tensor, indexes: tf.Tensor) -> tf.Tensor:
+    def choose_streams(
+        self, values: tf.Tensor, indexes: tf.Tensor, allowance: float = ALLOWANCE
+    ) -> tf.Tensor:
         """How many streams to deal values, int32 [n], of the rows `indexes`, int32 [n], to."""
-        return graph.choose_streams_tensor(values, indexes, self._tables)
+        return graph.choose_streams_tensor(values, indexes, self._tables, allowance)
 
     def encode(self, values: tf.Tensor, indexes: tf.Tensor, streams: tf.Tensor) -> tf.Tensor:
         """The payload, a string."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from tfc_port.coding import MAX_STREAMS, Tables, graph, graph_payload, native
+from tfc_port.coding import ALLOWANCE, MAX_STREAMS, Tables, graph, graph_payload, native
 
 _FRAME_MESSAGE = "The payload's frame is not sound."
 _STREAM_MESSAGE = "Every stream must end as an encoder ends it; one does not."
@@ -31,9 +31,11 @@ class NativeCoder(tf.Module):
         self._lookup = native._with_certain_row(tables)
         self._first = tables.minimum
 
-    def choose_streams(self, values: tf.Tensor, indexes: tf.Tensor) -> tf.Tensor:
+    def choose_streams(
+        self, values: tf.Tensor, indexes: tf.Tensor, allowance: float = ALLOWANCE
+    ) -> tf.Tensor:
         """How many streams to deal values, int32 [n], of the rows `indexes`, int32 [n], to."""
-        return graph.choose_streams_tensor(values, indexes, self._tables)
+        return graph.choose_streams_tensor(values, indexes, self._tables, allowance)
 
     def encode(self, values: tf.Tensor, indexes: tf.Tensor, streams: tf.Tensor) -> tf.Tensor:
         """The payload, a string."""

@@ -228,6 +228,16 @@ def test_chosen_streams_cost_less_than_half_a_percent(gaussians, draw_values):
         assert len(data) - len(one) < 0.005 * len(one)
 
 
+def test_an_allowance_is_what_chosen_streams_stay_below(gaussians, draw_values):
+    values, indexes = draw_values(np.random.default_rng(2), gaussians, 3000)
+    one = coding.encode(values, indexes, gaussians, streams=1, implementation="python")
+    chosen = [coding.choose_streams(len(one), allowance) for allowance in (0.005, 0.03, 0.2)]
+    assert chosen == sorted(set(chosen))
+    for streams, allowance in zip(chosen, (0.005, 0.03, 0.2)):
+        data = coding.encode(values, indexes, gaussians, streams=streams, implementation="python")
+        assert len(data) - len(one) < allowance * len(one)
+
+
 def test_the_estimated_size_is_that_of_one_stream_but_for_its_end(gaussians, oddities, draw_values):
     rng = np.random.default_rng(21)
     for tables, count, escapes in itertools.product(
@@ -250,6 +260,8 @@ def test_the_graph_chooses_the_streams_that_the_estimate_does(gaussians, odditie
             chosen = graph.choose_streams_tensor(values, indexes, prepared)
             estimate = coding.estimate_bytes(values, indexes, tables)
             assert int(chosen) == coding.choose_streams(estimate)
+            chosen = graph.choose_streams_tensor(values, indexes, prepared, allowance=0.03)
+            assert int(chosen) == coding.choose_streams(estimate, allowance=0.03)
 
 
 def test_chosen_streams_are_powers_of_two_that_rise_from_1_to_512():
