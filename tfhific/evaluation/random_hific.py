@@ -58,7 +58,7 @@ def random_hific(config: HiFiCConfig, image: np.ndarray, bpp: float, seed: int =
     z = tf.round(model.hyper_analysis(y))
     for network, share, level in (
         (model.hyper_synthesis_mean, 0.2, 0.0),
-        (model.hyper_synthesis_scale, 0.2, 1.1),
+        (model.hyper_synthesis_scale, 0.1, 1.5),
     ):
         present = np.maximum(np.std(network(z).numpy(), (0, 1, 2)), 1e-9)
         _scale(network, share * wanted / present)
