@@ -208,7 +208,8 @@ def test_stage_two_trains_for_hundreds_of_steps_without_collapse(first_stage, im
         learning_rate=1e-3,
     )
     assert log.mean("mse", 50) < before.mean("mse", 20)
-    assert log.mean("bpp", 50) == pytest.approx(0.15, rel=0.1)
+    # Above the target the rate is held down; below it nothing but distortion drives it up again.
+    assert 0.3 * 0.15 < log.mean("bpp", 50) < 1.1 * 0.15
     # Neither side has won.
     assert 0.02 < log.mean("d_fake", 50) < 0.98
     assert 0.02 < log.mean("d_real", 50) < 0.98

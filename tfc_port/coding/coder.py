@@ -20,6 +20,8 @@ _MOST_STREAMS = 512
 ALLOWANCE = 0.005
 """Which part of a payload its streams may add to it, unless said otherwise."""
 
+_FEW_STREAMS = 4
+
 
 def available() -> tuple[str, ...]:
     """Returns which of `IMPLEMENTATIONS` work here, the preferred one first."""
@@ -34,7 +36,8 @@ def available() -> tuple[str, ...]:
 def stream_thresholds(allowance: float = ALLOWANCE) -> tuple[float, ...]:
     """Returns from how many bytes on a payload is dealt to 2, 4, 8, ... 512 streams."""
     return tuple(
-        ((2**power - 1) * BYTES_PER_STREAM + _BYTES_FOR_SEVERAL) / allowance
+        ((2**power - 1) * BYTES_PER_STREAM + _BYTES_FOR_SEVERAL)
+        / (allowance if 2**power <= _FEW_STREAMS else ALLOWANCE)
         for power in range(1, _MOST_STREAMS.bit_length())
     )
 
@@ -44,8 +47,9 @@ def choose_streams(payload_bytes: float, allowance: float = ALLOWANCE) -> int:
 
     Args:
       payload_bytes: an estimate of the payload's size in bytes, such as `estimate_bytes`.
-      allowance: which part of it the streams' ends and lengths may take; .5 % by default. More of
-        it for a small part of a file makes that part quicker and the file hardly longer.
+      allowance: which part of it the ends and lengths of two or four streams may take; those of
+        more may take .5 %. More than that makes a small part of a file several times as quick to
+        decode in core ops, and the file five bytes longer at most.
 
     Returns:
       The largest power of two from 1 to 512 that stays below that; 1 where none does.

@@ -20,8 +20,8 @@ from tfhific.codec.transforms import Transforms, to_symbols
 from tfhific.errors import BitstreamError, ImageError
 
 HYPERLATENTS_ALLOWANCE = 0.03
-"""What streams may add to z, which is some 3 % of a file: with one stream, as the general allowance
-would have it, z would take a decoder in core ops as long as y does."""
+"""What up to four streams may add to z, which is some 3 % of a file: with one, as the general
+allowance would have it, z would take a decoder in core ops as long as y does."""
 
 _BAND_LATENTS = 1 << 21
 """So many latents a band, about: what coding takes in memory does not grow with the picture."""
