@@ -89,6 +89,7 @@ def test_discriminator_begins_anew_where_the_model_has_none_and_that_is_said(
     assert not any("anew" in line for line in session.notices)
 
 
+@pytest.mark.slow
 def test_imported_model_is_trained_further_by_the_scripts(models, images, tmp_path, call_script):
     # Written as the PyTorch implementation's checkpoint, and imported.
     assert call_script("export_torch", models / "pytorch", tmp_path / "back.pt").code == 0
