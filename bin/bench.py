@@ -318,32 +318,29 @@ def _against_python(codec, model, pictures: list[tuple[bytes, bytes]]) -> None:
     """Batches of 8, and single files, by the SavedModel and by the Python codec, in turns."""
     from tfhific.codec.images import encode_png, read_picture
 
-    def python_compress(png: bytes, _: bytes, count: int) -> None:
+    def python_compress(png: bytes, data: bytes, count: int) -> None:
         for _ in range(count):
             codec.compress_picture(read_picture(png), FLAGS.quality)
 
-    def python_decompress(_: bytes, data: bytes, count: int) -> None:
+    def python_decompress(png: bytes, data: bytes, count: int) -> None:
         for _ in range(count):
             encode_png(codec.decompress_picture(data))
 
     ways = {
         "compress": (
             python_compress,
-            lambda png, _, count: model.compress([png] * count, FLAGS.quality),
+            lambda png, data, count: model.compress([png] * count, FLAGS.quality),
         ),
-        "decompress": (python_decompress, lambda _, data, count: model.decompress([data] * count)),
+        "decompress": (
+            python_decompress,
+            lambda png, data, count: model.decompress([data] * count),
+        ),
     }
     for name, both in ways.items():
         for count in (1, 8):
             ratios, medians = [], []
             for picture in pictures:
-                times: list[list[float]] = [[], []]
-                for run in range(FLAGS.runs + 1):
-                    for way, values in zip(both, times):
-                        started = time.perf_counter()
-                        way(*picture, count)
-                        if run:
-                            values.append((time.perf_counter() - started) / count)
+                times = _in_turns(both, picture, count)
                 ratios.append(statistics.median(own / plain for plain, own in zip(*times)))
                 medians.append([statistics.median(values) for values in times])
             python, served = (statistics.median(column) for column in zip(*medians))
@@ -352,6 +349,18 @@ def _against_python(codec, model, pictures: list[tuple[bytes, bytes]]) -> None:
                 f"{name}, {count} at a time: Python codec median {python:.3f} s each, SavedModel "
                 f"{served:.3f} s each, {statistics.median(ratios):.2f} x Python{each}"
             )
+
+
+def _in_turns(ways, picture: tuple[bytes, bytes], count: int) -> list[list[float]]:
+    """Seconds a picture of each way, run by run; an untimed run before them warms up."""
+    times: list[list[float]] = [[] for _ in ways]
+    for run in range(FLAGS.runs + 1):
+        for way, values in zip(ways, times):
+            started = time.perf_counter()
+            way(*picture, count)
+            if run:
+                values.append((time.perf_counter() - started) / count)
+    return times
 
 
 def main(argv: list[str]) -> int:

@@ -34,7 +34,11 @@ def available() -> tuple[str, ...]:
 
 
 def stream_thresholds(allowance: float = ALLOWANCE) -> tuple[float, ...]:
-    """Returns from how many bytes on a payload is dealt to 2, 4, 8, ... 512 streams."""
+    """Returns from how many bytes on a payload is dealt to 2, 4, 8, ... 512 streams.
+
+    Args:
+      allowance: see `choose_streams`.
+    """
     return tuple(
         ((2**power - 1) * BYTES_PER_STREAM + _BYTES_FOR_SEVERAL)
         / (allowance if 2**power <= _FEW_STREAMS else ALLOWANCE)

@@ -34,19 +34,20 @@ def check_source(folder: str, system: str, config) -> None:
       TfhificError: when there is neither, or of another system, or of networks that compute
         something else than the new run's.
     """
-    if is_published(folder):
+    published = is_published(folder)
+    if published:
         stored = read_description(folder)
         settings = stored.get("config") or (stored.get("training") or {}).get("config")
     else:
         stored = read_config(folder)
         settings = stored["config"]
     if stored["system"] != system:
-        kind = "model" if is_published(folder) else "run"
+        kind = "model" if published else "run"
         raise TfhificError(
             f"--init_from: expected a run or a model of {system}. "
             f"Received: a {kind} of {stored['system']}, {folder!r}."
         )
-    if not is_published(folder):
+    if not published:
         latest_checkpoint(folder)
     elif system in WHOLE_SYSTEMS:
         raise TfhificError(
