@@ -21,7 +21,7 @@ from tfhific.codec import container
 from tfhific.codec.model import Model
 from tfhific.codec.publish import scale_branch
 from tfhific.codec.tables import TAIL_MASS, gaussian_tables
-from tfhific.codec.transforms import Transforms, to_symbols
+from tfhific.codec.transforms import Transforms
 
 WIDTHS = (0.25, 0.35, 0.5, 0.71, 1.0, 1.41, 2.0, 2.83, 4.0, 5.66, 8.0, 16.0)
 EXTRA_ROWS = 5
@@ -93,8 +93,10 @@ def count_symbols(
         for quality in qualities:
             y = transforms.analyse(image, container.quality_code(quality))
             z = transforms.hyper_analyse(y)
-            mean, indexes = transforms.predict(z, slice(0, y.shape[0]), y.shape[1])
-            magnitude = np.minimum(np.abs(to_symbols(y - mean)), _REACH)
+            everything = slice(0, y.shape[0])
+            indexes = transforms.indexes(z, everything, y.shape[1])
+            symbols = transforms.quantise(y, z, everything)
+            magnitude = np.minimum(np.abs(symbols), _REACH)
             flat = indexes.astype(np.int64).ravel() * (_REACH + 1) + magnitude.ravel()
             counts += np.bincount(flat, minlength=counts.size).reshape(counts.shape)
         progress()

@@ -16,7 +16,7 @@ from tfhific.codec.images import Picture, validate_array
 from tfhific.codec.model import Model
 from tfhific.codec.plane import decode_plane, encode_plane
 from tfhific.codec.rate import latent_bits
-from tfhific.codec.transforms import Transforms, to_symbols
+from tfhific.codec.transforms import Transforms
 from tfhific.errors import BitstreamError, ImageError
 
 HYPERLATENTS_ALLOWANCE = 0.03
@@ -32,15 +32,15 @@ class Latents:
     """What the entropy coder sees of a picture.
 
     Attributes:
-      y: int32 [h, w, latent channels], latents rounded about their means.
+      y: int32 [h, w, latent channels], the symbols: latents rounded about their means.
       z: int32 [., ., hyperlatent channels].
-      mean: float32, shaped like y.
+      y_hat: float32, shaped like y, the decoded latents before the gain.
       indexes: int32, shaped like y, the row of the CDF tables that codes each latent.
     """
 
     y: np.ndarray
     z: np.ndarray
-    mean: np.ndarray
+    y_hat: np.ndarray
     indexes: np.ndarray
 
 
@@ -174,9 +174,8 @@ class Codec:
         flat = z.reshape(-1, z.shape[-1]).T.astype(np.float64)
         bits = -np.log2(np.maximum(model.density.mass(flat), 1e-300)).sum()
         for rows in self._bands(*y.shape[:2])[1]:
-            mean, _ = self._transforms.predict(z, rows, y.shape[1])
             scale = model.float_scales(self._transforms.float_scales(z, rows, y.shape[1]))
-            symbols = to_symbols(y[rows] - mean).astype(np.float64)
+            symbols = self._transforms.quantise(y, z, rows).astype(np.float64)
             bits += latent_bits(model.likelihood, symbols, scale).sum()
         return float(bits / (image.shape[0] * image.shape[1]))
 
@@ -199,12 +198,11 @@ class Codec:
         band_rows, bands = self._bands(*y.shape[:2])
         payloads, streams = [], None
         for rows in bands:
-            mean, indexes = self._transforms.predict(z, rows, y.shape[1])
-            symbols = to_symbols(y[rows] - mean)
+            indexes = self._transforms.indexes(z, rows, y.shape[1])
+            # From here on these rows are what the decoder has, in the memory of the encoder's.
+            symbols = self._transforms.quantise(y, z, rows)
             payload, streams = self._code(symbols, indexes, model.y_tables, streams)
             payloads.append(payload)
-            # From here on these rows are what the decoder has, in the memory of the encoder's.
-            np.add(symbols, mean, out=y[rows], dtype=np.float32)
         contents = Contents(
             fingerprint=model.fingerprint,
             height=image.shape[0],
@@ -255,8 +253,12 @@ class Codec:
           BitstreamError: as `decompress`.
         """
         z, bands = self._decode_latents(self._unpack(data))
-        mean, indexes, y = (np.concatenate(parts) for parts in zip(*(band[1:] for band in bands)))
-        return Latents(y=y, z=z, mean=mean, indexes=indexes)
+        rows, indexes, y = zip(*bands)
+        y = np.concatenate(y)
+        y_hat = y.astype(np.float32)
+        for band in rows:
+            self._transforms.dequantise(y_hat, z, band)
+        return Latents(y=y, z=z, y_hat=y_hat, indexes=np.concatenate(indexes))
 
     def _quality_code(self, quality: float) -> int:
         """What a file says of its quality: 0 where the model has one rate."""
@@ -295,16 +297,21 @@ class Codec:
 
     def _decode(self, contents: Contents) -> np.ndarray:
         height, width = self._transforms.latent_size((contents.height, contents.width))
-        _, bands = self._decode_latents(contents)
+        z, bands = self._decode_latents(contents)
         y_hat = np.empty([height, width, self.published.log_gain.shape[-1]], np.float32)
-        for rows, mean, _, symbols in bands:
-            np.add(symbols, mean, out=y_hat[rows], dtype=np.float32)
+        decoded = []
+        for rows, _, symbols in bands:
+            y_hat[rows] = symbols
+            decoded.append(rows)
+        # Only now: the second half of a checkerboard is predicted from rows of the next band too.
+        for rows in decoded:
+            self._transforms.dequantise(y_hat, z, rows)
         return self._transforms.synthesise(
             y_hat, contents.quality_code, (contents.height, contents.width)
         )
 
     def _decode_latents(self, contents: Contents) -> tuple[np.ndarray, Iterator[tuple]]:
-        """The hyperlatents, and an iterator over rows, means, indexes and symbols of the bands."""
+        """The hyperlatents, and an iterator over rows, indexes and symbols of the bands."""
         model, transforms = self.published, self._transforms
         height, width = transforms.latent_size((contents.height, contents.width))
         z_shape = (*transforms.hyper_size((height, width)), model.z_tables.rows)
@@ -320,9 +327,9 @@ class Codec:
 
         def bands() -> Iterator[tuple]:
             for cut, payload in zip(cuts, payloads):
-                mean, indexes = transforms.predict(z, cut, width)
+                indexes = transforms.indexes(z, cut, width)
                 symbols = self._decode_symbols(payload, indexes, model.y_tables, contents.y_streams)
-                yield cut, mean, indexes, symbols
+                yield cut, indexes, symbols
 
         return z, bands()
 

@@ -3,6 +3,7 @@
 | op | fields | arrays |
 | --- | --- | --- |
 | `plain_conv` | `name`, `stride`, `padding` (`SAME` or `VALID`, TensorFlow's) | `kernel` [k, k, in, out], `bias` [out] |
+| `depthwise_conv` | `name`; centred, padded with zeros | `kernel` [k, k, channels], k odd, `bias` [channels] |
 | `plain_deconv` | `name`, `stride`; padded as `SAME` | `kernel` [k, k, out, in], `bias` [out] |
 | `reflect_pad` | `size` | |
 | `instance_norm` | `name`, `epsilon` | `gamma`, `beta` [channels] |
@@ -22,6 +23,7 @@ import numpy as np
 from tfhific.errors import ModelError
 
 _RANKS = {
+    "depthwise_conv": {"kernel": 3, "bias": 1},
     "plain_conv": {"kernel": 4, "bias": 1},
     "plain_deconv": {"kernel": 4, "bias": 1},
     "instance_norm": {"gamma": 1, "beta": 1},
@@ -46,6 +48,10 @@ def check(layer: dict, weights: dict[str, np.ndarray]) -> None:
                 f"{None if value is None else value.shape}."
             )
     fits = True
+    if op == "depthwise_conv":
+        rows, columns, channels = weights[f"{layer['name']}/kernel"].shape
+        fits = rows == columns and rows % 2 == 1 and rows <= 31
+        fits = fits and len(weights[f"{layer['name']}/bias"]) == channels
     if op in ("plain_conv", "plain_deconv"):
         fits = layer.get("stride") in range(1, 17)
     if op == "plain_conv":
@@ -80,6 +86,9 @@ def run(layer: dict, array_of: Callable, x):
         return array_of(layer, name, x)
 
     op = layer["op"]
+    if op == "depthwise_conv":
+        kernel = array("kernel")[..., None]
+        return tf.nn.depthwise_conv2d(x, kernel, [1, 1, 1, 1], "SAME") + array("bias")
     if op == "plain_conv":
         return tf.nn.conv2d(x, array("kernel"), layer["stride"], layer["padding"]) + array("bias")
     if op == "plain_deconv":
@@ -108,8 +117,8 @@ def fold_layer(layer, prefix: str, weights: dict[str, np.ndarray]) -> list | Non
     """Folds a built Keras layer that is one of `KINDS`, or None where it is none of them.
 
     Args:
-      layer: `Conv2D`, `Conv2DTranspose`, `Dense`, `Reshape`, `Flatten`, `Activation`,
-        `BatchNormalization`, `Dropout`, `ReflectionPad`, or an instance normalisation.
+      layer: `DepthwiseConv2D`, `Conv2D`, `Conv2DTranspose`, `Dense`, `Reshape`, `Flatten`,
+        `Activation`, `BatchNormalization`, `Dropout`, `ReflectionPad`, or an instance normalisation.
       prefix: the name of its arrays.
       weights: takes them.
     """
@@ -126,6 +135,14 @@ def fold_layer(layer, prefix: str, weights: dict[str, np.ndarray]) -> list | Non
     def bias(size: int) -> np.ndarray:
         return layer.bias.numpy() if layer.use_bias else np.zeros([size], np.float32)
 
+    if isinstance(layer, layers.DepthwiseConv2D):
+        kernel = layer.depthwise_kernel.numpy()
+        centred = layer.padding == "same" and set(layer.strides) == {1} and len(kernel) % 2
+        if not centred or kernel.shape[0] != kernel.shape[1] or kernel.shape[3] != 1:
+            return None
+        channels = kernel.shape[2]
+        put(kernel=kernel[..., 0], bias=bias(channels))
+        return [{"op": "depthwise_conv", "name": prefix}, *_activation(layer)]
     if isinstance(layer, layers.Conv2DTranspose):
         put(kernel=layer.kernel.numpy(), bias=bias(layer.filters))
         entry = {"op": "plain_deconv", "name": prefix, "stride": int(layer.strides[0])}

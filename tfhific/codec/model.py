@@ -5,7 +5,7 @@ description:
 
 | entry | holds |
 | --- | --- |
-| `format` | 1, or 2 where one of the entries marked (2) differs from its default |
+| `format` | 1; 2 where an entry marked (2) differs from its default; 3 for a checkerboard |
 | `name`, `system` | such as `mini-v1` and `mini` |
 | `fingerprint` | hex; what a file names its model by |
 | `sha256` | of the description without this entry, and of every array |
@@ -23,8 +23,9 @@ description:
 | `single_rate` (2) | whether a quality has no effect, as all rows of the gains are alike |
 | `training` | how the model came about |
 
-Arrays: `<network>/...` as the
-layers name them, `branch/N/kernel` and `bias`, `branch/thresholds` (2), `density/matrices/N`,
+In format 3 the networks of `tfhific.codec.checkerboard` stand in place of the means'.
+
+Arrays: `<network>/...` as the layers name them, `branch/N/kernel` and `bias`, `branch/thresholds` (2), `density/matrices/N`,
 `biases/N`, `factors/N`, `y_tables/lookup` and `minimum`, `z_tables/...`, `log_gain`,
 `log_inverse_gain`, `scales`, and `extras/...` (2), which only the trainable model has.
 """
@@ -41,6 +42,7 @@ import os
 import numpy as np
 
 from tfc_port.coding import CodingError, Tables
+from tfhific.codec import checkerboard
 from tfhific.codec.factorized import FactorizedDensity
 from tfhific.codec.fingerprint import Fingerprint
 from tfhific.codec.integer_branch import IntegerBranch, IntegerLayer
@@ -49,7 +51,7 @@ from tfhific.codec.tensor_file import TensorFile, parts
 from tfhific.errors import ModelError
 
 FILE_NAME = "model.safetensors"
-MODEL_FORMATS = (1, 2)
+MODEL_FORMATS = (1, 2, 3)
 LIKELIHOODS = ("gaussian", "logistic")
 SCALE_KINDS = ("index", "scale")
 MAX_MIN_LATENTS = 64
@@ -60,9 +62,12 @@ NETWORKS = (
     "hyper_synthesis_mean",
     "hyper_synthesis_scale",
 )
+CHECKERBOARD_NETWORKS = tuple(name for name in NETWORKS if name != "hyper_synthesis_mean") + tuple(
+    checkerboard.NETWORKS
+)
 # What a decoder needs to get the latents back; the synthesis transform is not part of it, so that
 # several decoders can read one stream, and neither is what only an encoder uses.
-_DECODING_NETWORKS = ("hyper_synthesis_mean",)
+_DECODING_NETWORKS = ("hyper_synthesis_mean", *checkerboard.NETWORKS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,7 +77,7 @@ class Model:
     Attributes:
       name: such as `mini-v1`.
       system: the published system it belongs to, such as `mini`.
-      networks: folded networks by the names in `NETWORKS`.
+      networks: folded networks by the names in `NETWORKS`, or in `CHECKERBOARD_NETWORKS`.
       branch: scale indexes from hyperlatents, in exact arithmetic.
       scale_gain: the float scale index is `scale_gain * network + scale_centre`, where the
         scales' network gives indexes.
@@ -120,7 +125,7 @@ class Model:
     def __post_init__(self) -> None:
         channels = self.log_gain.shape[-1]
         checks = {
-            "networks": sorted(self.networks) == sorted(NETWORKS),
+            "networks": sorted(self.networks) in (sorted(NETWORKS), sorted(CHECKERBOARD_NETWORKS)),
             "gains": self.log_gain.ndim == 2
             and self.log_gain.shape == self.log_inverse_gain.shape
             and len(self.log_gain) > 1,
@@ -141,6 +146,11 @@ class Model:
         for what, fits in checks.items():
             if not fits:
                 raise ModelError(f"The model {self.name!r} is inconsistent: its {what} do not fit.")
+
+    @property
+    def checkerboard(self) -> bool:
+        """Whether means come in two passes, with steps: see `tfhific.codec.checkerboard`."""
+        return checkerboard.FEATURES in self.networks
 
     @property
     def single_rate(self) -> bool:
@@ -179,7 +189,8 @@ class Model:
         if self.min_latents != 1:
             found.add("fewest latents", self.min_latents.to_bytes(8, "little"))
         for name in _DECODING_NETWORKS:
-            found.add_network(name, self.networks[name])
+            if name in self.networks:
+                found.add_network(name, self.networks[name])
         found.add("inverse gains", self.log_inverse_gain.astype("<f4").tobytes())
         return found.value()
 
@@ -220,7 +231,7 @@ def save_model(model: Model, folder: str | os.PathLike) -> str:
     newer = _newer_entries(model)
     description = {
         **newer,
-        "format": 2 if newer or model.extras else 1,
+        "format": 3 if model.checkerboard else 2 if newer or model.extras else 1,
         "name": model.name,
         "system": model.system,
         "fingerprint": model.fingerprint.hex(),
@@ -300,7 +311,7 @@ def read_description(folder: str | os.PathLike) -> dict:
         raise ModelError(f"{path!r} is not a model of tfhific, or is damaged ({error}).") from None
     if version not in MODEL_FORMATS:
         raise ModelError(
-            f"{path!r} has model format {version!r}; this tfhific reads 1 and 2. "
+            f"{path!r} has model format {version!r}; this tfhific reads 1 to 3. "
             "Publish it again, or use the version that made it."
         )
     return description

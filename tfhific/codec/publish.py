@@ -10,7 +10,7 @@ from tfc_port.coding import Tables
 from tfhific.codec.factorized import FactorizedDensity
 from tfhific.codec.fold import fold
 from tfhific.codec.integer_branch import IntegerBranch, quantise, quantise_scales
-from tfhific.codec.model import NETWORKS, Model
+from tfhific.codec.model import CHECKERBOARD_NETWORKS, NETWORKS, Model
 from tfhific.codec.network import Network
 from tfhific.codec.tables import factorized_tables, latent_tables
 from tfhific.errors import ModelError
@@ -29,9 +29,10 @@ def publish(
     then on, for encoder, decoder and estimate alike.
 
     Args:
-      model: built and trained, with the transforms named in `NETWORKS` as attributes, a `z_prior`,
-        and a `config` with `scales()`. A model of many rates has `log_gain` and
-        `log_inverse_gain`; one whose networks are not like `mini`'s says so in `codec_facts()`.
+      model: built and trained, with the transforms named in `NETWORKS` as attributes (with
+        `checkerboard` true: in `CHECKERBOARD_NETWORKS`), a `z_prior`, and a `config` with
+        `scales()`. A model of many rates has `log_gain` and `log_inverse_gain`; one whose
+        networks are not like `mini`'s says so in `codec_facts()`.
       name: of the published model.
       training: how it came about, JSON values.
       stretch: how much further than trained the step from the last quality but one to the last
@@ -41,7 +42,8 @@ def publish(
     Raises:
       ModelError: when a weight is not finite or the network can't be folded or made integer.
     """
-    networks = {part: _rounded(fold(getattr(model, part), part), half) for part in NETWORKS}
+    parts = CHECKERBOARD_NETWORKS if getattr(model, "checkerboard", False) else NETWORKS
+    networks = {part: _rounded(fold(getattr(model, part), part), half) for part in parts}
     facts = model.codec_facts() if hasattr(model, "codec_facts") else {}
     scales = model.config.scales()
     density = _density(model.z_prior)

@@ -124,6 +124,10 @@ def _reach(shapes: dict, layers: list, step: Fraction) -> tuple[Fraction, Fracti
             floats = max(floats, channels[0] / float(step) ** 2)
             step *= Fraction(layer["stride"]) ** (1 if op == "conv" else -1)
             floats = max(floats, channels[1] / float(step) ** 2)
+        elif op == "depthwise_conv":
+            shape = shapes[layer["name"]]
+            far += step * (shape[0] // 2)
+            floats = max(floats, shape[2] / float(step) ** 2)
         elif op == "space_to_depth":
             far += step * (layer["block"] - 1)
             step *= layer["block"]

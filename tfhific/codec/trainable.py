@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tfhific.codec.factorized import FactorizedDensity
-from tfhific.codec.model import NETWORKS, Model
+from tfhific.codec.model import Model
 from tfhific.errors import ModelError, TfhificError
 
 
@@ -30,9 +30,9 @@ def trainable(published: Model):
         model = registry.create(
             published.system, registry.configuration(published.system, settings)
         )
-        if not all(getattr(model, name).built for name in NETWORKS):
+        if not all(getattr(model, name).built for name in published.networks):
             model(tf.zeros([1, 64, 64, 3]))
-        for name in NETWORKS:
+        for name in published.networks:
             unfold(getattr(model, name), name, published.networks[name].weights)
         for name in ("log_gain", "log_inverse_gain"):
             if hasattr(model, name):

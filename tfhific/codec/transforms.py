@@ -7,7 +7,7 @@ import functools
 
 import numpy as np
 
-from tfhific.codec import container, tiling
+from tfhific.codec import checkerboard, container, tiling
 from tfhific.codec.model import Model
 from tfhific.codec.network import Network
 from tfhific.codec.tiling import Geometry
@@ -169,10 +169,74 @@ class Transforms:
         Returns:
           float32 and int32, each [rows of the band, width, latent channels].
         """
+        return self._means(z, band, width), self.indexes(z, band, width)
+
+    def indexes(self, z: np.ndarray, band: slice, width: int) -> np.ndarray:
+        """Scale indexes of a band of latent rows, int32; see `predict`."""
+        return self._over_band(self.model.branch, "branch", z, band, width, np.int32)
+
+    def quantise(self, y: np.ndarray, z: np.ndarray, band: slice) -> np.ndarray:
+        """Symbols of a band of latent rows; what a decoder will have is put in the rows' place.
+
+        Args:
+          y: float32 [h, w, latent channels]; the rows before the band are quantised already.
+          z: int32 [., ., hyperlatent channels], all of them.
+          band: see `predict`.
+
+        Returns:
+          int32 [rows of the band, w, latent channels].
+        """
+        if self.model.checkerboard:
+            return self._settle(y, z, band, symbols=False)
+        mean = self._means(z, band, y.shape[1])
+        symbols = to_symbols(y[band] - mean)
+        np.add(symbols, mean, out=y[band], dtype=np.float32)
+        return symbols
+
+    def dequantise(self, y: np.ndarray, z: np.ndarray, band: slice) -> None:
+        """Decoded latents in the place of a band's symbols.
+
+        Args:
+          y: float32 [h, w, latent channels]; the rows before the band are decoded already, those
+            from it on are symbols.
+          z: int32 [., ., hyperlatent channels], all of them.
+          band: see `predict`.
+        """
+        if self.model.checkerboard:
+            self._settle(y, z, band, symbols=True)
+        else:
+            y[band] += self._means(z, band, y.shape[1])
+
+    def _settle(self, y: np.ndarray, z: np.ndarray, band: slice, symbols: bool) -> np.ndarray:
+        import tensorflow as tf
+
+        networks = self.model.networks
+        region = around(band, self._geometry(checkerboard.NEAR).reach, self.hyper_stride, len(y))
+        features = self._over_band(
+            lambda values: networks[checkerboard.FEATURES](tf.constant(values, tf.float32)).numpy(),
+            checkerboard.FEATURES,
+            z,
+            region,
+            y.shape[1],
+            np.float32,
+        )
+        settled = checkerboard.settle(
+            networks,
+            tf.constant(features),
+            tf.constant(y[region]),
+            region.start,
+            band.start - region.start,
+            symbols,
+        )
+        own = slice(band.start - region.start, band.stop - region.start)
+        y[band] = settled.values[own].numpy()
+        return tf.cast(settled.symbols[own], tf.int32).numpy()
+
+    def _means(self, z: np.ndarray, band: slice, width: int) -> np.ndarray:
         import tensorflow as tf
 
         network = self.model.networks["hyper_synthesis_mean"]
-        means = self._over_band(
+        return self._over_band(
             lambda values: network(tf.constant(values, tf.float32)).numpy(),
             "hyper_synthesis_mean",
             z,
@@ -180,8 +244,6 @@ class Transforms:
             width,
             np.float32,
         )
-        indexes = self._over_band(self.model.branch, "branch", z, band, width, np.int32)
-        return means, indexes
 
     def scale_indexes(self, z: np.ndarray, band: slice, width: int) -> np.ndarray:
         """Real scale indexes by the trained float network where `predict` gives integers.
@@ -215,9 +277,8 @@ class Transforms:
     def _over_band(self, network, name, z, band, width, dtype) -> np.ndarray:
         factor = self.hyper_stride
         rows = slice(band.start // factor, -(-band.stop // factor))
-        channels = self.model.log_gain.shape[-1]
         height = (rows.stop - rows.start) * factor
-        out = np.empty([height, z.shape[1] * factor, channels], dtype)
+        out = np.empty(0, dtype)
         for (down, across), values in tiling.run(
             network,
             self._geometry(name),
@@ -230,6 +291,8 @@ class Transforms:
             ),
             rows,
         ):
+            if not out.size:
+                out = np.empty([height, z.shape[1] * factor, values.shape[-1]], dtype)
             first = rows.start * factor
             out[down.start - first : down.stop - first, across] = values
         return np.ascontiguousarray(out[: band.stop - band.start, :width])
@@ -307,6 +370,12 @@ class Transforms:
         # Exponential functions differ in their last bits. In double precision that is rounded away,
         # and a SavedModel's gains are these.
         return np.exp(logarithm.astype(np.float64)).astype(np.float32)
+
+
+def around(band: slice, reach: int, unit: int, height: int) -> slice:
+    """A band with `reach` rows before and behind it, to multiples of `unit`, within the height."""
+    more = -(-reach // unit) * unit
+    return slice(max(band.start - more, 0), min(band.stop + more, height))
 
 
 def stages(network: Network) -> tuple[Network | None, Network]:

@@ -37,6 +37,10 @@ def unfold(layer: keras.layers.Layer, prefix: str, weights: dict[str, np.ndarray
     elif isinstance(layer, (PaddedConv2D, CroppedConv2DTranspose)):
         assign(layer.kernel, f"{prefix}/kernel", weights)
         assign(layer.bias, f"{prefix}/bias", weights)
+    elif isinstance(layer, keras.layers.DepthwiseConv2D):
+        kernel = weights[f"{prefix}/kernel"][..., None]
+        assign(layer.depthwise_kernel, f"{prefix}/kernel", {f"{prefix}/kernel": kernel})
+        assign(layer.bias, f"{prefix}/bias", weights)
     elif isinstance(layer, tfc.GDN):
         for name in ("gamma", "beta"):
             parameter = getattr(layer, f"{name}_parameter")

@@ -7,7 +7,7 @@ import numpy as np
 from tfc_port.coding import Tables
 from tfhific.codec import container
 from tfhific.codec.model import Model
-from tfhific.codec.transforms import Transforms, to_symbols
+from tfhific.codec.transforms import Transforms
 
 ESCAPE_BITS = 21.0
 
@@ -46,10 +46,10 @@ def branch_cost(model: Model, image: np.ndarray, quality: float) -> tuple[float,
     y = transforms.analyse(image, container.quality_code(quality))
     z = transforms.hyper_analyse(y)
     everything, width = slice(0, y.shape[0]), y.shape[1]
-    mean, indexes = transforms.predict(z, everything, width)
+    indexes = transforms.indexes(z, everything, width)
     floats = transforms.scale_indexes(z, everything, width)
     rows = np.rint(np.clip(floats, 0, model.y_tables.rows - 1)).astype(np.int32)
-    symbols = to_symbols(y - mean).ravel()
+    symbols = transforms.quantise(y, z, everything).ravel()
     return (
         code_length(model.y_tables, symbols, indexes.ravel()),
         code_length(model.y_tables, symbols, rows.ravel()),

@@ -241,6 +241,11 @@ class Mini(TrainableSystem):
         self.hyper_analysis = hyper_analysis_transform(config)
         self.hyper_synthesis_mean = hyper_synthesis_transform(config, "hyper_synthesis_mean")
         self.hyper_synthesis_scale = hyper_synthesis_transform(config, "hyper_synthesis_scale")
+        self._make_entropy_models()
+
+    def _make_entropy_models(self) -> None:
+        """The priors of z and y, and the gains."""
+        config = self.config
         self.z_prior = tfc.NoisyDeepFactorized(batch_shape=(config.hyper_channels,))
         self._z_entropy = tfc.ContinuousBatchedEntropyModel(
             self.z_prior, coding_rank=3, compression=False, offset_heuristic=False

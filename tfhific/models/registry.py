@@ -29,6 +29,7 @@ class System:
 
 SYSTEMS = {
     "mini": System("tfhific.models.mini", "Mini", "MiniConfig"),
+    "mini2": System("tfhific.models.mini2", "Mini2", "Mini2Config"),
     "gc": System("tfhific.models.extreme", "Extreme", "GCConfig"),
     "sc": System("tfhific.models.extreme", "Extreme", "SCConfig"),
     "inversion": System("tfhific.models.inversion", "Inversion", "InversionConfig"),

@@ -13,7 +13,7 @@ from tfhific.codec import codec as plain
 from tfhific.codec.model import Model
 from tfhific.serving import graph_container
 from tfhific.serving.graph_container import GraphContents
-from tfhific.serving.graph_transforms import GraphTransforms, to_symbols
+from tfhific.serving.graph_transforms import GraphTransforms
 from tfhific.serving.octets import first_error, read_varint, to_octets, varint_string
 
 
@@ -82,11 +82,13 @@ class GraphCodec(tf.Module):
         size = tf.shape(y)
         band_rows = self._band_rows(size[0], size[1])
 
-        def band(top, section, streams):
+        def band(top, section, streams, y):
             bottom = tf.minimum(top + band_rows, size[0])
-            mean, indexes = transforms.predict(z, top, bottom, size[1])
-            symbols = tf.reshape(to_symbols(y[top:bottom] - mean), [-1])
-            indexes = tf.reshape(indexes, [-1])
+            indexes = tf.reshape(transforms.indexes(z, top, bottom, size[1]), [-1])
+            symbols, decoded = transforms.settle(y, z, top, bottom, symbols=False)
+            symbols = tf.reshape(symbols, [-1])
+            # The rows behind a band are predicted from what the decoder has in it.
+            y = tf.concat([y[:top], decoded, y[bottom:]], axis=0)
             # The first band chooses for all.
             chosen = tf.cond(
                 tf.equal(top, 0),
@@ -95,12 +97,18 @@ class GraphCodec(tf.Module):
             )
             payload = self._y_coder.encode(symbols, indexes, chosen)
             head = tf.where(bottom < size[0], varint_string(tf.strings.length(payload)), "")
-            return bottom, tf.strings.join([section, head, payload]), chosen
+            return bottom, tf.strings.join([section, head, payload]), chosen, y
 
-        _, section, y_streams = tf.while_loop(
+        _, section, y_streams, _ = tf.while_loop(
             lambda top, *_: top < size[0],
             band,
-            (tf.constant(0), tf.constant(""), tf.constant(1)),
+            (tf.constant(0), tf.constant(""), tf.constant(1), y),
+            shape_invariants=(
+                tf.TensorShape([]),
+                tf.TensorShape([]),
+                tf.TensorShape([]),
+                tf.TensorShape([None, None, transforms.channels]),
+            ),
             parallel_iterations=1,
         )
         image_size = tf.shape(pixels)
@@ -216,13 +224,13 @@ class GraphCodec(tf.Module):
             behind = tf.where(last, at, tf.minimum(behind, end))
             length = tf.cast(tf.minimum(length, tf.cast(end - behind, tf.int64)), tf.int32)
             length = tf.where(last, end - behind, length)
-            mean, indexes = self._transforms.predict(z, top, bottom, width)
+            indexes = self._transforms.indexes(z, top, bottom, width)
             symbols, coding_error = self._y_coder.decode(
                 tf.strings.substr(contents.y, behind, length),
                 tf.reshape(indexes, [-1]),
                 contents.y_streams,
             )
-            values = tf.cast(tf.reshape(symbols, tf.shape(mean)), tf.float32) + mean
+            values = tf.cast(tf.reshape(symbols, tf.shape(indexes)), tf.float32)
             error = first_error(
                 [
                     (tf.not_equal(error, ""), error),
@@ -255,7 +263,31 @@ class GraphCodec(tf.Module):
             ),
             parallel_iterations=1,
         )
+        y_hat = tf.cond(
+            tf.equal(error, ""), lambda: self._dequantise(y_hat, z, rows), lambda: y_hat
+        )
         return error, y_hat
+
+    def _dequantise(self, y: tf.Tensor, z: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+        """Decoded latents of symbols, float32 [height, width, channels], in bands of `rows`."""
+        height = tf.shape(y)[0]
+
+        def band(top, y):
+            bottom = tf.minimum(top + rows, height)
+            _, decoded = self._transforms.settle(y, z, top, bottom, symbols=True)
+            return bottom, tf.concat([y[:top], decoded, y[bottom:]], axis=0)
+
+        _, y = tf.while_loop(
+            lambda top, _: top < height,
+            band,
+            (tf.constant(0), y),
+            shape_invariants=(
+                tf.TensorShape([]),
+                tf.TensorShape([None, None, self._transforms.channels]),
+            ),
+            parallel_iterations=1,
+        )
+        return y
 
     def _band_rows(self, height: tf.Tensor, width: tf.Tensor) -> tf.Tensor:
         """Latent rows a band, at least `height` where there is one band: see `Codec._bands`."""

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from tfhific.codec import container, transforms
+from tfhific.codec import checkerboard, container, transforms
 from tfhific.codec.model import Model
 from tfhific.codec.tiling import Geometry
 
@@ -39,7 +39,8 @@ class GraphTransforms(tf.Module):
         self.stride = self._geometries["analysis"].down
         self.hyper_stride = self._geometries["hyper_analysis"].down
         self.channels = model.log_gain.shape[-1]
-        used = ("analysis", "synthesis", "hyper_analysis", "hyper_synthesis_mean")
+        # The float network of the scales is for estimates alone.
+        used = [name for name in model.networks if name != "hyper_synthesis_scale"]
         self._arrays = {
             name: {
                 key: tf.Variable(value, trainable=False, name=key.replace("/", "_"))
@@ -139,34 +140,96 @@ class GraphTransforms(tf.Module):
 
         Each is [bottom - top, width, channels].
         """
+        return self._means(z, top, bottom, width), self.indexes(z, top, bottom, width)
+
+    def indexes(
+        self, z: tf.Tensor, top: tf.Tensor, bottom: tf.Tensor, width: tf.Tensor
+    ) -> tf.Tensor:
+        """Scale indexes of the latents' rows top..bottom: see `predict`."""
+        return self._over_band(
+            lambda values: self.model.branch.indexes(values, self._kernels),
+            "branch",
+            z,
+            (top, bottom),
+            width,
+            (self.channels, tf.int32),
+        )
+
+    def _means(
+        self, z: tf.Tensor, top: tf.Tensor, bottom: tf.Tensor, width: tf.Tensor
+    ) -> tf.Tensor:
         mean = self._network("hyper_synthesis_mean")
+        return self._over_band(
+            lambda values: mean(tf.cast(values, tf.float32)),
+            "hyper_synthesis_mean",
+            z,
+            (top, bottom),
+            width,
+            (self.channels, tf.float32),
+        )
 
-        def over_band(network, name, dtype):
-            factor = self.hyper_stride
-            size = tf.shape(z)
-            first, last = top // factor, -(-bottom // factor)
-            out = _tiled(
-                network,
+    def _over_band(self, network, name: str, z, band, width, output) -> tf.Tensor:
+        """A network over the hyperlatents of a band (top, bottom): [bottom - top, width, .]."""
+        top, bottom = band
+        factor = self.hyper_stride
+        size = tf.shape(z)
+        first, last = top // factor, -(-bottom // factor)
+        out = _tiled(
+            network,
+            self._geometries[name],
+            lambda down, across: z[down[0] : down[1], across[0] : across[1]],
+            (size[0], size[1]),
+            self._fitting(
                 self._geometries[name],
-                lambda down, across: z[down[0] : down[1], across[0] : across[1]],
-                (size[0], size[1]),
-                self._fitting(
-                    self._geometries[name],
-                    tf.cast(last - first, tf.int64) * tf.cast(size[1], tf.int64),
-                    tf.maximum(self._tile(size[0] * factor, width) // (self.stride * factor), 1),
-                ),
-                (self.channels, dtype),
-                (first, last),
-            )
-            return out[: bottom - top, :width]
+                tf.cast(last - first, tf.int64) * tf.cast(size[1], tf.int64),
+                tf.maximum(self._tile(size[0] * factor, width) // (self.stride * factor), 1),
+            ),
+            output,
+            (first, last),
+        )
+        return out[: bottom - top, :width]
 
-        means = over_band(
-            lambda values: mean(tf.cast(values, tf.float32)), "hyper_synthesis_mean", tf.float32
+    def settle(
+        self, y: tf.Tensor, z: tf.Tensor, top: tf.Tensor, bottom: tf.Tensor, symbols: bool
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Symbols, int32, and decoded latents, float32, of the latents' rows top..bottom.
+
+        Each is [bottom - top, width, channels]. See `Transforms.quantise` and `dequantise`.
+
+        Args:
+          y: float32 [h, w, channels]; what is before the rows is decoded already.
+          z: int32, all of the hyperlatents.
+          top: a multiple of the hyper stride.
+          bottom: one too, or the height.
+          symbols: whether `y` holds symbols from `top` on, or latents.
+        """
+        width = tf.shape(y)[1]
+        if not self.model.checkerboard:
+            mean = self._means(z, top, bottom, width)
+            found = y[top:bottom] if symbols else checkerboard.to_symbols(y[top:bottom] - mean)
+            return tf.cast(found, tf.int32), found + mean
+        reach = self._geometries[checkerboard.NEAR].reach
+        more = -(-reach // self.hyper_stride) * self.hyper_stride
+        start, stop = tf.maximum(top - more, 0), tf.minimum(bottom + more, tf.shape(y)[0])
+        features = self._network(checkerboard.FEATURES)
+        values = self._over_band(
+            lambda values: features(tf.cast(values, tf.float32)),
+            checkerboard.FEATURES,
+            z,
+            (start, stop),
+            width,
+            (self._outputs(checkerboard.FEATURES), tf.float32),
         )
-        indexes = over_band(
-            lambda values: self.model.branch.indexes(values, self._kernels), "branch", tf.int32
-        )
-        return means, indexes
+        networks = {name: self._network(name) for name in checkerboard.NETWORKS}
+        settled = checkerboard.settle(networks, values, y[start:stop], start, top - start, symbols)
+        own = slice(top - start, bottom - start)
+        return tf.cast(settled.symbols[own], tf.int32), settled.values[own]
+
+    def _outputs(self, name: str) -> int:
+        """Channels that a network ending with a convolution gives."""
+        network = self.model.networks[name]
+        last = [layer for layer in network.layers if "name" in layer][-1]
+        return len(network.weights[f"{last['name']}/bias"])
 
     def synthesise(
         self, y_hat: tf.Tensor, quality_code: tf.Tensor, height: tf.Tensor, width: tf.Tensor

@@ -1,0 +1,86 @@
+"""Latents coded in the two halves of a checkerboard, as tensors: encoder and decoder alike.
+
+D. He, Y. Zheng, B. Sun, Y. Wang, H. Qin: "Checkerboard context model for efficient learned image
+compression", CVPR 2021, arXiv 2103.15306.
+
+A latent y is the symbol round(y / step - mean). Standard deviations, and so the tables that code
+symbols, follow from the hyperlatents alone: all symbols are decoded before any of this runs. Mean
+and step of the first half (row + column even) follow from the hyperlatents too, those of the
+second half from them and from the decoded first half. Only symbols are coded, so the last bits of
+means and steps may differ from machine to machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+FEATURES, FIRST, NEAR, SECOND = NETWORKS = (
+    "context_features",
+    "context_first",
+    "context_near",
+    "context_second",
+)
+"""Hyperlatents to features; features to mean and step of the first half; the decoded first half to
+features; the sum of both to mean and step of the second half."""
+
+
+class Settled(NamedTuple):
+    """Rows of latents after both passes, float32 [rows, columns, channels] each.
+
+    Attributes:
+      symbols: integers.
+      values: what the decoder has in the latents' place.
+    """
+
+    symbols: object
+    values: object
+
+
+def settle(
+    networks: Mapping[str, object], features, latents, top, known_rows, symbols: bool
+) -> Settled:
+    """Both passes over some rows of a picture's latents.
+
+    Args:
+      networks: by the names in `NETWORKS`.
+      features: float32 [rows, columns, .], what the first network makes of the hyperlatents.
+      latents: float32 [rows, columns, channels]; symbols where they are given.
+      top: the first row's number in the picture, int32.
+      known_rows: so many rows, from the first on, are decoded already.
+      symbols: whether `latents` are symbols, as in a decoder, or have to be rounded.
+    """
+    import tensorflow as tf
+
+    def rounded(values, mean, step):
+        return values if symbols else to_symbols(values / step - mean)
+
+    size = tf.shape(latents)
+    rows, columns = tf.range(size[0])[:, None, None], tf.range(size[1])[None, :, None]
+    first = tf.equal((rows + top + columns) % 2, 0)
+    mean, step = _mean_and_step(networks[FIRST](features[None])[0])
+    symbols_before = rounded(latents, mean, step)
+    decoded = (symbols_before + mean) * step
+    decoded = tf.where(rows < known_rows, latents, decoded)
+    near = networks[NEAR](tf.where(first, decoded, tf.zeros_like(decoded))[None])
+    mean, step = _mean_and_step(networks[SECOND](features[None] + near)[0])
+    symbols_after = rounded(latents, mean, step)
+    return Settled(
+        symbols=tf.where(first, symbols_before, symbols_after),
+        values=tf.where(first, decoded, (symbols_after + mean) * step),
+    )
+
+
+def to_symbols(values):
+    """Rounds a float tensor to integers within what the coder's escapes can carry."""
+    import tensorflow as tf
+
+    limit = float(1 << 24)
+    return tf.clip_by_value(tf.round(values), -limit, limit)
+
+
+def _mean_and_step(outputs):
+    import tensorflow as tf
+
+    mean, step = tf.split(outputs, 2, axis=-1)
+    return mean, tf.exp(0.5 * tf.tanh(step))
