@@ -118,7 +118,8 @@ def fold_layer(layer, prefix: str, weights: dict[str, np.ndarray]) -> list | Non
 
     Args:
       layer: `DepthwiseConv2D`, `Conv2D`, `Conv2DTranspose`, `Dense`, `Reshape`, `Flatten`,
-        `Activation`, `BatchNormalization`, `Dropout`, `ReflectionPad`, or an instance normalisation.
+        `Activation`, `BatchNormalization`, `Dropout`, `ReflectionPad`, or an instance
+        normalisation.
       prefix: the name of its arrays.
       weights: takes them.
     """

@@ -42,7 +42,8 @@ def publish(
     Raises:
       ModelError: when a weight is not finite or the network can't be folded or made integer.
     """
-    parts = CHECKERBOARD_NETWORKS if getattr(model, "checkerboard", False) else NETWORKS
+    checkerboard = getattr(model, "checkerboard", False)
+    parts = CHECKERBOARD_NETWORKS if checkerboard else NETWORKS
     networks = {part: _rounded(fold(getattr(model, part), part), half) for part in parts}
     facts = model.codec_facts() if hasattr(model, "codec_facts") else {}
     scales = model.config.scales()
@@ -75,7 +76,7 @@ def publish(
         log_gain=gains[0],
         log_inverse_gain=gains[1],
         training=training or {},
-        config=dataclasses.asdict(model.config) if facts else None,
+        config=dataclasses.asdict(model.config) if facts or checkerboard else None,
         extras={key: _finite(key, variable.numpy()) for key, variable in extras.items()},
         **facts,
     )

@@ -35,7 +35,8 @@ def read_weights(path: Path) -> tuple[dict[str, np.ndarray], dict]:
 
     with safe_open(str(path), "numpy") as file:
         config = json.loads((file.metadata() or {})["config"])
-        return {name: file.get_tensor(name).astype(np.float32) for name in file.keys()}, config
+        names = list(file.keys())
+        return {name: file.get_tensor(name).astype(np.float32) for name in names}, config
 
 
 def assign(model, state: dict[str, np.ndarray]) -> None:

@@ -2,8 +2,9 @@
 
 A run is a folder with `checkpoint.pt` (weights, their moving average, optimiser, step), `log.csv`
 and, after each measurement, `curve.csv`. Called again it goes on where the last checkpoint stands.
-The learning rate falls to zero over the last part of `--minutes` of training, counted over all
-calls; a longer `--minutes` than before starts another such period.
+The learning rate falls to zero over the last part of `--minutes` of training or `--steps`, counted
+over all calls; more of them than before start another such period. Minutes are of processor time
+on a CPU with one thread. `SIGTERM` and Ctrl-C write a checkpoint and stop.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, required=True, help="folder of photographs")
     parser.add_argument("--kodak", type=Path, help="folder of pictures to measure on")
     parser.add_argument("--minutes", type=float, default=120, help="of training, in all")
+    parser.add_argument("--steps", type=int, default=0, help="at most so many, in all; 0: no bound")
     parser.add_argument("--decay_share", type=float, default=0.4, help="of it with a falling rate")
     parser.add_argument("--batch_size", type=int, default=4)
     parser.add_argument("--crop", type=int, default=192, help="side, a multiple of 64")
@@ -187,9 +189,13 @@ def main() -> None:
     logged: list[dict] = []
     side, size = options.crop, options.batch_size
     large = None
-    while run.seconds < options.minutes * 60 and not stop:
+    while not stop:
         begun = clock()
         elapsed = run.seconds / (options.minutes * 60)
+        if options.steps:
+            elapsed = max(elapsed, run.step / options.steps)
+        if elapsed >= 1:
+            break
         if options.large_crop and elapsed > 0.9 and large is None:
             large = Crops(options.data, options.large_crop, options.seed)
             side = options.large_crop
