@@ -26,8 +26,9 @@ description:
 In format 3 the networks of `tfhific.codec.checkerboard` stand in place of the means'.
 
 Arrays: `<network>/...` as the layers name them, `branch/N/kernel` and `bias`,
-`branch/thresholds` (2), `density/matrices/N`, `biases/N`, `factors/N`, `y_tables/lookup` and `minimum`, `z_tables/...`, `log_gain`,
-`log_inverse_gain`, `scales`, and `extras/...` (2), which only the trainable model has.
+`branch/thresholds` (2), `density/matrices/N`, `biases/N`, `factors/N`, `y_tables/lookup` and
+`minimum`, `z_tables/...`, `log_gain`, `log_inverse_gain`, `scales`, and `extras/...` (2), which
+only the trainable model has.
 """
 
 from __future__ import annotations
