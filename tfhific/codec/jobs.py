@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from tfhific.codec.file_kinds import CODED_EXTENSION, IMAGE_EXTENSIONS
 from tfhific.codec.listing import LeftOut, list_folder
 from tfhific.codec.own_inputs import identity, own_input_message, refuse_own_input
-from tfhific.codec.pairing import Entry, Pair, pair
+from tfhific.codec.pairing import Entry, Pair, output_names, pair
 from tfhific.errors import OutputError, TfhificError
 
 __all__ = [
@@ -176,20 +176,19 @@ def _plan_folder(
     sources = [Entry(os.path.relpath(p, source), _modified(p)) for p in listing.paths]
     jobs = [
         _job(source, target, each, suffix, overwrite)
-        for each in _pairs(sources, target, suffix, overwrite)
+        for each in _pairs(sources, target, extensions, suffix, overwrite)
     ]
     return Plan(_without_own_inputs(jobs, beside), folder=True, left_out=listing.left_out)
 
 
-def _pairs(sources: list[Entry], target: str, suffix: str, overwrite: bool) -> list[Pair]:
-    # Which outputs there can be is not known before they are paired: two passes over the names.
-    outputs = [each.output for each in pair(sources, {}, suffix)]
-    present = {
-        path: _modified(os.path.join(target, path))
-        for path in outputs
-        if os.path.exists(os.path.join(target, path))
-    }
-    return pair(sources, present, suffix, overwrite=overwrite)
+def _pairs(
+    sources: list[Entry], target: str, extensions: Sequence[str], suffix: str, overwrite: bool
+) -> list[Pair]:
+    paths = [entry.path for entry in sources]
+    names = output_names(paths, extensions=extensions, suffix=suffix)
+    places = {name: os.path.join(target, name) for name in names.values()}
+    present = {name: _modified(at) for name, at in places.items() if os.path.exists(at)}
+    return pair(sources, present, extensions=extensions, suffix=suffix, overwrite=overwrite)
 
 
 def _job(source: str, target: str, each: Pair, suffix: str, overwrite: bool) -> Job:

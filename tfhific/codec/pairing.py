@@ -5,10 +5,11 @@ relative to a folder, of the sources or of the outputs.
 
 **Names.** A file's output has its name with another ending: `a.jpg` gives `a.tfh`. Files that
 would share an output keep their own ending in it, every one of them: `1.jpg` and `1.webp` give
-`1.jpg.tfh` and `1.webp.tfh`, and these give `1.jpg.png` and `1.webp.png`. So a name follows from
-the list of names alone, not from their order or from what was made before: a second picture that
-comes later gets a name of its own, and what was made of the first one is not touched. Upper and
-lower case count as equal, since they are on many disks.
+`1.jpg.tfh` and `1.webp.tfh`, and these give `1.jpg.png` and `1.webp.png`. So does a file that is
+called like such an output: `1.jpg.png` gives `1.jpg.png.tfh`. A name follows from the list of names
+alone, not from their order or from what was made before; and a file that comes later never gets the
+name of an output that was made without it. Upper and lower case count as equal, since they are on
+many disks.
 
 **Skipping.** An output that is there is not made again, unless its source was changed later.
 """
@@ -50,30 +51,32 @@ class Pair:
     state: str
 
 
-def output_names(paths: Sequence[str], suffix: str) -> dict[str, str]:
+def output_names(paths: Sequence[str], *, extensions: Sequence[str], suffix: str) -> dict[str, str]:
     """The output of each file, no two alike.
 
     Args:
       paths: all files that are taken of a folder, relative to it.
+      extensions: that they end in, in lower case, with the dot.
       suffix: of the outputs, with the dot.
     """
-    short = {path: os.path.splitext(path)[0] + suffix for path in paths}
-    shared = collections.Counter(name.casefold() for name in short.values())
-    long = {path for path, name in short.items() if shared[name.casefold()] > 1}
-    # The long name of one may be the short name of another: 1.jpg beside 1.webp and 1.jpg.png.
-    while True:
-        taken = {(path + suffix).casefold() for path in long}
-        more = {path for path in short if path not in long and short[path].casefold() in taken}
-        if not more:
-            return {path: path + suffix if path in long else short[path] for path in paths}
-        long |= more
+    stems = {path: os.path.splitext(path)[0] for path in paths}
+    shared = collections.Counter(stem.casefold() for stem in stems.values())
+    return {
+        path: (path if _ambiguous(stem.casefold(), shared, extensions) else stem) + suffix
+        for path, stem in stems.items()
+    }
+
+
+def _ambiguous(stem: str, shared: Mapping[str, int], extensions: Sequence[str]) -> bool:
+    return shared[stem] > 1 or stem.endswith(tuple(extensions))
 
 
 def pair(
     sources: Sequence[Entry],
     present: Mapping[str, int | None],
-    suffix: str,
     *,
+    extensions: Sequence[str],
+    suffix: str,
     overwrite: bool = False,
 ) -> list[Pair]:
     """Pairs sources with outputs, in the order of their paths.
@@ -83,10 +86,12 @@ def pair(
         for the names.
       present: files that are in the folder of the outputs, relative to it, with the time at which
         each was modified.
+      extensions: as for `output_names`.
       suffix: of the outputs, with the dot.
       overwrite: make again what is there.
     """
-    names = output_names([entry.path for entry in sources], suffix)
+    paths = [entry.path for entry in sources]
+    names = output_names(paths, extensions=extensions, suffix=suffix)
     return [
         Pair(entry.path, names[entry.path], _state(entry, names[entry.path], present, overwrite))
         for entry in sorted(sources, key=lambda entry: entry.path)
