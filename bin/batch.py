@@ -62,7 +62,7 @@ def batch(argv: list[str]) -> int:
 
     for problem in planned.problems:
         common.say(f"error: {problem}")
-    jobs = [job for job in planned.jobs if not job.done and job.problem is None]
+    jobs = planned.to_do
     skipped = sum(job.done for job in planned.jobs)
     started, failures, written, done = time.perf_counter(), len(planned.problems), 0, 0
     results = pipeline.run(jobs, work, batch_size=FLAGS.batch_size, overwrite=FLAGS.overwrite)

@@ -191,8 +191,10 @@ def compress(argv: list[str]) -> int:
 
     import tfhific
 
-    common.start_tensorflow()
-    codec = tfhific.load(FLAGS.model, **options)
+    codec = None
+    if planned.to_do:  # a folder that is done already takes no seconds to start
+        common.start_tensorflow()
+        codec = tfhific.load(FLAGS.model, **options)
     return common.run_files(planned, lambda job: _work(codec, job), _line, argv[1])
 
 

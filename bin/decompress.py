@@ -86,12 +86,13 @@ def decompress(argv: list[str]) -> int:
     from tfhific.codec import container
     from tfhific.errors import BitstreamError, TfhificError
 
-    common.start_tensorflow()
-    loaded = {}
     if FLAGS.model and FLAGS.decoder:
         raise TfhificError("Expected one of --model and --decoder, not both.")
+    if planned.to_do:
+        common.start_tensorflow()
+    loaded = {}
     named = None
-    if FLAGS.model or FLAGS.decoder:
+    if planned.to_do and (FLAGS.model or FLAGS.decoder):
         named = tfhific.load(FLAGS.model or FLAGS.decoder, **options)
 
     def codec_for(data: bytes):

@@ -65,6 +65,11 @@ class Plan:
         found = [folder_problem(*each) for each in self.left_out.unreadable]
         return found + [job.problem for job in self.jobs if job.problem is not None]
 
+    @property
+    def to_do(self) -> list[Job]:
+        """The jobs that are to be worked on."""
+        return [job for job in self.jobs if not job.done and job.problem is None]
+
 
 def folder_problem(folder: str, reason: str) -> str:
     """Says that a folder can't be read."""
