@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import os
 import stat
+import sys
 from collections.abc import Callable, Iterator, Sequence
 
 from tfhific.codec.file_kinds import CODED_EXTENSION, IMAGE_EXTENSIONS
@@ -390,8 +391,6 @@ def read_bytes(source: str) -> bytes:
     Raises:
       TfhificError: when it can't be read.
     """
-    import sys
-
     if source == "-":
         return sys.stdin.buffer.read()
     try:
