@@ -28,23 +28,25 @@ def define_flags() -> None:
     flags.DEFINE_integer("batch_size", 8, "Most files of a batch.", lower_bound=1)
     flags.DEFINE_bool("overwrite", False, "Replace outputs that are there already.")
     flags.DEFINE_bool("recursive", False, "Also the folders below a folder.")
+    flags.DEFINE_bool("force_name", False, "Write even to a name with another kind's ending.")
 
 
 def batch(argv: list[str]) -> int:
-    from tfhific.codec.jobs import IMAGE_EXTENSIONS
-    from tfhific.errors import OutputError, TfhificError
+    from tfhific.codec.file_kinds import CODED_EXTENSION, IMAGE_EXTENSIONS, refuse_other_kind
+    from tfhific.errors import TfhificError
 
     if not FLAGS.saved_model:
         raise TfhificError("Expected --saved_model=DIR, a folder that export.py wrote.")
+    taken, suffix, what = IMAGE_EXTENSIONS, CODED_EXTENSION, "a compressed picture"
     if FLAGS.decompress:
-        planned = common.plan_files(argv, extensions=(".tfh",), suffix=".png")
-    else:
-        planned = common.plan_files(argv, extensions=IMAGE_EXTENSIONS, suffix=".tfh")
-    for job in planned.jobs:
-        if job.clash is not None:
-            raise OutputError(f"{job.source}: its output is that of {job.clash} too; rename one.")
-    if not planned.folder:
-        common.refuse_existing(planned.jobs[0].destination, FLAGS.overwrite)
+        taken, suffix, what = (CODED_EXTENSION,), ".png", "a PNG"
+    planned = common.plan_files(
+        argv,
+        extensions=taken,
+        suffix=suffix,
+        check_name=lambda name: refuse_other_kind(name, [suffix], what),
+        beside=(FLAGS.saved_model,),
+    )
 
     from tqdm import tqdm
 
@@ -58,8 +60,11 @@ def batch(argv: list[str]) -> int:
         def work(images):
             return model.compress(images, FLAGS.quality)
 
-    jobs = [job for job in planned.jobs if not job.done]
-    started, failures, written = time.perf_counter(), 0, 0
+    for problem in planned.problems:
+        common.say(f"error: {problem}")
+    jobs = planned.to_do
+    skipped = sum(job.done for job in planned.jobs)
+    started, failures, written, done = time.perf_counter(), len(planned.problems), 0, 0
     results = pipeline.run(jobs, work, batch_size=FLAGS.batch_size, overwrite=FLAGS.overwrite)
     for facts in tqdm(results, total=len(jobs), leave=False, disable=not sys.stderr.isatty()):
         if "error" in facts:
@@ -67,11 +72,12 @@ def batch(argv: list[str]) -> int:
             with tqdm.external_write_mode():
                 common.say(f"error: {facts['error']}")
         else:
+            done += 1
             written += facts["bytes"]
     seconds = time.perf_counter() - started
+    common.say_left_out(planned.left_out, argv[1])
     print(
-        f"{len(jobs) - failures} done, {len(planned.jobs) - len(jobs)} skipped, {failures} failed; "
-        f"{written:,} bytes in {seconds:.1f} s"
+        f"{done} done, {skipped} skipped, {failures} failed; {written:,} bytes in {seconds:.1f} s"
     )
     return 1 if failures else 0
 

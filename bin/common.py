@@ -94,6 +94,7 @@ def define_file_flags() -> None:
     """Flags of the scripts that turn files into files."""
     flags.DEFINE_bool("overwrite", False, "Replace outputs that are there already.")
     flags.DEFINE_bool("recursive", False, "Also the folders below a folder.")
+    flags.DEFINE_bool("force_name", False, "Write even to a name with another kind's ending.")
     flags.DEFINE_bool("json", False, "Print one JSON object per file.")
     flags.DEFINE_integer("max_pixels", 178_956_970, "Larger pictures are refused.", lower_bound=1)
     flags.DEFINE_integer(
@@ -132,11 +133,25 @@ def refuse_existing(destination: str, overwrite: bool) -> None:
         raise OutputError(f"{destination}: is there already; --overwrite replaces it.")
 
 
-def plan_files(argv: list[str], *, extensions: Sequence[str], suffix: str):
+def plan_files(
+    argv: list[str],
+    *,
+    extensions: Sequence[str],
+    suffix: str,
+    check_name: Callable[[str], None],
+    beside: Sequence[str | None] = (),
+):
     """The plan for `SCRIPT IN [OUT]`.
 
+    Args:
+      argv: the program's name and its positional arguments.
+      extensions: which files of a folder are taken.
+      suffix: of outputs whose name is not given.
+      check_name: raises OutputError for a name that does not fit; not asked with --force_name.
+      beside: files and folders that the script reads beside IN.
+
     Raises:
-      TfhificError: without an input.
+      TfhificError: without an input, or for an output that can't be written or must not be.
     """
     from tfhific.codec import jobs
     from tfhific.errors import TfhificError
@@ -151,11 +166,25 @@ def plan_files(argv: list[str], *, extensions: Sequence[str], suffix: str):
         suffix=suffix,
         recursive=FLAGS.recursive,
         overwrite=FLAGS.overwrite,
+        beside=beside,
+        check_name=(lambda name: None) if FLAGS.force_name else check_name,
     )
 
 
-def run_files(planned, work: Callable, line: Callable[[dict], str]) -> int:
+def say_left_out(left_out, folder: str) -> None:
+    """Tells what of a folder is not taken, in one line, where that is something."""
+    if left_out.line():
+        say(f"{folder}: left out {left_out.line()}")
+
+
+def run_files(planned, work: Callable, line: Callable[[dict], str], folder: str) -> int:
     """Does a plan's jobs, printing a line or a JSON object for each.
+
+    Args:
+      planned: the plan.
+      work: makes one file and returns its facts.
+      line: of a file's facts.
+      folder: the input, for messages about what of it is left out.
 
     Returns:
       The exit code: 0 only if every file went through.
@@ -174,15 +203,17 @@ def run_files(planned, work: Callable, line: Callable[[dict], str]) -> int:
         elif "error" not in facts:
             print(line(facts), file=stream, flush=True)
 
-    failures = jobs.run(
+    tally = jobs.run(
         planned,
         work,
         report=report,
         complain=lambda message: say(f"error: {message}"),
         progress=len(planned.jobs) > 1 and sys.stderr.isatty(),
     )
+    left_out = planned.left_out.facts()
+    if left_out and FLAGS.json:
+        print(json.dumps({"input": folder, "left_out": left_out}), file=stream, flush=True)
+    say_left_out(planned.left_out, folder)
     if planned.folder and not FLAGS.json:
-        skipped = sum(job.done for job in planned.jobs)
-        done = len(planned.jobs) - failures - skipped
-        say(f"{done} done, {skipped} skipped, {failures} failed")
-    return 1 if failures else 0
+        say(f"{tally.done} done, {tally.skipped} skipped, {tally.failed} failed")
+    return 1 if tally.failed else 0

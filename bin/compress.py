@@ -2,6 +2,7 @@
 """Compresses images: compress.py IN [OUT] [--quality=1..8 | --target_bpp=B | --target_bytes=N].
 
 IN is an image, a folder of images, or - for standard input; OUT a .tfh file, a folder, or -.
+In a folder a.jpg gives a.tfh; pictures that differ in their ending alone give a.jpg.tfh, a.png.tfh.
 """
 
 from __future__ import annotations
@@ -176,17 +177,25 @@ def _line(facts: dict) -> str:
 
 
 def compress(argv: list[str]) -> int:
-    from tfhific.codec.jobs import IMAGE_EXTENSIONS
+    from tfhific.codec.file_kinds import CODED_EXTENSION, IMAGE_EXTENSIONS, refuse_other_kind
 
     _check_flags()
     options = common.codec_options()
-    planned = common.plan_files(argv, extensions=IMAGE_EXTENSIONS, suffix=".tfh")
+    planned = common.plan_files(
+        argv,
+        extensions=IMAGE_EXTENSIONS,
+        suffix=CODED_EXTENSION,
+        check_name=lambda name: refuse_other_kind(name, [CODED_EXTENSION], "a compressed picture"),
+        beside=(FLAGS.labels, FLAGS.lpips, FLAGS.model),
+    )
 
     import tfhific
 
-    common.start_tensorflow()
-    codec = tfhific.load(FLAGS.model, **options)
-    return common.run_files(planned, lambda job: _work(codec, job), _line)
+    codec = None
+    if planned.to_do:  # a folder that is done already takes no seconds to start
+        common.start_tensorflow()
+        codec = tfhific.load(FLAGS.model, **options)
+    return common.run_files(planned, lambda job: _work(codec, job), _line, argv[1])
 
 
 def main(argv: list[str]) -> int:

@@ -33,7 +33,8 @@ def define_flags() -> None:
 
 
 def _work(codec_for, job) -> dict:
-    from tfhific.codec.images import write_image
+    from tfhific.codec.file_kinds import extension
+    from tfhific.codec.images import WRITTEN_EXTENSIONS, write_image, write_png
     from tfhific.codec.jobs import read_bytes
     from tfhific.errors import BitstreamError
 
@@ -45,7 +46,9 @@ def _work(codec_for, job) -> dict:
         picture = codec.decompress_picture(data)
     except BitstreamError as error:
         raise BitstreamError(f"{job.source}: {error}") from None
-    write_image(picture, job.destination, overwrite=FLAGS.overwrite)
+    fits = job.destination == "-" or extension(job.destination) in WRITTEN_EXTENSIONS
+    write = write_image if fits else write_png  # the latter with --force_name alone
+    write(picture, job.destination, overwrite=FLAGS.overwrite)
     height, width = picture.pixels.shape[:2]
     return {
         "width": width,
@@ -65,19 +68,31 @@ def _line(facts: dict) -> str:
 
 
 def decompress(argv: list[str]) -> int:
+    from tfhific.codec.file_kinds import CODED_EXTENSION, refuse_other_kind
+    from tfhific.codec.images import WRITTEN_EXTENSIONS
+
     options = common.codec_options()
-    planned = common.plan_files(argv, extensions=(".tfh",), suffix=".png")
+    planned = common.plan_files(
+        argv,
+        extensions=(CODED_EXTENSION,),
+        suffix=".png",
+        check_name=lambda name: refuse_other_kind(
+            name, WRITTEN_EXTENSIONS, "a picture", chooses_format=True
+        ),
+        beside=(FLAGS.model, FLAGS.decoder),
+    )
 
     import tfhific
     from tfhific.codec import container
     from tfhific.errors import BitstreamError, TfhificError
 
-    common.start_tensorflow()
-    loaded = {}
     if FLAGS.model and FLAGS.decoder:
         raise TfhificError("Expected one of --model and --decoder, not both.")
+    if planned.to_do:
+        common.start_tensorflow()
+    loaded = {}
     named = None
-    if FLAGS.model or FLAGS.decoder:
+    if planned.to_do and (FLAGS.model or FLAGS.decoder):
         named = tfhific.load(FLAGS.model or FLAGS.decoder, **options)
 
     def codec_for(data: bytes):
@@ -94,7 +109,7 @@ def decompress(argv: list[str]) -> int:
             loaded[fingerprint] = tfhific.load_for(data, **options)
         return loaded[fingerprint]
 
-    return common.run_files(planned, lambda job: _work(codec_for, job), _line)
+    return common.run_files(planned, lambda job: _work(codec_for, job), _line, argv[1])
 
 
 def main(argv: list[str]) -> int:

@@ -19,6 +19,8 @@ from bin import common
 
 FLAGS = flags.FLAGS
 
+_OUTPUTS = (".tfh", ".decoded.png", ".comparison.png")
+
 
 def define_flags() -> None:
     flags.DEFINE_string("model", "mini", "Name or folder of the model.")
@@ -54,15 +56,18 @@ def demo(argv: list[str]) -> int:
     from tfhific.codec.atomic import write_atomically
     from tfhific.codec.images import read_picture, write_image
     from tfhific.codec.jobs import ensure_folder
+    from tfhific.codec.own_inputs import refuse_own_input
     from tfhific.evaluation import classical
     from tfhific.evaluation.metrics import ms_ssim, psnr
 
     source = argv[1] if len(argv) > 1 else _sample()
+    stem = os.path.join(FLAGS.out, os.path.splitext(os.path.basename(source))[0])
+    for suffix in _OUTPUTS:
+        refuse_own_input(stem + suffix, [source, FLAGS.model])
     picture = read_picture(source)
     common.start_tensorflow()
     ensure_folder(FLAGS.out)
     codec = tfhific.load(FLAGS.model)
-    stem = os.path.join(FLAGS.out, os.path.splitext(os.path.basename(source))[0])
     codec.compress(picture.pixels[:64, :64], FLAGS.quality)  # The first call loads kernels.
 
     started = time.perf_counter()
@@ -98,7 +103,7 @@ def demo(argv: list[str]) -> int:
     print(f"encoded in {seconds[0]:.2f} s, decoded in {seconds[1]:.2f} s")
     sheet = _side_by_side([picture.pixels, *[p for _, p in rivals.values()]], captions)
     write_image(sheet, stem + ".comparison.png", overwrite=True)
-    for suffix in (".tfh", ".decoded.png", ".comparison.png"):
+    for suffix in _OUTPUTS:
         print(f"wrote {stem}{suffix}")
     return 0
 

@@ -39,6 +39,12 @@ def judge(argv: list[str]) -> int:
     if not FLAGS.data:
         raise TfhificError("--data is needed. See --help.")
     if FLAGS.grid:
+        from tfhific.codec.file_kinds import extension
+
+        if FLAGS.grid != "-" and extension(FLAGS.grid) != ".png":
+            raise TfhificError(
+                f"--grid: expected a name that ends in .png. Received: {FLAGS.grid}."
+            )
         common.refuse_existing(FLAGS.grid, overwrite=False)
     from tfhific.data.idx import read_digits
 

@@ -102,6 +102,8 @@ def _branch_cost(model, paths: list[str], qualities: list[float]) -> int:
 
 
 def evaluate() -> int:
+    from tfhific.codec.own_inputs import refuse_own_input
+    from tfhific.data.folders import find_images
     from tfhific.errors import TfhificError
 
     if not FLAGS.data:
@@ -113,6 +115,8 @@ def evaluate() -> int:
     table = FLAGS.out if FLAGS.out and FLAGS.out.endswith(".csv") else None
     if table:
         common.refuse_existing(table, FLAGS.overwrite)
+        refuse_own_input(table, [FLAGS.lpips, FLAGS.features, FLAGS.data])
+    common.say_left_out(find_images(FLAGS.data).left_out, FLAGS.data)
     if FLAGS.branch_cost:
         import tfhific
         from tfhific.data.folders import list_images

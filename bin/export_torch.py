@@ -24,12 +24,17 @@ def define_flags() -> None:
 
 
 def export_torch(argv: list[str]) -> int:
+    from tfhific import zoo
+    from tfhific.codec.file_kinds import refuse_other_kind
+    from tfhific.codec.own_inputs import refuse_own_input
     from tfhific.errors import ModelError, TfhificError
 
     if len(argv) != 3:
         raise TfhificError("Expected two arguments, MODEL and CKPT. See --help.")
     name, destination = argv[1:]
     common.refuse_existing(destination, FLAGS.overwrite)
+    refuse_own_input(destination, [zoo.find_by_name(name)])
+    refuse_other_kind(destination, [".pt", ".pth", ".ckpt"], "a checkpoint")
 
     common.start_tensorflow()
     import tfhific

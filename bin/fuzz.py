@@ -30,6 +30,7 @@ def define_flags() -> None:
 
 
 def fuzz(argv: list[str]) -> int:
+    import hashlib
     import resource
 
     import numpy as np
@@ -71,10 +72,12 @@ def fuzz(argv: list[str]) -> int:
         print(f"  mutation {number}: {what}")
     if wrong and FLAGS.keep:
         ensure_folder(FLAGS.keep)
+        # What another file's mutations left there, this file among it, is not replaced.
+        origin = hashlib.sha256(data).hexdigest()[:12] + ("-repaired" if FLAGS.repair else "")
         made = fuzzing.mutations(data, FLAGS.count, FLAGS.seed, FLAGS.repair)
         for number, changed in enumerate(made):
             if number in wrong:
-                path = os.path.join(FLAGS.keep, f"seed{FLAGS.seed}-{number}.tfh")
+                path = os.path.join(FLAGS.keep, f"{origin}-seed{FLAGS.seed}-{number}.tfh")
                 write_atomically(path, changed, overwrite=True)
     return 1 if wrong else 0
 

@@ -33,20 +33,23 @@ def define_flags() -> None:
 
 
 def import_torch(argv: list[str]) -> int:
+    from tfhific.codec.model import FILE_NAME, save_model
+    from tfhific.codec.own_inputs import refuse_own_input
     from tfhific.errors import OutputError, TfhificError
 
     if len(argv) != 3:
         raise TfhificError("Expected two arguments, CKPT and OUT_DIR. See --help.")
     checkpoint, folder = argv[1:]
+    target = os.path.join(folder, FILE_NAME)
+    refuse_own_input(target, [checkpoint])
+    if os.path.exists(target) and not FLAGS.overwrite:
+        raise OutputError(f"{folder!r} holds a model already: --overwrite replaces it.")
 
     common.start_tensorflow()
-    from tfhific.codec.model import FILE_NAME, save_model
     from tfhific.codec.publish import publish
     from tfhific.interop.hific_checkpoint import model_of
     from tfhific.interop.torch_checkpoint import read_checkpoint
 
-    if os.path.exists(os.path.join(folder, FILE_NAME)) and not FLAGS.overwrite:
-        raise OutputError(f"{folder!r} holds a model already: --overwrite replaces it.")
     use_torch = {"auto": None, "torch": True, "own": False}[FLAGS.reader]
     contents = read_checkpoint(checkpoint, use_torch)
     try:

@@ -32,9 +32,11 @@ def make(argv: list[str]) -> int:
         raise TfhificError(
             f"--name: expected letters, digits, '.', '_', '-'. Received: {FLAGS.name!r}."
         )
-    from tfhific.data.folders import list_images
+    from tfhific.data.folders import find_images
 
-    paths = list_images(argv[1])
+    found = find_images(argv[1])
+    paths = found.paths
+    common.say_left_out(found.left_out, argv[1])
     common.start_tensorflow()
     from tqdm import tqdm
 

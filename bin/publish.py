@@ -95,20 +95,26 @@ def publish(argv: list[str]) -> int:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
         raise ModelError(f"Expected a name of letters, digits, '.', '_', '-'. Received: {name!r}.")
 
-    common.start_tensorflow()
     from tfhific import zoo
     from tfhific.codec.model import FILE_NAME, load_model, save_model
+    from tfhific.codec.own_inputs import refuse_own_input
+
+    if FLAGS.stream_of and FLAGS.data:
+        raise ModelError("Expected --stream_of or --data, not both: tables are taken or fitted.")
+    folder = os.path.join(FLAGS.out or os.path.dirname(os.path.abspath(zoo.__file__)), name)
+    target = os.path.join(folder, FILE_NAME)
+    stream_of = zoo.find_by_name(FLAGS.stream_of) if FLAGS.stream_of else None
+    refuse_own_input(target, [stream_of])
+    if os.path.exists(target) and not FLAGS.overwrite:
+        raise OutputError(f"{folder!r} holds a model already: --overwrite replaces it.")
+
+    common.start_tensorflow()
     from tfhific.codec.publish import publish as make_model
     from tfhific.codec.publish import with_stream_of
     from tfhific.codec.systems import WHOLE_SYSTEMS
     from tfhific.codec.whole_model import save_whole_model
     from tfhific.training.restore import restore_trained
 
-    if FLAGS.stream_of and FLAGS.data:
-        raise ModelError("Expected --stream_of or --data, not both: tables are taken or fitted.")
-    folder = os.path.join(FLAGS.out or os.path.dirname(os.path.abspath(zoo.__file__)), name)
-    if os.path.exists(os.path.join(folder, FILE_NAME)) and not FLAGS.overwrite:
-        raise OutputError(f"{folder!r} holds a model already: --overwrite replaces it.")
     model, training = restore_trained(run_dir)
     if training["system"] in WHOLE_SYSTEMS:
         published = _publish_whole(model, name, training)
@@ -116,7 +122,7 @@ def publish(argv: list[str]) -> int:
     else:
         published = make_model(model, name, training, FLAGS.stretch)
         if FLAGS.stream_of:
-            published = with_stream_of(published, load_model(zoo.find_by_name(FLAGS.stream_of)))
+            published = with_stream_of(published, load_model(stream_of))
         elif FLAGS.data:
             published = _calibrate(published)
         path = save_model(published, folder)

@@ -67,7 +67,7 @@ def test_folder_of_good_and_bad_files_in_a_new_process(tmp_path, photo, tiny_cod
         os.path.relpath(facts["input"], source): facts
         for facts in map(json.loads, done.stdout.decode().splitlines())
     }
-    failed = {"b_empty.png", "c_text.jpg", "d_cut.png", "f.webp"}
+    failed = {"b_empty.png", "c_text.jpg", "d_cut.png"}
     assert len(lines) == 8
     assert {name for name, facts in lines.items() if "error" in facts} == failed
     assert "skipped" in lines["g_done.png"]
@@ -76,17 +76,16 @@ def test_folder_of_good_and_bad_files_in_a_new_process(tmp_path, photo, tiny_cod
     for line, name in zip(told, sorted(failed)):
         assert line.startswith("error: ")
         assert name in line
-    assert "f.png" in lines["f.webp"]["error"]
 
     found = {
         os.path.relpath(os.path.join(folder, name), target)
         for folder, _, names in os.walk(target)
         for name in names
     }
-    assert found == {"a good.tfh", "deep/e.tfh", "f.tfh", "g_done.tfh"}
+    assert found == {"a good.tfh", "deep/e.tfh", "f.png.tfh", "f.webp.tfh", "g_done.tfh"}
     assert (target / "g_done.tfh").read_bytes() == b"kept"
     expected = tiny_codec.compress(photo(40, 50), 2.5)
-    for name in ("a good", "deep/e", "f"):
+    for name in ("a good", "deep/e", "f.png", "f.webp"):
         assert (target / f"{name}.tfh").read_bytes() == expected
     facts = lines["a good.png"]
     assert (facts["width"], facts["height"]) == (50, 40)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import threading
+import time
 
 import pytest
 
 from tfhific.codec import jobs
-from tfhific.codec.jobs import IMAGE_EXTENSIONS, Job, Plan
+from tfhific.codec.jobs import IMAGE_EXTENSIONS, Job, Plan, Tally
 from tfhific.errors import ImageError, OutputError, TfhificError
 
 
@@ -72,18 +74,32 @@ def test_what_is_done_is_skipped_unless_overwriting(folder):
     assert [job.done for job in plan("in", "out", overwrite=True).jobs] == [False, False]
 
 
-def test_second_source_of_one_output_clashes(folder):
-    (folder / "in" / "a.jpg").write_bytes(b"x")
-    first, second, third = plan("in").jobs
-    assert (first.source, first.clash) == ("in/a.PNG", None)
-    assert (second.source, second.clash) == ("in/a.jpg", "in/a.PNG")
-    assert third.clash is None
-    # A clash is told even where the first of the two is done already.
-    (folder / "in" / "a.tfh").write_bytes(b"done")
-    assert [(job.done, job.clash) for job in plan("in").jobs[:2]] == [
-        (True, None),
-        (False, "in/a.PNG"),
+def test_pictures_of_one_stem_are_both_kept_whenever_the_second_comes(folder):
+    assert carry_out(plan("in", "out"), make)[0] == Tally(done=2)
+    first = (folder / "out" / "a.tfh").stat().st_ino
+    (folder / "in" / "a.jpg").write_bytes(b"another")
+    assert pairs(plan("in", "out")) == [
+        ("in/a.PNG", "out/a.PNG.tfh"),
+        ("in/a.jpg", "out/a.jpg.tfh"),
+        ("in/b.jpg", "out/b.tfh"),
     ]
+    assert carry_out(plan("in", "out"), make)[0] == Tally(done=2, skipped=1)
+    assert carry_out(plan("in", "out"), make)[0] == Tally(skipped=3)
+    assert (folder / "out" / "a.tfh").stat().st_ino == first
+    back = jobs.plan("out", "back", extensions=[".tfh"], suffix=".png")
+    assert [destination for _, destination in pairs(back)] == [
+        "back/a.PNG.png",
+        "back/a.jpg.png",
+        "back/a.png",
+        "back/b.png",
+    ]
+
+
+def make(job) -> dict:
+    """Makes a file of the source's bytes."""
+    with open(job.source, "rb") as source, open(job.destination, "wb") as made:
+        made.write(source.read())
+    return {"bytes": 5}
 
 
 @pytest.mark.parametrize(
@@ -112,10 +128,11 @@ def test_empty_folder_mentions_recursive_only_where_it_helps(folder):
 
 def carry_out(planned, work):
     reports, complaints = [], []
-    failures = jobs.run(
+    tally = jobs.run(
         planned, work, report=reports.append, complain=complaints.append, progress=False
     )
-    return failures, reports, complaints
+    assert tally.done + tally.skipped + tally.failed >= len(planned.jobs)
+    return tally, reports, complaints
 
 
 def test_failure_is_told_and_the_rest_still_done(folder):
@@ -124,8 +141,8 @@ def test_failure_is_told_and_the_rest_still_done(folder):
             raise ImageError("a.PNG is broken")
         return {"bytes": 5}
 
-    failures, reports, complaints = carry_out(plan("in", "out", recursive=True), work)
-    assert failures == 1
+    tally, reports, complaints = carry_out(plan("in", "out", recursive=True), work)
+    assert tally == Tally(done=3, failed=1)
     assert complaints == ["a.PNG is broken"]
     assert [report.get("bytes") for report in reports] == [None, 5, 5, 5]
     assert reports[0] == {
@@ -136,10 +153,10 @@ def test_failure_is_told_and_the_rest_still_done(folder):
     assert os.path.isdir("out/deep/er")
 
 
-def test_done_and_clashing_jobs_are_not_worked_on(folder):
+def test_jobs_that_are_done_or_can_not_be_are_not_worked_on_and_counted_once(folder):
     jobs_of = (
         Job("a.png", "a.tfh", done=True),
-        Job("a.jpg", "a.tfh", clash="a.png"),
+        Job("a.jpg", "a.tfh", problem="a.jpg: can't be"),
         Job("b.png", "b.tfh"),
     )
     worked = []
@@ -148,12 +165,12 @@ def test_done_and_clashing_jobs_are_not_worked_on(folder):
         worked.append(job.source)
         return {}
 
-    failures, reports, complaints = carry_out(Plan(jobs_of, folder=True), work)
+    tally, reports, complaints = carry_out(Plan(jobs_of, folder=True), work)
     assert worked == ["b.png"]
-    assert failures == 1
+    assert tally == Tally(done=1, skipped=1, failed=1)
     assert "skipped" in reports[0]
-    assert "a.png" in complaints[0]
-    assert "rename" in complaints[0]
+    assert complaints == ["a.jpg: can't be"]
+    assert reports[1]["error"] == "a.jpg: can't be"
 
 
 def test_errors_that_are_no_ones_mistake_are_not_hidden(folder):
@@ -180,12 +197,94 @@ def test_source_changed_after_its_output_was_made_is_told(folder):
     (folder / "out" / "a.tfh").write_bytes(b"made before")
     os.utime("out/a.tfh", ns=(10**18, 10**18))
     os.utime("in/a.PNG", ns=(10**18 + 1, 10**18 + 1))
-    failures, reports, complaints = carry_out(plan("in", "out"), lambda job: {"bytes": 5})
-    assert failures == 1
+    tally, reports, complaints = carry_out(plan("in", "out"), lambda job: {"bytes": 5})
+    assert tally == Tally(done=1, failed=1)
     assert "in/a.PNG: was changed after out/a.tfh" in complaints[0]
     assert "--overwrite" in complaints[0]
+    assert "skipped" not in reports[0]
     assert reports[1]["bytes"] == 5
-    assert carry_out(plan("in", "out", overwrite=True), lambda job: {})[0] == 0
+    assert carry_out(plan("in", "out", overwrite=True), lambda job: {})[0] == Tally(done=2)
+
+
+def test_source_of_the_future_is_done_once_and_then_skipped(folder):
+    for later in (10**9, 10**18):
+        times = (time.time_ns() + later,) * 2
+        os.utime("in/a.PNG", ns=times)
+        carry_out(plan("in", "out", overwrite=True), make)
+        for _ in range(2):
+            assert carry_out(plan("in", "out"), make)[0] == Tally(skipped=2)
+        # The other one has the time at which it was made.
+        assert os.stat("out/b.tfh").st_mtime_ns < time.time_ns()
+    os.utime("in/a.PNG", ns=(times[0] + 1,) * 2)
+    assert carry_out(plan("in", "out"), make)[0] == Tally(skipped=1, failed=1)
+
+
+def test_time_that_a_disk_cuts_to_even_seconds_is_still_no_older(folder, monkeypatch):
+    original = os.utime
+
+    def coarse(path, *, ns):
+        original(path, ns=tuple(value - value % (2 * 10**9) for value in ns))
+
+    monkeypatch.setattr(os, "utime", coarse)
+    moment = 3 * 10**18 + 1_999_999_999
+    original("in/a.PNG", ns=(moment, moment))
+    jobs.not_older("in/a.PNG", "in/b.jpg")
+    assert moment <= os.stat("in/b.jpg").st_mtime_ns <= moment + 2 * 10**9
+
+
+def test_decoded_picture_that_may_be_the_original_is_never_to_be_overwritten(folder):
+    (folder / "in" / "b.tfh").write_bytes(b"newer")
+    (folder / "in" / "b.png").write_bytes(b"the original")
+    os.utime("in/b.png", ns=(10**18, 10**18))
+    back = {"extensions": [".tfh"], "suffix": ".png"}
+    with pytest.raises(OutputError, match="may be the original; name another output") as caught:
+        jobs.plan("in/b.tfh", None, **back)
+    assert "--overwrite" not in str(caught.value)
+    _, _, complaints = carry_out(jobs.plan("in", None, **back), make)
+    assert "name another output folder" in complaints[0]
+    assert "--overwrite" not in complaints[0]
+    assert (folder / "in" / "b.png").read_bytes() == b"the original"
+
+
+@pytest.mark.parametrize("link", [os.symlink, os.link], ids=["symbolic", "hard"])
+def test_job_that_would_write_over_an_input_or_an_output_is_a_failure(link, folder):
+    kept = {path: path.read_bytes() for path in (folder / "in").iterdir() if path.is_file()}
+    link(os.path.abspath("in/b.jpg"), "out/a.tfh")
+    tally, _, complaints = carry_out(plan("in", "out", overwrite=True), make)
+    assert tally == Tally(done=1, failed=1)
+    assert "out/a.tfh: is the input in/b.jpg by another name" in complaints[0]
+    assert all(path.read_bytes() == data for path, data in kept.items())
+    with pytest.raises(OutputError, match=r"is the input in/b\.jpg by another name"):
+        plan("in/b.jpg", "out/a.tfh", overwrite=True)
+    with pytest.raises(OutputError, match=r"is the input in/b\.jpg by another name"):
+        plan("in/a.PNG", "out/a.tfh", overwrite=True, beside=["in"])
+
+
+def test_outputs_that_are_one_file_are_made_once(folder):
+    os.symlink("b.tfh", "out/a.tfh")
+    tally, _, complaints = carry_out(plan("in", "out", overwrite=True), make)
+    assert tally == Tally(done=1, failed=1)
+    assert (
+        "in/b.jpg: its output out/b.tfh is, in this folder, that of in/a.PNG too" in complaints[0]
+    )
+
+
+def test_output_that_is_a_folder_is_a_failure_and_not_done(folder):
+    (folder / "out" / "a.tfh").mkdir()
+    tally, _, complaints = carry_out(plan("in", "out"), make)
+    assert tally == Tally(done=1, failed=1)
+    assert "out/a.tfh is a folder" in complaints[0]
+
+
+def test_name_of_a_file_is_checked_where_the_user_chose_it(folder):
+    def check(name):
+        raise OutputError(f"not {name}")
+
+    for source, output in (("in/b.jpg", "x.png"), ("-", "x.png"), ("in/b.jpg", "-")):
+        with pytest.raises(OutputError, match=f"not {output}"):
+            plan(source, output, check_name=check)
+    for source, output in (("in/b.jpg", None), ("in/b.jpg", "out"), ("in", "new.png")):
+        assert plan(source, output, check_name=check).jobs
 
 
 def test_source_changed_while_it_is_worked_on_is_told(folder):
@@ -204,3 +303,17 @@ def test_source_changed_while_it_is_worked_on_is_told(folder):
             jobs.unchanged("in/b.jpg"),
         ):
             change()
+
+
+def test_pipe_is_read_and_not_watched(folder):
+    os.mkfifo("in/pipe")
+
+    def write():
+        with open("in/pipe", "wb") as pipe:
+            pipe.write(b"x" * 100_000)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    with jobs.unchanged("in/pipe"):
+        assert len(jobs.read_bytes("in/pipe")) == 100_000
+    writer.join()

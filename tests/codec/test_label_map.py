@@ -16,6 +16,7 @@ from tfhific.codec.label_map import (
     check_label_map,
     decode_label_map,
     encode_label_map,
+    label_map_of,
     read_label_map,
 )
 from tfhific.errors import BitstreamError, ImageError
@@ -126,3 +127,11 @@ def test_what_is_wrong_with_a_map_is_said(tmp_path, label_picture):
         check_label_map(np.zeros([3, 3], np.float32), (3, 3), 5)
     with pytest.raises(ImageError, match="Received: -1"):
         check_label_map(np.full([3, 3], -1), (3, 3), 5)
+
+
+def test_pictures_of_one_stem_can_have_maps_of_their_own(tmp_path):
+    folder = str(tmp_path)
+    assert label_map_of("in/a.jpg", folder) == f"{folder}/a.png"
+    (tmp_path / "a.jpg.png").write_bytes(b"x")
+    assert label_map_of("in/a.jpg", folder) == f"{folder}/a.jpg.png"
+    assert label_map_of("in/a.webp", folder) == f"{folder}/a.png"

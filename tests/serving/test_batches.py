@@ -39,6 +39,17 @@ def test_results_keep_the_order_of_the_jobs_and_their_errors(tmp_path):
             assert written.read_bytes() == bytes([number]) * 3
 
 
+def test_outputs_that_are_one_file_are_written_once(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).write_bytes(name.encode())
+    (tmp_path / "a.out").symlink_to("b.out")
+    jobs = [Job(str(tmp_path / name), str(tmp_path / f"{name}.out")) for name in ("a", "b")]
+    facts = list(pipeline.run(jobs, lambda batch: [(data, "") for data in batch], overwrite=True))
+    assert sorted("error" in entry for entry in facts) == [False, True]
+    kept = next(entry for entry in facts if "error" not in entry)
+    assert (tmp_path / "b.out").read_bytes() == (tmp_path / kept["input"]).read_bytes()
+
+
 def test_reading_goes_on_while_a_batch_is_worked_on(tmp_path, monkeypatch):
     jobs = []
     for number in range(4):

@@ -47,11 +47,15 @@ _FORMAT_OF_EXTENSION = {
     ".png": "PNG",
     ".jpg": "JPEG",
     ".jpeg": "JPEG",
+    ".jpe": "JPEG",
+    ".jfif": "JPEG",
     ".webp": "WEBP",
     ".tif": "TIFF",
     ".tiff": "TIFF",
     ".bmp": "BMP",
 }
+WRITTEN_EXTENSIONS = tuple(_FORMAT_OF_EXTENSION)
+"""Endings of the formats that `write_image` knows."""
 _HOLDS_ALPHA = ("PNG", "WEBP", "TIFF")
 _SAVE_OPTIONS = {
     # zlib's lowest level: about a third of the default's time for photographs of much that size.

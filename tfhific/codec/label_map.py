@@ -68,6 +68,19 @@ def read_label_map(path: str | os.PathLike, size: tuple[int, int], classes: int)
     return check_label_map(labels, size, classes, name)
 
 
+def label_map_of(picture: str, folder: str) -> str:
+    """Path of a picture's label map in a folder.
+
+    `a.jpg` has `a.jpg.png` where that is there, so that pictures that differ in their ending alone
+    can have maps of their own; otherwise `a.png`.
+    """
+    name = os.path.basename(picture)
+    whole = os.path.join(folder, name + ".png")
+    if os.path.isfile(whole):
+        return whole
+    return os.path.join(folder, os.path.splitext(name)[0] + ".png")
+
+
 def _other_size(name: str, found: tuple[int, int], size: tuple[int, int]) -> str:
     return (
         f"{name}: expected a label map of the picture's {size[1]}x{size[0]} pixels. Received: "

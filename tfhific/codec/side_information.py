@@ -6,7 +6,7 @@ import dataclasses
 import os
 
 from tfhific.codec.kept import Kept
-from tfhific.codec.label_map import read_label_map
+from tfhific.codec.label_map import label_map_of, read_label_map
 from tfhific.codec.search import SearchOptions
 from tfhific.errors import TfhificError
 
@@ -69,7 +69,7 @@ def side_information(codec, requests: Requests, source: str, size: tuple[int, in
     if "labels" in needs and requests.labels is not None:
         path = requests.labels
         if os.path.isdir(path):
-            path = os.path.join(path, os.path.splitext(os.path.basename(source))[0] + ".png")
+            path = label_map_of(source, path)
         found["labels"] = read_label_map(path, size, codec.classes)
     if "kept" in needs and (requests.keep or requests.boxes):
         names = codec.published.decoding["class_names"]

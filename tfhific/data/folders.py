@@ -4,46 +4,66 @@ from __future__ import annotations
 
 import glob as globbing
 import os
+from collections.abc import Sequence
 
 import numpy as np
 
-from tfhific.codec.jobs import IMAGE_EXTENSIONS
+from tfhific.codec.file_kinds import IMAGE_EXTENSIONS
+from tfhific.codec.listing import LeftOut, Listing, list_folder
 from tfhific.data.crops import CropSource, crop_dataset
 from tfhific.errors import ImageError
 
-__all__ = ["CropSource", "Files", "crop_dataset", "list_images"]
+__all__ = ["CropSource", "Files", "crop_dataset", "find_images", "list_images", "with_left_out"]
 
 
 def list_images(pattern: str | os.PathLike) -> list[str]:
     """Image files under a folder (recursively) or matching a glob, sorted.
 
+    Regular files alone: reading a pipe may never end.
+
     Raises:
       ImageError: when there is none.
     """
+    return list(find_images(pattern).paths)
+
+
+def find_images(pattern: str | os.PathLike) -> Listing:
+    """Image files as `list_images` has them, and what of a folder is no such file.
+
+    Raises:
+      ImageError: when there is no image.
+    """
     pattern = os.fspath(pattern)
     if os.path.isdir(pattern):
-        candidates = [
-            os.path.join(folder, name)
-            for folder, _, names in os.walk(pattern)
-            for name in names
-            if name.lower().endswith(IMAGE_EXTENSIONS)
-        ]
+        found = list_folder(pattern, IMAGE_EXTENSIONS, recursive=True)
     else:
-        candidates = globbing.glob(pattern, recursive=True)
-        candidates = [path for path in candidates if os.path.isfile(path)]
-    if not candidates:
+        matches = globbing.glob(pattern, recursive=True)
+        found = Listing(tuple(sorted(filter(os.path.isfile, matches))), LeftOut())
+    if not found.paths:
+        what = found.left_out.line()
         raise ImageError(
             f"No images in {pattern!r}: expected a folder or a glob with files that end in "
-            f"{', '.join(IMAGE_EXTENSIONS)}."
+            f"{', '.join(IMAGE_EXTENSIONS)}." + (f" It has {what}." if what else "")
         )
-    return sorted(candidates)
+    return found
+
+
+def with_left_out(description: str, left_out: LeftOut) -> str:
+    """A few words about data for the log, with what of the folder is not taken."""
+    line = left_out.line()
+    return f"{description} (left out: {line})" if line else description
 
 
 class Files:
-    """A list of image files."""
+    """A list of image files.
 
-    def __init__(self, paths: list[str]) -> None:
+    Attributes:
+      left_out: what there is in their folder beside them.
+    """
+
+    def __init__(self, paths: Sequence[str], left_out: LeftOut | None = None) -> None:
         self._paths = list(paths)
+        self.left_out = left_out or LeftOut()
 
     def __len__(self) -> int:
         return len(self._paths)

@@ -6,9 +6,10 @@ import os
 
 import numpy as np
 
+from tfhific.codec.listing import LeftOut
 from tfhific.data.crops import Augmentation, CropSource, Pictures, crop_dataset
 from tfhific.data.datasets import PREFIX, open_tfds
-from tfhific.data.folders import Files, list_images
+from tfhific.data.folders import Files, find_images, with_left_out
 from tfhific.data.shards import Shards, list_shards
 
 
@@ -26,7 +27,10 @@ def open_pictures(spec: str | os.PathLike) -> Pictures:
     if spec.startswith(PREFIX):
         return open_tfds(spec)
     shards = list_shards(spec)
-    return Shards(shards) if shards else Files(list_images(spec))
+    if shards:
+        return Shards(shards)
+    found = find_images(spec)
+    return Files(found.paths, found.left_out)
 
 
 class ImageData:
@@ -47,6 +51,7 @@ class ImageData:
     ) -> None:
         self._source = CropSource(pictures, crop, seed=seed, augmentation=augmentation)
         self.count, self._crop, self._batch_size = len(pictures), crop, batch_size
+        self._left_out = getattr(pictures, "left_out", LeftOut())
 
     @property
     def skipped(self) -> dict[str, str]:
@@ -61,4 +66,4 @@ class ImageData:
         return np.stack([self._source(number) for number in range(count)]).astype(np.float32)
 
     def describe(self) -> str:
-        return f"{self.count} images"
+        return with_left_out(f"{self.count} images", self._left_out)

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tfhific.codec.label_map import read_label_map
-from tfhific.data.folders import list_images
+from tfhific.codec.label_map import label_map_of, read_label_map
+from tfhific.data.folders import find_images, list_images, with_left_out
 from tfhific.errors import ImageError
 
 KEPT_SHARE = 0.25
@@ -23,8 +23,7 @@ def pair_labels(paths: list[str], folder: str | os.PathLike) -> dict[str, str]:
     """
     pairs = {}
     for path in paths:
-        stem = os.path.splitext(os.path.basename(path))[0]
-        pairs[path] = os.path.join(os.fspath(folder), stem + ".png")
+        pairs[path] = label_map_of(path, os.fspath(folder))
         if not os.path.isfile(pairs[path]):
             raise ImageError(f"{path}: expected its label map {pairs[path]}, which is not there.")
     return pairs
@@ -191,7 +190,8 @@ class LabelledData:
           ImageError: when pictures or label maps are missing.
         """
         folder = os.path.normpath(os.fspath(folder))
-        paths = list_images(folder)
+        found = find_images(folder)
+        paths, self._left_out = list(found.paths), found.left_out
         self._options = options
         self._source = LabelledCropSource(
             paths,
@@ -224,4 +224,4 @@ class LabelledData:
 
     def describe(self) -> str:
         """A few words for the log."""
-        return f"{self.count} pictures with label maps"
+        return with_left_out(f"{self.count} pictures with label maps", self._left_out)

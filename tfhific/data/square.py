@@ -6,6 +6,7 @@ import os
 
 import numpy as np
 
+from tfhific.codec.listing import LeftOut
 from tfhific.codec.whole_picture import resampled
 from tfhific.errors import ImageError
 
@@ -69,6 +70,7 @@ class SquareData:
         """
         self._options = options
         self.skipped: dict[str, str] = {}
+        self._left_out = LeftOut()
         self._is_mnist = holds_digits(pattern)
         if self._is_mnist:
             self._images = _bordered(pattern, side, channels)
@@ -78,10 +80,12 @@ class SquareData:
 
     def _read(self, pattern, side: int, channels: int) -> np.ndarray:
         from tfhific.codec.images import read_picture
-        from tfhific.data.folders import list_images
+        from tfhific.data.folders import find_images
 
         found = []
-        for path in list_images(pattern):
+        listing = find_images(pattern)
+        self._left_out = listing.left_out
+        for path in listing.paths:
             try:
                 found.append(squared(read_picture(path).pixels, side, channels))
             except ImageError as error:
@@ -120,7 +124,9 @@ class SquareData:
 
     def describe(self) -> str:
         """A few words for the log."""
-        return f"{self.count} pictures"
+        from tfhific.data.folders import with_left_out
+
+        return with_left_out(f"{self.count} pictures", self._left_out)
 
 
 def _bordered(folder, side: int, channels: int) -> np.ndarray:

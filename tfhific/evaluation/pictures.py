@@ -10,15 +10,19 @@ from tfhific.errors import TfhificError
 from tfhific.evaluation.bench import Failure, Image
 from tfhific.evaluation.codecs import file_digest
 
+_WRITTEN = ("files", "plots")
+"""Folders below the results' that get files of picture kinds."""
+
 
 def list_pictures(
-    data: str | os.PathLike, limit: int | None = None
+    data: str | os.PathLike, limit: int | None = None, out: str | None = None
 ) -> tuple[list[Image], list[Failure]]:
     """Reads every picture once, so that a bad one is known before anything is measured.
 
     Args:
       data: a folder, searched recursively, or a glob.
       limit: only the first so many.
+      out: folder of the results: what an evaluation writes below it does not count.
 
     Returns:
       The pictures by name, and those that cannot be read.
@@ -26,7 +30,13 @@ def list_pictures(
     Raises:
       TfhificError: none there, or none readable.
     """
-    paths = list_images(data)[:limit]
+    written = [os.path.join(os.path.realpath(out), name, "") for name in _WRITTEN] if out else []
+    paths = [p for p in list_images(data) if not os.path.realpath(p).startswith(tuple(written))]
+    if not paths:
+        raise TfhificError(
+            f"No pictures in {os.fspath(data)!r} but an evaluation's own. Name another folder."
+        )
+    paths = paths[:limit]
     root = (
         os.fspath(data)
         if os.path.isdir(data)

@@ -191,7 +191,7 @@ def evaluate(
         raise TfhificError(f"jobs: expected at least 1. Received: {config.jobs}.")
     specs = parse_codecs(config.codecs, config.ladders)
     anchor = _choose_anchor(specs, config.anchor)
-    images, failures = list_pictures(config.data, config.limit)
+    images, failures = list_pictures(config.data, config.limit, config.out)
     with tempfile.TemporaryDirectory() as scratch:
         context = _context(config, config.out or scratch)
         return _evaluate(config, context, specs, anchor, images, failures, progress)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import collections
 import concurrent.futures
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 
 from tfhific.codec.atomic import write_atomically
-from tfhific.codec.jobs import Job, ensure_folder, read_bytes
+from tfhific.codec.jobs import Job, Made, ensure_folder, read_bytes
 from tfhific.errors import ModelError, TfhificError
 
 
@@ -102,6 +103,7 @@ def run(
     Yields:
       For each job, in their order, `input`, `output`, and `bytes` or `error`.
     """
+    made, lock = Made(), threading.Lock()
     batches = [jobs[at : at + batch_size] for at in range(0, len(jobs), batch_size)]
     with concurrent.futures.ThreadPoolExecutor(threads) as pool:
         reading = collections.deque()
@@ -123,7 +125,7 @@ def run(
             writes = []
             for job, (_, error) in zip(batch, contents):
                 data, problem = (b"", error) if error else next(results)
-                writes.append(pool.submit(_write, job, data, problem, overwrite))
+                writes.append(pool.submit(_write, job, data, problem, overwrite, made, lock))
             writing.append(writes)
             if len(writing) > 1:
                 yield from (write.result() for write in writing.popleft())
@@ -138,7 +140,9 @@ def _read(job: Job) -> tuple[bytes, str]:
         return b"", str(error)
 
 
-def _write(job: Job, data: bytes, error: str, overwrite: bool) -> dict:
+def _write(
+    job: Job, data: bytes, error: str, overwrite: bool, made: Made, lock: threading.Lock
+) -> dict:
     facts = {"input": job.source, "output": job.destination}
     try:
         if error:
@@ -146,7 +150,10 @@ def _write(job: Job, data: bytes, error: str, overwrite: bool) -> dict:
         folder = os.path.dirname(job.destination)
         if folder:
             ensure_folder(folder)
-        write_atomically(job.destination, data, overwrite=overwrite)
+        with lock:  # whether another job made this output is known when that one is written
+            made.refuse_again(job)
+            write_atomically(job.destination, data, overwrite=overwrite)
+            made.note(job)
     except TfhificError as problem:
         return {**facts, "error": str(problem)}
     return {**facts, "bytes": len(data)}
