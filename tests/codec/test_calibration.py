@@ -170,5 +170,5 @@ def test_a_model_of_other_latents_can_not_take_over_a_stream(tiny_published, cal
     other = dataclasses.replace(
         tiny_published, log_inverse_gain=tiny_published.log_inverse_gain + np.float32(0.1)
     )
-    with pytest.raises(ModelError, match="--freeze=encoder,prior"):
+    with pytest.raises(ModelError, match="`freeze=encoder,prior`"):
         with_stream_of(other, calibrated)

@@ -130,7 +130,7 @@ class InversionCodec(WholePictureCodec):
         """
         if label is not None and not 0 <= label < self.classes:
             has = f"classes 0 to {self.classes - 1}" if self.classes else "no classes"
-            raise TfhificError(f"--label: {self.name} has {has}. Received: {label}.")
+            raise TfhificError(f"`label`: {self.name} has {has}. Received: {label}.")
         import tensorflow as tf
 
         target = self._into_square(image).astype(np.float32) / 127.5 - 1.0

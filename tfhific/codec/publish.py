@@ -131,7 +131,7 @@ def with_stream_of(model: Model, other: Model) -> Model:
     if model is None or model.fingerprint != other.fingerprint:
         raise ModelError(
             f"The run can't decode files of {other.name}: expected one that began with its weights "
-            "and kept all but the decoder (--init_from, --freeze=encoder,prior)."
+            "and kept all but the decoder (`init_from`, `freeze=encoder,prior`)."
         )
     return model
 

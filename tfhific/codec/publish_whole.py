@@ -40,7 +40,7 @@ def publish_extreme(
         known = ", ".join(centre_prior.PRIORS)
         raise ModelError(f"Expected a prior among {known}. Received: {prior!r}.")
     if prior == "hyper" and pictures is None:
-        raise ModelError("A hyper prior is counted over pictures: name some with --data.")
+        raise ModelError("A hyper prior is counted over pictures: name some with `data`.")
     parts = ["encoder", "generator"]
     parts += [part for part in ("features", "noise") if getattr(model, part) is not None]
     centres = model.quantizer.centres.numpy()

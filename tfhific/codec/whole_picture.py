@@ -87,7 +87,7 @@ class WholePictureCodec:
         if tile is not None:
             raise TfhificError(
                 f"{published.name} sees the whole picture, because its layers normalise over all "
-                "of it: it can't work in tiles. Leave --tile out."
+                "of it: it can't work in tiles. Leave `tile` out."
             )
         if precision != "float32":
             raise TfhificError(f"{published.name} works in float32. Received: {precision!r}.")

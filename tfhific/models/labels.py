@@ -144,7 +144,7 @@ class LabelAutoencoder(TrainableSystem):
         super().check_options(options)
         if options.crop % STRIDE:
             raise TfhificError(
-                f"--crop: expected a multiple of {STRIDE}. Received: {options.crop}."
+                f"`crop`: expected a multiple of {STRIDE}. Received: {options.crop}."
             )
 
     def build_for(self, options: TrainingOptions) -> None:

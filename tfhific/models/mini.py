@@ -369,13 +369,13 @@ class Mini(TrainableSystem):
         super().check_options(options)
         if options.precision != "float32":
             raise TfhificError(
-                "--precision: the layers of mini compute in float32 only. "
+                "`precision`: the layers of mini compute in float32 only. "
                 f"Received: {options.precision!r}."
             )
 
     def build_for(self, options: TrainingOptions) -> None:
         if options.crop % 64:
-            raise TfhificError(f"--crop: expected a multiple of 64. Received: {options.crop}.")
+            raise TfhificError(f"`crop`: expected a multiple of 64. Received: {options.crop}.")
         self(tf.zeros([1, options.crop, options.crop, 3]), tf.ones([1]))
 
     def parts(self) -> dict[str, list]:

@@ -181,7 +181,7 @@ class TrainableSystem(keras.Model):
         Raises:
           TfhificError: when the system has no use for one.
         """
-        raise TfhificError(f"--labels: {type(self).__name__} predicts no labels.")
+        raise TfhificError(f"`labels`: {type(self).__name__} predicts no labels.")
 
     def notices(self, options: TrainingOptions) -> list[str]:
         """What a user is told before the training begins, a line each."""
@@ -213,19 +213,19 @@ class TrainableSystem(keras.Model):
         name = type(self).__name__
         if not 1 <= options.stage <= self.STAGES:
             raise TfhificError(
-                f"--stage: {name} has {self.STAGES} stage{'s' * (self.STAGES > 1)}. "
+                f"`stage`: {name} has {self.STAGES} stage{'s' * (self.STAGES > 1)}. "
                 f"Received: {options.stage}."
             )
         if options.adversary and options.adversary not in self.ADVERSARIES:
             raise TfhificError(
-                f"--adversary: expected one of {', '.join(self.ADVERSARIES) or 'none'} for {name}. "
+                f"`adversary`: expected one of {', '.join(self.ADVERSARIES) or 'none'} for {name}. "
                 f"Received: {options.adversary!r}."
             )
         if options.lpips and not self.USES_LPIPS:
-            raise TfhificError(f"--lpips: {name} has no perceptual loss.")
+            raise TfhificError(f"`lpips`: {name} has no perceptual loss.")
         if options.accumulate > options.batch_size or options.batch_size % options.accumulate:
             raise TfhificError(
-                f"--accumulate: expected a divisor of the batch size {options.batch_size}. "
+                f"`accumulate`: expected a divisor of the batch size {options.batch_size}. "
                 f"Received: {options.accumulate}."
             )
 
@@ -375,7 +375,7 @@ def without_frozen(system: TrainableSystem, options: TrainingOptions) -> dict[st
     unknown = sorted(set(options.freeze) - set(parts))
     if unknown:
         raise TfhificError(
-            f"--freeze: expected parts among {', '.join(parts)}. Received: {', '.join(unknown)}."
+            f"`freeze`: expected parts among {', '.join(parts)}. Received: {', '.join(unknown)}."
         )
     frozen = _identities(v for name in options.freeze for v in parts[name])
     groups = {
@@ -383,7 +383,7 @@ def without_frozen(system: TrainableSystem, options: TrainingOptions) -> dict[st
         for name, variables in system.groups(options).items()
     }
     if not any(groups.values()):
-        raise TfhificError("--freeze: nothing is left to train.")
+        raise TfhificError("`freeze`: nothing is left to train.")
     return groups
 
 

@@ -73,7 +73,7 @@ def restore_trained(run_dir: str, average: bool = True):
 
     Returns:
       The model, and a dict of how it was trained: system, configuration, step, minutes and what
-      else `config.json` of the run says, but for the places of files.
+      else `config.json` of the run says, but for the places of files and how the run was kept.
 
     Raises:
       TfhificError: when the folder holds no run.
@@ -91,7 +91,7 @@ def restore_trained(run_dir: str, average: bool = True):
     values = "/.ATTRIBUTES/VARIABLE_VALUE"
     step = next(reader.get_tensor(n + values) for n in names if reader.has_tensor(n + values))
     seconds = float(reader.get_tensor("seconds" + values))
-    training = {k: v for k, v in stored.items() if k not in ("data", "init_from")}
+    training = {k: v for k, v in stored.items() if k not in ("data", "init_from", "keeping")}
     options = {k: v for k, v in training.pop("options", {}).items() if k != "lpips"}
     if options:
         training["options"] = options

@@ -71,7 +71,7 @@ def make_schedule(options) -> Schedule:
             options.learning_rate, tuple(boundaries), options.decay, options.warmup_steps
         )
     raise TfhificError(
-        f"--schedule: expected cosine, step or constant. Received: {options.schedule!r}."
+        f"`schedule`: expected cosine, step or constant. Received: {options.schedule!r}."
     )
 
 

@@ -44,14 +44,14 @@ def check_source(folder: str, system: str, config) -> None:
     if stored["system"] != system:
         kind = "model" if published else "run"
         raise TfhificError(
-            f"--init_from: expected a run or a model of {system}. "
+            f"`init_from`: expected a run or a model of {system}. "
             f"Received: a {kind} of {stored['system']}, {folder!r}."
         )
     if not published:
         latest_checkpoint(folder)
     elif system in WHOLE_SYSTEMS:
         raise TfhificError(
-            f"--init_from: expected a run of {system}; its published models can't be trained "
+            f"`init_from`: expected a run of {system}; its published models can't be trained "
             f"further. Received: {folder!r}."
         )
     _check_settings(folder, settings, system, config)
@@ -60,7 +60,7 @@ def check_source(folder: str, system: str, config) -> None:
 def _check_settings(folder: str, settings: dict | None, system: str, config) -> None:
     if not isinstance(settings, dict):
         raise TfhificError(
-            f"--init_from: {folder!r} does not say how it was configured, so it can't be trained."
+            f"`init_from`: {folder!r} does not say how it was configured, so it can't be trained."
         )
     names = registry.training_class(system).WEIGHT_SETTINGS
     theirs = registry.configuration(system, settings)
@@ -72,8 +72,8 @@ def _check_settings(folder: str, settings: dict | None, system: str, config) -> 
     if other:
         ours = {name: getattr(config, name) for name in other}
         raise TfhificError(
-            f"--init_from: the weights of {folder!r} are of another configuration. This run has "
-            f"{json.dumps(ours)}; to begin with them, add --settings='{json.dumps(other)}'."
+            f"`init_from`: the weights of {folder!r} are of another configuration. This run has "
+            f"{json.dumps(ours)}; to begin with them, add `settings`='{json.dumps(other)}'."
         )
 
 
@@ -100,7 +100,7 @@ def warm_start(run: Run, folder: str) -> list[str]:
     identities = {id(variable) for variable in given}
     state = run.model.training_state
     return [
-        f"--init_from: {folder} has no weights for the {name}, which begins anew"
+        f"`init_from`: {folder} has no weights for the {name}, which begins anew"
         for name, variables in state.groups.items()
         if variables and not any(id(variable) in identities for variable in variables)
     ]
@@ -121,7 +121,7 @@ def _give_published(model, folder: str, system: type[TrainableSystem]) -> list:
         shapes = [[tuple(v.shape) for v in part.variables] for part in (theirs, ours)]
         if shapes[0] != shapes[1]:
             raise TfhificError(
-                f"--init_from: the weights of {folder!r} do not fit this configuration: "
+                f"`init_from`: the weights of {folder!r} do not fit this configuration: "
                 f"{ours.name} has other shapes."
             )
         for value, variable in zip(theirs.variables, ours.variables):
