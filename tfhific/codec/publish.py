@@ -14,6 +14,7 @@ from tfhific.codec.model import NETWORKS, Model
 from tfhific.codec.network import Network
 from tfhific.codec.tables import factorized_tables, latent_tables
 from tfhific.errors import ModelError
+from tfhific.models import registry
 
 
 def publish(
@@ -33,7 +34,7 @@ def publish(
         and a `config` with `scales()`. A model of many rates has `log_gain` and
         `log_inverse_gain`; one whose networks are not like `mini`'s says so in `codec_facts()`.
       name: of the published model.
-      training: how it came about, JSON values.
+      training: how it came about, JSON values; its `system` is the registry's name.
       stretch: how much further than trained the step from the last quality but one to the last
         goes, in the logarithm of the gains; 1 for as trained. The range of rates ends later.
       half: whether kernels are rounded to half precision.
@@ -59,7 +60,7 @@ def publish(
     ]
     return Model(
         name=name,
-        system=type(model).__name__.lower(),
+        system=(training or {}).get("system") or registry.name_of(model),
         networks=networks,
         branch=scale_branch(
             networks["hyper_synthesis_scale"], scales, z_tables, gain, centre, facts

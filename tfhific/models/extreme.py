@@ -143,6 +143,8 @@ class Extreme(TrainableSystem):
     """The trainable system. Input of `call`: a batch as `split_batch` takes it."""
 
     USES_LPIPS = True
+    FOLDED = ("encoder", "generator", "features", "noise")
+    """Networks that are published, those that the configuration asks for."""
 
     def __init__(self, config: GCConfig | None = None, **kwargs) -> None:
         super().__init__(**kwargs)

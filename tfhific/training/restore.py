@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-
 import tensorflow as tf
 
 from tfhific.errors import ModelError
 from tfhific.models import registry
 from tfhific.models.system import TrainableSystem
 from tfhific.training.average import WeightAverage
-from tfhific.training.run import read_config, restore_checked, stored_parts
+from tfhific.training.run import find_checkpoint, read_config, restore_checked, stored_parts
 
 
 def latest_checkpoint(run_dir: str) -> str:
@@ -19,7 +17,7 @@ def latest_checkpoint(run_dir: str) -> str:
     Raises:
       ModelError: when there is none yet.
     """
-    latest = tf.train.latest_checkpoint(os.path.join(run_dir, "checkpoints"))
+    latest = find_checkpoint(run_dir)
     if latest is None:
         raise ModelError(f"The run {run_dir!r} has no checkpoint yet.")
     return latest

@@ -100,7 +100,7 @@ class Run:
     @property
     def latest_checkpoint(self) -> str | None:
         """Path of the run's last checkpoint, or None."""
-        return tf.train.latest_checkpoint(os.path.join(self.options.run_dir, "checkpoints"))
+        return find_checkpoint(self.options.run_dir)
 
     def restore(self) -> bool:
         """Restores the latest checkpoint; False where there is none.
@@ -140,6 +140,11 @@ class Run:
                 f"{self.options.own_dir!r} ({reason:.200}). "
                 + (f"The last one is {before}; `resume` continues." if before else "There is none.")
             ) from None
+
+
+def find_checkpoint(run_dir: str) -> str | None:
+    """The path of a run's latest checkpoint; None where there is none."""
+    return tf.train.latest_checkpoint(os.path.join(run_dir, "checkpoints"))
 
 
 def stored_parts(checkpoint: str, parent: str = "") -> set[str]:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import tensorflow as tf
 
 from tfhific.backend import keras
+from tfhific.codec.publishable import check_publishable
 from tfhific.data.crops import Augmentation
 from tfhific.data.images import ImageData, open_pictures
 from tfhific.errors import TfhificError
@@ -24,7 +25,7 @@ from tfhific.models.system import (
 )
 from tfhific.training.folder import check_run_folder
 from tfhific.training.restore import restore_trained
-from tfhific.training.run import Run, RunOptions, read_config, write_config
+from tfhific.training.run import Run, RunOptions, find_checkpoint, read_config, write_config
 from tfhific.training.strategy import (
     check_batch,
     distributable,
@@ -32,7 +33,7 @@ from tfhific.training.strategy import (
     scope,
     worker_number,
 )
-from tfhific.training.warm_start import check_source, warm_start
+from tfhific.training.warm_start import check_source, find_source, warm_start
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 FIXED = ("stage", "adversary", "freeze", "crop", "precision")
@@ -250,8 +251,10 @@ def begin(
         if plan.minutes:
             raise TfhificError("`minutes`: workers need a number of `steps` to end together.")
         keep = dataclasses.replace(keep, worker=worker_number())
-    if plan.init_from and not resume:
-        check_source(plan.init_from, plan.system, plan.config)
+    source = ""
+    if plan.init_from and (not resume or find_checkpoint(keep.run_dir) is None):
+        source = find_source(plan.init_from)
+        check_source(source, plan.system, plan.config)
     keras.utils.set_random_seed(options.seed)
     with _policy(options.precision), scope(distribution):
         model = registry.create_trainable(plan.system, plan.config)
@@ -262,6 +265,7 @@ def begin(
         if options.labels:
             model.use_labels(restore_trained(options.labels)[0])
         model.build_for(options)
+        check_publishable(model.codec_model)
         model.training_state = _training(model, options)
         optimizers = model.training_state.optimizers
         model.compile(optimizer=next(iter(optimizers.values())), jit_compile=xla)
@@ -270,8 +274,8 @@ def begin(
         run = Run(model, keep, options.ema)
     restored = resume and run.restore()
     notices = model.notices(options)
-    if plan.init_from and not restored:
-        notices += warm_start(run, plan.init_from)
+    if source and not restored:
+        notices += warm_start(run, source)
     if keep.worker == 0:
         kept = {name: getattr(keep, name) for name in KEEPING}
         _write_plan(keep.run_dir, plan.to_json(images=data.count, keeping=kept))

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 
+from tfhific import zoo
 from tfhific.codec.model import FILE_NAME, load_model, read_description
 from tfhific.codec.systems import WHOLE_SYSTEMS
 from tfhific.codec.trainable import trainable
-from tfhific.errors import TfhificError
+from tfhific.errors import ModelError, TfhificError
 from tfhific.models import registry
 from tfhific.models.system import TrainableSystem
 from tfhific.training.restore import latest_checkpoint, restore_weights
@@ -20,6 +21,23 @@ def is_published(folder: str) -> bool:
     return not os.path.exists(os.path.join(folder, "config.json")) and os.path.exists(
         os.path.join(folder, FILE_NAME)
     )
+
+
+def find_source(name: str) -> str:
+    """The folder of a run or of a model, or of a model that is known by its name, such as `mini`.
+
+    Raises:
+      TfhificError: when there is neither.
+    """
+    if os.path.exists(os.path.join(name, "config.json")):
+        return name
+    try:
+        return zoo.find_by_name(name)
+    except ModelError as error:
+        if os.path.isdir(name):
+            # The folder is what was meant: say what it lacks.
+            read_config(name)
+        raise TfhificError(f"`init_from`: expected a run or a model. {error}") from None
 
 
 def check_source(folder: str, system: str, config) -> None:
@@ -37,15 +55,17 @@ def check_source(folder: str, system: str, config) -> None:
     published = is_published(folder)
     if published:
         stored = read_description(folder)
-        settings = stored.get("config") or (stored.get("training") or {}).get("config")
+        training = stored.get("training") or {}
+        settings = stored.get("config") or training.get("config")
+        theirs = registry.known_as(stored["system"], training)
     else:
         stored = read_config(folder)
-        settings = stored["config"]
-    if stored["system"] != system:
+        settings, theirs = stored["config"], stored["system"]
+    if theirs != system:
         kind = "model" if published else "run"
         raise TfhificError(
             f"`init_from`: expected a run or a model of {system}. "
-            f"Received: a {kind} of {stored['system']}, {folder!r}."
+            f"Received: a {kind} of {theirs}, {folder!r}."
         )
     if not published:
         latest_checkpoint(folder)
