@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import glob as globbing
 import os
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
 from tfhific.codec.jobs import IMAGE_EXTENSIONS
-from tfhific.data.crops import CropSource, crop_dataset
+from tfhific.data.crops import CropSource, Pictures, crop_dataset
 from tfhific.errors import ImageError
 
-__all__ = ["CropSource", "Files", "crop_dataset", "list_images"]
+__all__ = ["CropSource", "Files", "crop_dataset", "list_images", "readable"]
 
 
 def list_images(pattern: str | os.PathLike) -> list[str]:
@@ -37,6 +38,33 @@ def list_images(pattern: str | os.PathLike) -> list[str]:
             f"{', '.join(IMAGE_EXTENSIONS)}."
         )
     return sorted(candidates)
+
+
+def readable(
+    pictures: Pictures, complain: Callable[[str], None], positions: Iterable[int] | None = None
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Pictures with their positions, one after the other, but for those that can't be read.
+
+    Args:
+      pictures: any list of them.
+      complain: takes a line for each that is left out.
+      positions: of those that are wanted; None for all.
+
+    Raises:
+      ImageError: at the end, when none could be read.
+    """
+    found, first = 0, ""
+    for position in range(len(pictures)) if positions is None else positions:
+        try:
+            pixels = pictures.read(position)
+        except ImageError as error:
+            first = first or str(error)
+            complain(f"skipped: {error}")
+            continue
+        found += 1
+        yield position, pixels
+    if not found:
+        raise ImageError(f"None of the images can be read. The first reason: {first}")
 
 
 class Files:
