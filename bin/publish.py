@@ -50,8 +50,7 @@ def _calibrate(published):
 
     paths = list_images(FLAGS.data)
     paths = paths[:: max(len(paths) // FLAGS.images, 1)][: FLAGS.images]
-    one_rate = bool((published.log_gain == published.log_gain[:1]).all())
-    qualities = (1.0,) if one_rate else (1.0, 2.5, 4.0, 6.0, 8.0)
+    qualities = (1.0,) if published.single_rate else (1.0, 2.5, 4.0, 6.0, 8.0)
     with tqdm(total=len(paths), leave=False, disable=not sys.stderr.isatty()) as bar:
         images = (pixels for _, pixels in readable(Files(paths), common.say))
         return calibrate(published, images, qualities, bar.update)

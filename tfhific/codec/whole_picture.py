@@ -105,6 +105,11 @@ class WholePictureCodec:
         return self.published.fingerprint
 
     @property
+    def single_rate(self) -> bool:
+        """Whether a quality has no effect; such a codec takes none at all."""
+        return self.published.single_rate
+
+    @property
     def whole_pixels(self) -> int:
         """The most pixels of a picture that the networks can see whole."""
         raise NotImplementedError
