@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 from absl import flags
 
+from bin.wording import as_flags
+
 FLAGS = flags.FLAGS
 
 
@@ -62,8 +64,8 @@ def start_tensorflow(configure: Callable[[], None] = lambda: None) -> None:
 
 
 def say(message: str) -> None:
-    """Prints a line on standard error."""
-    print(message, file=sys.stderr, flush=True)
+    """Prints a line on standard error, options in it as this command's flags."""
+    print(as_flags(message), file=sys.stderr, flush=True)
 
 
 def guarded(work: Callable[[], int], argv: list[str], positional: int | None = None) -> int:
@@ -197,6 +199,8 @@ def run_files(planned, work: Callable, line: Callable[[dict], str], folder: str)
 
     def report(facts: dict) -> None:
         if FLAGS.json:
+            if "error" in facts:
+                facts = {**facts, "error": as_flags(facts["error"])}
             print(json.dumps(facts), file=stream, flush=True)
         elif "skipped" in facts:
             print(f"{facts['input']}: skipped, {facts['skipped']}", file=stream, flush=True)

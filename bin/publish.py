@@ -46,25 +46,22 @@ def _calibrate(published):
     from tqdm import tqdm
 
     from tfhific.codec.calibration import calibrate
-    from tfhific.codec.images import read_picture
-    from tfhific.data.folders import list_images
+    from tfhific.data.folders import Files, list_images, readable
 
     paths = list_images(FLAGS.data)
     paths = paths[:: max(len(paths) // FLAGS.images, 1)][: FLAGS.images]
-    one_rate = bool((published.log_gain == published.log_gain[:1]).all())
-    qualities = (1.0,) if one_rate else (1.0, 2.5, 4.0, 6.0, 8.0)
+    qualities = (1.0,) if published.single_rate else (1.0, 2.5, 4.0, 6.0, 8.0)
     with tqdm(total=len(paths), leave=False, disable=not sys.stderr.isatty()) as bar:
-        images = (read_picture(path).pixels for path in paths)
+        images = (pixels for _, pixels in readable(Files(paths), common.say))
         return calibrate(published, images, qualities, bar.update)
 
 
 def _publish_whole(model, name: str, training: dict):
     """A model whose networks see a whole picture: probabilities counted over all of --data."""
-    from tfhific.codec.images import read_picture
     from tfhific.codec.inversion import publish_cgan, publish_inversion, with_counted_z
     from tfhific.codec.publish_whole import publish_extreme
     from tfhific.codec.search import SearchOptions
-    from tfhific.data.folders import list_images
+    from tfhific.data.folders import Files, list_images, readable
     from tfhific.data.square import domain_pictures
 
     if training["system"] in ("gc", "sc"):
@@ -72,14 +69,15 @@ def _publish_whole(model, name: str, training: dict):
         if FLAGS.data and model.config.maps == "selective":
             from tfhific.data.labelled import kept_pictures
 
-            pictures = kept_pictures(FLAGS.data, model.config.classes)
+            pictures = kept_pictures(FLAGS.data, model.config.classes, common.say)
         elif FLAGS.data:
-            pictures = ((read_picture(path).pixels, None) for path in list_images(FLAGS.data))
+            files = Files(list_images(FLAGS.data))
+            pictures = ((pixels, None) for _, pixels in readable(files, common.say))
         return publish_extreme(model, name, training, pictures, FLAGS.prior)
     make = publish_inversion if training["system"] == "inversion" else publish_cgan
     published = make(model, name, training)
     if FLAGS.data:
-        images = domain_pictures(FLAGS.data, FLAGS.images)
+        images = domain_pictures(FLAGS.data, FLAGS.images, common.say)
         published = with_counted_z(published, images, SearchOptions())
     return published
 

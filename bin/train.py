@@ -127,6 +127,9 @@ def train() -> int:
 
     if not FLAGS.run_dir:
         raise TfhificError("--run_dir is needed. See --help.")
+    from tfhific.training.folder import check_run_folder
+
+    check_run_folder(FLAGS.run_dir)
     exists = os.path.exists(os.path.join(FLAGS.run_dir, "config.json"))
     if exists and not FLAGS.resume:
         raise TfhificError(
@@ -153,7 +156,14 @@ def train() -> int:
 
     length = {"data": FLAGS.data or "", "steps": FLAGS.steps, "minutes": FLAGS.minutes}
     if exists:
-        plan = start.resumed_plan(FLAGS.run_dir, options, **length)
+        plan = start.resumed_plan(
+            FLAGS.run_dir,
+            options,
+            system=FLAGS.model if FLAGS["model"].present else None,
+            preset=FLAGS.config if FLAGS["config"].present else None,
+            settings=settings,
+            **length,
+        )
     else:
         length["init_from"] = FLAGS.init_from
         plan = start.new_plan(FLAGS.model, settings, FLAGS.config, options, **length)
@@ -162,7 +172,7 @@ def train() -> int:
     if plan.steps <= 0 and plan.minutes <= 0:
         raise TfhificError("How long to train is needed: --steps or --minutes.")
     schedule = make_schedule(plan.options)
-    keep = trainer.RunOptions(FLAGS.run_dir, FLAGS.save_every, FLAGS.log_every, FLAGS.image_every)
+    keep = trainer.RunOptions(FLAGS.run_dir, **_keeping(exists))
     session = start.begin(plan, keep, resume=FLAGS.resume, strategy=FLAGS.strategy, xla=FLAGS.xla)
     run = session.run
     weights = sum(v.shape.num_elements() for v in run.model.codec_model.variables)
@@ -171,20 +181,37 @@ def train() -> int:
     )
     for line in session.notices:
         common.say(line)
-    reached = trainer.fit(
-        run,
-        session.dataset(),
-        schedule,
-        Budget(plan.steps, plan.minutes),
-        reconstructions=session.reconstructions,
-    )
-    skipped = session.data.skipped
+    try:
+        reached = trainer.fit(
+            run,
+            session.dataset(),
+            schedule,
+            Budget(plan.steps, plan.minutes),
+            reconstructions=session.reconstructions,
+        )
+    except trainer.TrainingStopped as stop:
+        _say_skipped(session.data.skipped)
+        common.say(str(stop))
+        return 128 + stop.signal
+    _say_skipped(session.data.skipped)
+    common.say(f"step {reached}: {run.latest_checkpoint}")
+    return 0
+
+
+def _keeping(resumed: bool) -> dict[str, int]:
+    """How often the run saves and logs: as given, else as it was begun, else the defaults."""
+    from tfhific.training.start import KEEPING, resumed_keeping
+
+    begun = resumed_keeping(FLAGS.run_dir) if resumed else {}
+    given = {name: FLAGS[name].value for name in KEEPING if FLAGS[name].present}
+    return {**{name: FLAGS[name].value for name in KEEPING}, **begun, **given}
+
+
+def _say_skipped(skipped: dict[str, str]) -> None:
     if skipped:
         common.say(f"{len(skipped)} unreadable images were skipped:")
         for name, reason in list(skipped.items())[:10]:
             common.say(f"  {name}: {reason}")
-    common.say(f"step {reached}: {run.manager.latest_checkpoint}")
-    return 0
 
 
 def main(argv: list[str]) -> int:

@@ -10,12 +10,20 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from tfhific.errors import BitstreamError, ImageError, ModelError, OutputError, TfhificError
+from tfhific.errors import (
+    ArgumentError,
+    BitstreamError,
+    ImageError,
+    ModelError,
+    OutputError,
+    TfhificError,
+)
 
 if TYPE_CHECKING:
     from tfhific.codec.codec import Codec
 
 __all__ = [
+    "ArgumentError",
     "BitstreamError",
     "ImageError",
     "ModelError",

@@ -10,6 +10,14 @@ class TfhificError(Exception):
     """Base of all errors that tfhific raises on purpose."""
 
 
+class ArgumentError(TfhificError, ValueError):
+    """An argument out of its range or of the wrong kind, as Python's own functions report it."""
+
+    # TensorFlow traces a function again under the type of what it raised, but only where that type
+    # takes a message as `Exception` does, and `ValueError` has an initialiser of its own.
+    __init__ = Exception.__init__
+
+
 class ImageError(TfhificError):
     """A picture, from a file or as an array, that cannot be read, shown or written faithfully."""
 

@@ -131,6 +131,23 @@ def test_run_goes_on_after_a_kill_learns_and_is_published(
     assert (tmp_path / "mine" / FILE_NAME).read_bytes() == written
 
 
+def test_publishing_names_pictures_that_can_not_be_read_and_goes_on(
+    killed_run, images, call_script, tmp_path
+):
+    run_dir, _ = killed_run
+    done = call_script("publish", run_dir, "fitted", f"--out={tmp_path}", f"--data={images}")
+    assert done.code == 0, done.err
+    assert done.err.count("\n") == 1
+    assert done.err.startswith("skipped: ")
+    assert "broken.jpg" in done.err
+    done = call_script(
+        "publish", run_dir, "none", f"--out={tmp_path}", f"--data={images / 'broken.jpg'}"
+    )
+    assert done.code == 1
+    assert done.err.splitlines()[-1].startswith("error: None of the images can be read.")
+    assert not (tmp_path / "none").exists()
+
+
 def refused(done, said) -> None:
     assert (done.code, done.out) == (1, "")
     assert done.err.count("\n") == 1

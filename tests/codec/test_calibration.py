@@ -105,6 +105,59 @@ def test_a_mixture_fitted_to_a_gaussian_codes_it_as_well_as_the_gaussian():
     assert np.sum(mass[seen] * np.log2(mass[seen] / mixed[seen])) < 1e-3
 
 
+def logistic_counts(scales, number=200_000, seed=0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    counts = np.zeros([len(scales), calibration._REACH + 1])
+    for row, scale in enumerate(scales):
+        values = np.minimum(np.abs(np.rint(rng.logistic(0, scale, number))), calibration._REACH)
+        counts[row] += np.bincount(values.astype(int), minlength=counts.shape[1])
+    return counts
+
+
+def test_a_logistic_component_is_the_logistic_that_tables_are_made_of(scales):
+    from tfhific.codec.tables import latent_tables
+
+    tables = latent_tables("logistic", scales[:8])
+    for row, scale in enumerate(scales[:8]):
+        cdf, reach = tables.cdf(row), -int(tables.minimum[row])
+        share = np.diff(cdf) / cdf[-1]
+        mass = calibration.magnitude_mass(scale, np.arange(reach + 1), "logistic")
+        assert share[reach] == pytest.approx(mass[0], abs=1e-3)
+        for magnitude in range(1, min(reach, 3) + 1):
+            assert 2 * share[reach + magnitude] == pytest.approx(mass[magnitude], abs=1e-3)
+
+
+def test_tables_of_a_logistic_model_are_of_its_own_family(scales):
+    """Rows never seen keep the likelihood's shape, and seen ones cost no more than its tables."""
+    from tfhific.codec.tables import latent_tables
+
+    scales = scales[:8]
+    seen = logistic_counts(scales)
+    unseen = logistic_counts(scales, seed=1)
+    own = bits_by(latent_tables("logistic", scales), unseen)
+    fitted = bits_by(fitted_tables(scales, seen, "logistic"), unseen)
+    assert fitted < 1.002 * own
+    nothing = np.zeros_like(seen)
+    blind = bits_by(fitted_tables(scales, nothing, "logistic"), unseen)
+    assert blind < 1.01 * own
+    assert bits_by(fitted_tables(scales, nothing, "gaussian"), unseen) > 1.03 * own
+
+
+def test_a_logistic_model_is_calibrated_with_logistics(tiny_published, photo, monkeypatch):
+    families = []
+    mass = calibration.magnitude_mass
+
+    def noted(scale, magnitudes, likelihood="gaussian"):
+        families.append(likelihood)
+        return mass(scale, magnitudes, likelihood)
+
+    monkeypatch.setattr(calibration, "magnitude_mass", noted)
+    logistic = dataclasses.replace(tiny_published, likelihood="logistic")
+    calibrated = calibrate(logistic, [photo(64, 64, seed=3)], (5.0,))
+    assert set(families) == {"logistic"}
+    assert calibrated.likelihood == "logistic"
+
+
 @pytest.fixture(scope="module")
 def calibrated(tiny_published, photo):
     images = [photo(128, 192, seed=seed) for seed in range(20, 24)]
@@ -170,5 +223,5 @@ def test_a_model_of_other_latents_can_not_take_over_a_stream(tiny_published, cal
     other = dataclasses.replace(
         tiny_published, log_inverse_gain=tiny_published.log_inverse_gain + np.float32(0.1)
     )
-    with pytest.raises(ModelError, match="--freeze=encoder,prior"):
+    with pytest.raises(ModelError, match="`freeze=encoder,prior`"):
         with_stream_of(other, calibrated)

@@ -156,9 +156,9 @@ def test_a_file_of_sc_given_to_gc_is_refused_by_name(whole_codec, label_picture,
 
 def test_missing_and_wrong_side_information_is_refused(whole_codec, label_picture, photo):
     image, labels = photo(64, 64), label_picture(64, 64, 5)
-    with pytest.raises(ImageError, match="--labels"):
+    with pytest.raises(ImageError, match="`labels`"):
         whole_codec("sent").compress(image)
-    with pytest.raises(ImageError, match="--keep"):
+    with pytest.raises(ImageError, match="`kept`"):
         whole_codec("sc").compress(image, labels=labels)
     with pytest.raises(ImageError, match=r"64x64 pixels\. Received: 64x63"):
         whole_codec("sent").compress(image, labels=labels[:63])
@@ -173,7 +173,7 @@ def test_missing_and_wrong_side_information_is_refused(whole_codec, label_pictur
 def test_whole_pictures_are_never_tiled_and_too_large_ones_name_the_size_that_fits(
     whole_models_folder,
 ):
-    with pytest.raises(TfhificError, match="--tile"):
+    with pytest.raises(TfhificError, match="`tile`"):
         tfhific.load(whole_models_folder / "gc", tile=512)
     codec = tfhific.load(whole_models_folder / "gc", max_pixels=10**10)
     limit = codec.whole_pixels
@@ -260,7 +260,7 @@ def test_collapsed_centres_are_not_published(extreme_models):
         with pytest.raises(ModelError, match="collapsed"):
             publish_extreme(model, "x")
         model.quantizer.centres.assign(before)
-        with pytest.raises(ModelError, match="--data"):
+        with pytest.raises(ModelError, match="`data`"):
             publish_extreme(model, "x", prior="hyper")
     finally:
         model.quantizer.centres.assign(before)

@@ -247,7 +247,7 @@ def test_hostile_files_are_refused(whole_codec, photo):
         ({"steps": -1}, "0 or more steps"),
         ({"restarts": 0}, "1 or more starts"),
         ({"loss": "l3"}, "mse, ms_ssim, lpips"),
-        ({"loss": "lpips"}, "--lpips"),
+        ({"loss": "lpips"}, "`lpips`"),
     ],
 )
 def test_impossible_searches_are_refused(settings, message):

@@ -56,7 +56,7 @@ def test_unknown_fingerprint_is_told_with_the_known_ones(tiny_search, tiny_publi
     message = str(caught.value)
     assert bytes(8).hex() in message
     assert f"tiny ({tiny_published.fingerprint.hex()})" in message
-    assert "--model" in message
+    assert "`model`" in message
 
 
 def test_damaged_model_in_the_way_does_not_hide_others(

@@ -97,14 +97,92 @@ def test_pictures_to_publish_with_come_with_a_region(folder):
         assert kept.any()
 
 
-def test_a_missing_map_a_map_of_another_size_and_an_unknown_class_are_refused(folder):
+def test_a_missing_map_is_refused_and_so_is_a_set_that_can_not_be_read(folder):
     options = TrainingOptions(batch_size=1, crop=32)
-    labels = folder.parent / "street_labels"
-    with pytest.raises(ImageError, match="classes from 0 to 1"):
+    with pytest.raises(ImageError, match=r"None of the 3 images .* classes from 0 to 1"):
         LabelledData(folder, options, 2).samples(3)
-    Image.fromarray(np.zeros([40, 69], np.uint8)).save(labels / "0.png")
-    with pytest.raises(ImageError, match="70x40 pixels"):
-        LabelledData(folder, options, 5).samples(3)
-    (labels / "0.png").unlink()
+    with pytest.raises(ImageError, match=r"None of the images .* classes from 0 to 1"):
+        list(kept_pictures(folder, 2))
+    (folder.parent / "street_labels" / "0.png").unlink()
     with pytest.raises(ImageError, match="not there"):
         LabelledData(folder, options, 5)
+
+
+def test_pairs_that_can_not_be_read_are_skipped_with_the_reason(folder):
+    labels = folder.parent / "street_labels"
+    Image.fromarray(np.zeros([40, 69], np.uint8)).save(labels / "0.png")
+    (folder / "1.png").write_bytes(b"not a picture")
+    data = LabelledData(folder, TrainingOptions(batch_size=4, crop=32, downscale_min=1.0), 5)
+    for _, batch in zip(range(6), data.batches(0)):
+        crops = batch.numpy()
+        np.testing.assert_array_equal(crops[..., 0], 40 * crops[..., 3])
+    assert sorted(data.skipped) == [str(folder / "0.png"), str(folder / "1.png")]
+    assert "70x40 pixels" in data.skipped[str(folder / "0.png")]
+    complaints: list[str] = []
+    assert len(list(kept_pictures(folder, 5, complaints.append))) == 1
+    assert len(complaints) == 2
+    assert all(line.startswith("skipped: ") for line in complaints)
+
+
+def mirrored(crop, others) -> bool:
+    return any(np.array_equal(crop[:, ::-1, :4], other[..., :4]) for other in others)
+
+
+def test_flip_and_downscaling_are_those_of_the_options(tmp_path, photo):
+    """On pictures as large as the crop, a crop is the picture, or it mirrored."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a_labels").mkdir()
+    pixels = photo(32, 32)
+    labels = (np.arange(32 * 32).reshape(32, 32) // 11 % 5).astype(np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a" / "0.png")
+    Image.fromarray(labels).save(tmp_path / "a_labels" / "0.png")
+    whole = np.concatenate([pixels, labels[..., None]], -1)
+
+    def crops(**options):
+        options = TrainingOptions(batch_size=1, crop=32, **options)
+        return LabelledData(tmp_path / "a", options, 5).samples(20)[..., :4]
+
+    assert all(np.array_equal(crop, whole) for crop in crops(flip=False))
+    both = [np.array_equal(crop, whole) for crop in crops(flip=True)]
+    assert 0 < sum(both) < 20
+    assert all(same or mirrored(crop, [whole]) for same, crop in zip(both, crops(flip=True)))
+
+
+def test_downscaled_crops_see_more_of_the_picture_and_labels_stay_whole_numbers(folder):
+    def spans(share, least, most):
+        options = TrainingOptions(
+            batch_size=1,
+            crop=16,
+            flip=False,
+            downscale_share=share,
+            downscale_min=least,
+            downscale_max=most,
+        )
+        return LabelledData(folder, options, 5).samples(12)
+
+    plain = spans(0.0, 0.5, 1.0)
+    np.testing.assert_array_equal(plain[..., 0], 40 * plain[..., 3])
+    np.testing.assert_array_equal(spans(1.0, 1.0, 1.0)[..., 0], 40 * spans(1.0, 1.0, 1.0)[..., 3])
+    halved = spans(1.0, 0.5, 0.5)
+    # Scaled colours are mixed, so that red is no multiple of 40 any more; labels are not.
+    assert np.any(halved[..., 0] != 40 * halved[..., 3])
+    assert set(np.unique(halved[..., 3])) <= set(range(5))
+    # Away from the edges of regions the two still agree.
+    inside = np.all(halved[..., :1] == 40 * halved[..., 3:4], -1)
+    assert inside.mean() > 0.5
+
+
+def test_cache_is_bounded(folder):
+    from tfhific.data.labelled import LabelledCropSource, LabelledFiles, pair_labels
+
+    paths = [str(folder / f"{number}.png") for number in range(3)]
+    files = LabelledFiles(pair_labels(paths, folder.parent / "street_labels"), 5)
+    reads = []
+    read = files.read
+    files.read = lambda position: reads.append(position) or read(position)
+    one = 40 * 70 * 4
+    source = LabelledCropSource(files, 16, cache_bytes=one + 1)
+    for number in range(9):
+        source(number)
+    # One of the three is kept, the others are read each time.
+    assert len(reads) == 1 + 3 + 3

@@ -131,6 +131,8 @@ def test_unknown_model_is_told(tiny_search):
 class Fixed:
     """Stands in for a published model of one rate."""
 
+    single_rate = True
+
     def __init__(self, name, keep):
         self.name, self._keep, self.fingerprint = name, keep, name.encode()
 
@@ -161,6 +163,29 @@ def test_model_of_one_rate_is_one_point(fixed_models, photo):
     assert codec.ladder == codec.settings == ("fixed",)
     assert codec.encode(photo(8, 8), "fixed").startswith(b"lo")
     assert math.isnan(codec.estimate_bpp(photo(8, 8), "fixed"))
+
+
+@pytest.mark.parametrize("single", [True, False])
+def test_whether_a_model_has_one_rate_is_what_it_says_and_costs_no_file(single, monkeypatch):
+    import types
+
+    import tfhific
+
+    def compress(*_):
+        raise AssertionError("nothing was to be compressed")
+
+    model = types.SimpleNamespace(name="m", single_rate=single, compress=compress)
+    monkeypatch.setattr(tfhific, "load", lambda name: model)
+    monkeypatch.setattr(codecs, "_model_version", lambda name, codec: "1")
+    codec = open_codec(CodecSpec("m", ("m",)))
+    assert codec.fixed_rate is single
+    assert len(codec.ladder) == (1 if single else 8)
+
+
+def test_models_of_whole_pictures_say_that_they_have_one_rate(whole_codec, tiny_codec):
+    assert whole_codec("gc").single_rate
+    assert whole_codec("inversion").single_rate
+    assert not tiny_codec.single_rate
 
 
 def test_joined_models_are_points_of_one_curve(fixed_models, photo):

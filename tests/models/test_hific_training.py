@@ -230,12 +230,12 @@ def test_feature_matching_is_one_more_part(images):
     ("options", "preset", "said"),
     [
         ({"stage": 2}, "hific-mse-lpips-lo", "no discriminator"),
-        ({"stage": 3}, "hific-tiny", "--stage"),
-        ({"stage": 1, "adversary": "patch"}, "hific-tiny", "--stage=2"),
-        ({"stage": 2, "adversary": "illm"}, "hific-tiny", "--labels=RUN"),
-        ({"stage": 2, "adversary": "least"}, "hific-tiny", "--adversary"),
-        ({"crop": 96}, "hific-tiny", "--crop"),
-        ({"labels": "run"}, "hific-tiny", "--adversary=illm"),
+        ({"stage": 3}, "hific-tiny", "`stage`"),
+        ({"stage": 1, "adversary": "patch"}, "hific-tiny", "`stage=2`"),
+        ({"stage": 2, "adversary": "illm"}, "hific-tiny", "`labels=RUN`"),
+        ({"stage": 2, "adversary": "least"}, "hific-tiny", "`adversary`"),
+        ({"crop": 96}, "hific-tiny", "`crop`"),
+        ({"labels": "run"}, "hific-tiny", "`adversary=illm`"),
     ],
 )
 def test_what_does_not_go_together_is_told(options, preset, said):

@@ -244,10 +244,10 @@ def test_parts_that_do_not_exist_or_are_all_there_is_are_told():
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"stage": 3}, "--stage: Toy has 2 stages"),
-        ({"adversary": "other"}, "--adversary: expected one of plain"),
-        ({"lpips": "x.npz"}, "--lpips"),
-        ({"batch_size": 6, "accumulate": 4}, "--accumulate"),
+        ({"stage": 3}, "`stage`: Toy has 2 stages"),
+        ({"adversary": "other"}, "`adversary`: expected one of plain"),
+        ({"lpips": "x.npz"}, "`lpips`"),
+        ({"batch_size": 6, "accumulate": 4}, "`accumulate`"),
     ],
 )
 def test_options_that_a_system_does_not_have_are_told(options, said):

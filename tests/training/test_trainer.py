@@ -10,10 +10,11 @@ import pytest
 import tensorflow as tf
 
 from tfhific.backend import keras
-from tfhific.errors import TfhificError
+from tfhific.errors import ImageError, OutputError, TfhificError
 from tfhific.training import trainer
+from tfhific.training.folder import check_run_folder
 from tfhific.training.schedule import Budget, CosineSchedule
-from tfhific.training.trainer import Run, RunOptions, TrainingDiverged
+from tfhific.training.trainer import Run, RunOptions, TrainingDiverged, TrainingStopped
 
 SIDE = 8
 
@@ -178,7 +179,10 @@ def test_nothing_to_restore_is_said(tmp_path):
 def test_signal_saves_and_stops_and_its_handler_comes_back(name, tmp_path):
     before = signal.getsignal(name)
     run = make_run(tmp_path, save_every=100)
-    reached = fit(run, steps=50, say=until(3, end=lambda: os.kill(os.getpid(), name)))
+    with pytest.raises(TrainingStopped, match=r"stopped at step \d+ of 50; `resume`") as caught:
+        fit(run, steps=50, say=until(3, end=lambda: os.kill(os.getpid(), name)))
+    assert caught.value.signal == name
+    reached = caught.value.step
     assert 3 <= reached < 50
     assert signal.getsignal(name) is before
     again = make_run(tmp_path)
@@ -198,6 +202,67 @@ def test_number_that_is_not_finite_stops_the_run_with_its_numbers(tmp_path):
     again.restore()
     assert again.step == 5
     assert all(np.all(np.isfinite(value)) for value in state(again))
+
+
+def test_divergence_at_the_first_step_says_that_there_is_no_checkpoint(tmp_path):
+    with pytest.raises(TrainingDiverged) as caught:
+        fit(make_run(tmp_path), broken=0)
+    assert "no checkpoint yet" in str(caught.value)
+    assert "None" not in str(caught.value)
+
+
+def test_signal_at_the_last_step_leaves_a_run_that_is_done(tmp_path):
+    run = make_run(tmp_path)
+    end = until(6, end=lambda: os.kill(os.getpid(), signal.SIGINT))
+    assert fit(run, steps=6, say=end) == 6
+
+
+def test_data_that_fails_halfway_ends_in_one_line(tmp_path):
+    def cut(number):
+        if number == 7:
+            raise ImageError("None of the 3 images can be read.")
+        return batch(int(number))
+
+    def read(number):
+        data = tf.numpy_function(cut, [number], tf.float32)
+        return tf.ensure_shape(data, [2, SIDE, SIDE, 3])
+
+    run = make_run(tmp_path, save_every=2)
+    with pytest.raises(ImageError, match=r"^None of the 3 images can be read\.$"):
+        trainer.fit(
+            run,
+            tf.data.Dataset.range(100).map(read),
+            CosineSchedule(peak=0.02),
+            Budget(steps=20),
+            say=lambda line: None,
+        )
+    assert run.latest_checkpoint.endswith("ckpt-6")
+
+
+def test_checkpoint_that_can_not_be_written_is_told_and_the_one_before_stays(tmp_path, monkeypatch):
+    run = make_run(tmp_path)
+    fit(run, steps=5)
+
+    def full(*_, **__):
+        raise tf.errors.ResourceExhaustedError(None, None, "No space left on device\nwhile here")
+
+    monkeypatch.setattr(run.manager, "save", full)
+    with pytest.raises(OutputError, match=r"step 10 .*No space left.*ckpt-5: `resume`|resume") as e:
+        fit(run, steps=12)
+    assert "\n" not in str(e.value)
+    assert run.latest_checkpoint.endswith("ckpt-5")
+
+
+def test_place_where_no_run_can_be_is_told_before_the_work(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    for place in (tmp_path / "file", tmp_path / "file" / "run"):
+        with pytest.raises(OutputError, match="`run_dir`: expected a folder"):
+            check_run_folder(place)
+        with pytest.raises(OutputError, match=r"can't be written"):
+            trainer.write_config(str(place), {"system": "mini"})
+    check_run_folder(tmp_path / "a" / "b")
+    assert sorted(os.listdir(tmp_path)) == ["file"]
+    assert (tmp_path / "file").read_text() == "mine"
 
 
 def events(folder) -> dict[str, list[tuple[int, tf.Tensor]]]:

@@ -127,7 +127,7 @@ def test_imported_model_is_trained_further_by_the_scripts(models, images, tmp_pa
         ("gan", {"channels": (8, 10, 12, 14, 18)}, '"channels": \\[8, 10, 12, 14, 16\\]'),
         ("gan", {"context_channels": 5}, "discriminator has other shapes"),
         ("mini", {}, "a model of mini"),
-        ("nothing", {}, "no training run"),
+        ("nothing", {}, "expected a run or a model"),
     ],
 )
 def test_model_that_does_not_fit_is_told(

@@ -4,7 +4,8 @@ A trained model's rounded latents have heavier tails than the Gaussian whose lik
 and where the network says that a latent is all but certain, one in a thousand still is not zero.
 Coding them by Gaussian tables pays for both. Here each table is a mixture of zero-mean Gaussians
 whose widths are multiples of its own scale (a scale mixture), its weights found by
-expectation-maximisation on rounded latents of calibration images. Scale indexes below the smallest
+expectation-maximisation on rounded latents of calibration images. For a model whose likelihood is
+logistic it is a mixture of logistics. Scale indexes below the smallest
 scale that training knew, which the network gives to the most certain latents, get tables too.
 """
 
@@ -20,7 +21,7 @@ from tfc_port.coding import Tables
 from tfhific.codec import container
 from tfhific.codec.model import Model
 from tfhific.codec.publish import scale_branch
-from tfhific.codec.tables import TAIL_MASS, gaussian_tables
+from tfhific.codec.tables import TAIL_MASS, latent_tables
 from tfhific.codec.transforms import Transforms
 
 WIDTHS = (0.25, 0.35, 0.5, 0.71, 1.0, 1.41, 2.0, 2.83, 4.0, 5.66, 8.0, 16.0)
@@ -47,7 +48,7 @@ def calibrate(
     """A model with tables fitted to images, and with tables below its smallest trained scale.
 
     Args:
-      model: published with Gaussian tables.
+      model: published with the tables of its likelihood.
       images: uint8 [H, W, 3] each; not those that a curve is measured on.
       qualities: at which they are coded.
       progress: called after each image.
@@ -74,10 +75,10 @@ def calibrate(
             centre,
             {"scale_kind": model.scale_kind},
         ),
-        y_tables=gaussian_tables(scales),
+        y_tables=latent_tables(model.likelihood, scales),
     )
     counts = count_symbols(extended, images, qualities, progress)
-    return dataclasses.replace(extended, y_tables=fitted_tables(scales, counts))
+    return dataclasses.replace(extended, y_tables=fitted_tables(scales, counts, model.likelihood))
 
 
 def count_symbols(
@@ -103,14 +104,15 @@ def count_symbols(
     return counts
 
 
-def fitted_tables(scales: np.ndarray, counts: np.ndarray) -> Tables:
+def fitted_tables(scales: np.ndarray, counts: np.ndarray, likelihood: str = "gaussian") -> Tables:
     """A table for each scale.
 
     Args:
       scales: float64 [rows], rising.
       counts: float64 [rows, reach + 1], how often each magnitude was seen.
+      likelihood: `gaussian` or `logistic`, the family that the mixtures are of.
     """
-    # Before anything is seen, a table is almost the Gaussian that the likelihood was.
+    # Before anything is seen, a table is almost what the likelihood was.
     weights = np.where(np.array(WIDTHS) == 1.0, 0.98, 0.02 / (len(WIDTHS) - 1))
     rows = []
     # From the rows that were seen most, up and down: a row that was seen rarely stays near its
@@ -120,20 +122,23 @@ def fitted_tables(scales: np.ndarray, counts: np.ndarray) -> Tables:
     for order in (range(start, len(scales)), range(start - 1, -1, -1)):
         prior = found.get(start, weights)
         for row in order:
-            prior = found[row] = fit_weights(scales[row], counts[row], prior)
+            prior = found[row] = fit_weights(scales[row], counts[row], prior, likelihood)
     for row, scale in enumerate(scales):
-        rows.append(_mass(scale, found[row], counts[row]))
+        rows.append(_mass(scale, found[row], counts[row], likelihood))
     pmfs, minimum = zip(*rows)
     return Tables.from_pmfs(pmfs, np.array(minimum, np.int32))
 
 
-def fit_weights(scale: float, counts: np.ndarray, prior: np.ndarray) -> np.ndarray:
+def fit_weights(
+    scale: float, counts: np.ndarray, prior: np.ndarray, likelihood: str = "gaussian"
+) -> np.ndarray:
     """Weights of the mixture's components by expectation-maximisation.
 
     Args:
       scale: the row's.
       counts: float64 [reach + 1], of magnitudes.
       prior: float64 [components], weights that count as much as `_PRIOR_COUNT` symbols.
+      likelihood: the components' family.
 
     Returns:
       float64 [components], summing to 1.
@@ -141,7 +146,7 @@ def fit_weights(scale: float, counts: np.ndarray, prior: np.ndarray) -> np.ndarr
     seen = np.flatnonzero(counts)
     if not len(seen):
         return prior
-    likelihoods = np.stack([magnitude_mass(_width(scale, r), seen) for r in WIDTHS])
+    likelihoods = np.stack([magnitude_mass(_width(scale, r), seen, likelihood) for r in WIDTHS])
     weights = prior + 1e-3
     weights = weights / weights.sum()
     for _ in range(_ROUNDS):
@@ -156,17 +161,44 @@ def _width(scale: float, factor: float) -> float:
     return min(scale * factor, max(_WIDEST, scale))
 
 
-def magnitude_mass(scale: float, magnitudes: np.ndarray) -> np.ndarray:
-    """Probability of magnitudes of integers under a zero-mean Gaussian over unit bins."""
-    tail = np.vectorize(lambda x: math.erfc(x / scale / math.sqrt(2.0)), otypes=[np.float64])
+def magnitude_mass(
+    scale: float, magnitudes: np.ndarray, likelihood: str = "gaussian"
+) -> np.ndarray:
+    """Probability of magnitudes of integers under a zero-mean density over unit bins.
+
+    Args:
+      scale: standard deviation of a Gaussian, or scale of a logistic.
+      magnitudes: integers from 0 on.
+      likelihood: `gaussian` or `logistic`.
+    """
+    tail = _TAILS[likelihood](scale)
     below = np.where(magnitudes == 0, 1.0, tail(np.maximum(magnitudes - 0.5, 0.0)))
     return below - tail(magnitudes + 0.5)
 
 
-def _mass(scale: float, weights: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, int]:
+def _gaussian_tail(scale: float) -> Callable[[np.ndarray], np.ndarray]:
+    """The probability beyond x on both sides, for x from 0 on."""
+    return np.vectorize(lambda x: math.erfc(x / scale / math.sqrt(2.0)), otypes=[np.float64])
+
+
+def _logistic_tail(scale: float) -> Callable[[np.ndarray], np.ndarray]:
+    def tail(x: np.ndarray) -> np.ndarray:
+        small = np.exp(-np.asarray(x, np.float64) / scale)
+        return 2.0 * small / (1.0 + small)
+
+    return tail
+
+
+_TAILS = {"gaussian": _gaussian_tail, "logistic": _logistic_tail}
+
+
+def _mass(
+    scale: float, weights: np.ndarray, counts: np.ndarray, likelihood: str
+) -> tuple[np.ndarray, int]:
     """The row's probabilities from -reach to reach, and -reach."""
     magnitudes = np.arange(_REACH + 1)
-    mass = sum(w * magnitude_mass(_width(scale, r), magnitudes) for w, r in zip(weights, WIDTHS))
+    parts = (magnitude_mass(_width(scale, r), magnitudes, likelihood) for r in WIDTHS)
+    mass = sum(w * part for w, part in zip(weights, parts))
     outside = 1.0 - np.cumsum(mass)
     # The mixture converges slowly where all of it is nearly certain: the count itself decides.
     certain = counts[1:].sum() + _PRIOR_COUNT * outside[0]

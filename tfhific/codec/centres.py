@@ -104,7 +104,7 @@ class CentresCodec(WholePictureCodec):
         blocks = np.ones(self.latent_size(size), bool)
         for name, value in (("labels", labels), ("kept", kept)):
             if name in self.needs and value is None:
-                flag = {"labels": "a label map (--labels)", "kept": "a region to keep (--keep)"}
+                flag = {"labels": "a label map (`labels`)", "kept": "a region to keep (`kept`)"}
                 raise ImageError(f"{self.name} needs {flag[name]} beside the picture.")
         if "labels" in self.needs:
             labels = label_map.check_label_map(labels, size, self.classes)

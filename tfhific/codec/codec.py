@@ -94,7 +94,7 @@ class Codec:
             them reads what any wrote.
 
         Raises:
-          ValueError: when `tile` is too small, or for another precision.
+          ArgumentError: when `tile` is too small, or for another precision.
         """
         self.published = published
         self._coder = coder or ("native" if "native" in coding.available() else "python")
@@ -138,7 +138,7 @@ class Codec:
 
         Raises:
           ImageError: when `image` is no such array, or too large.
-          ValueError: when `quality` is outside 1..8.
+          ArgumentError: when `quality` is outside 1..8.
         """
         return self.encode(image, quality).data
 
@@ -165,7 +165,7 @@ class Codec:
 
         Raises:
           ImageError: when `image` is no such array, or too large.
-          ValueError: when `quality` is outside 1..8.
+          ArgumentError: when `quality` is outside 1..8.
         """
         image = self._checked(image)
         y = self._transforms.analyse(image, self._quality_code(quality))

@@ -22,7 +22,7 @@ from __future__ import annotations
 import dataclasses
 
 from tfhific.codec.checksum import checksum
-from tfhific.errors import BitstreamError
+from tfhific.errors import ArgumentError, BitstreamError
 
 MAGIC = b"TFH"
 VERSION = 1
@@ -94,14 +94,14 @@ def quality_code(quality: float) -> int:
     """The integer that a quality of 1..8 is stored as.
 
     Raises:
-      ValueError: for a quality outside 1..8, or that is no number.
+      ArgumentError: for a quality outside 1..8, or that is no number.
     """
     try:
         value = float(quality)
     except (TypeError, ValueError):
         value = float("nan")
     if not 1.0 <= value <= 8.0:
-        raise ValueError(f"Expected a quality, a number from 1 to 8. Received: {quality!r}.")
+        raise ArgumentError(f"Expected a quality, a number from 1 to 8. Received: {quality!r}.")
     return round((value - 1.0) * QUALITY_STEPS)
 
 
@@ -148,7 +148,7 @@ class Reader:
 
 def _log2_streams(streams: int) -> int:
     if streams < 1 or streams & (streams - 1) or streams > 1 << MAX_LOG2_STREAMS:
-        raise ValueError(
+        raise ArgumentError(
             f"Expected a power of two up to {1 << MAX_LOG2_STREAMS}. Received: {streams} streams."
         )
     return streams.bit_length() - 1

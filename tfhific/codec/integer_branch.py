@@ -229,6 +229,15 @@ def quantise_scales(network: Network, scales: np.ndarray, typical: np.ndarray) -
     raise ModelError("The scales' network has no layers.")
 
 
+def check_form(network: Network) -> None:
+    """Refuses a network that has no integer form.
+
+    Raises:
+      ModelError: when there is more to it than convolutions with ReLU between them.
+    """
+    _linear_layers(network)
+
+
 def _linear_layers(network: Network) -> list[tuple[dict, np.ndarray, np.ndarray]]:
     """Description, kernel and bias (float64) of each convolution.
 

@@ -19,6 +19,7 @@ from tfhific.codec import container
 from tfhific.codec.container import Contents
 from tfhific.codec.fold import fold
 from tfhific.codec.network import Network
+from tfhific.codec.publishable import folded_parts
 from tfhific.codec.search import (
     MAX_BITS,
     Searcher,
@@ -130,7 +131,7 @@ class InversionCodec(WholePictureCodec):
         """
         if label is not None and not 0 <= label < self.classes:
             has = f"classes 0 to {self.classes - 1}" if self.classes else "no classes"
-            raise TfhificError(f"--label: {self.name} has {has}. Received: {label}.")
+            raise TfhificError(f"`label`: {self.name} has {has}. Received: {label}.")
         import tensorflow as tf
 
         target = self._into_square(image).astype(np.float32) / 127.5 - 1.0
@@ -273,7 +274,7 @@ def publish_inversion(model, name: str, training: dict | None = None) -> WholeMo
       ModelError: when a weight is not finite.
     """
     config = model.config
-    networks = {part: halved(fold(getattr(model, part), part)) for part in ("generator", "guess")}
+    networks = {part: halved(fold(getattr(model, part), part)) for part in folded_parts(model)}
     decoding = {
         "side": config.side,
         "channels": config.channels,

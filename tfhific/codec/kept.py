@@ -46,8 +46,8 @@ class Kept:
                 raise ImageError(_outside((left, top, wide, tall), size))
         if (not self.classes and not self.boxes) or len(self.boxes) > _MAX_BOXES:
             raise ImageError(
-                f"Selective compression needs a region to keep, of classes (--keep) or of 1 to "
-                f"{_MAX_BOXES} boxes (--keep_box). Received: {len(self.classes)} classes and "
+                f"Selective compression needs a region to keep, of classes (`keep`) or of 1 to "
+                f"{_MAX_BOXES} boxes (`keep_box`). Received: {len(self.classes)} classes and "
                 f"{len(self.boxes)} boxes."
             )
         return Kept(tuple(sorted(set(self.classes))), tuple(self.boxes))

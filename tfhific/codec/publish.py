@@ -14,6 +14,7 @@ from tfhific.codec.model import CHECKERBOARD_NETWORKS, NETWORKS, Model
 from tfhific.codec.network import Network
 from tfhific.codec.tables import factorized_tables, latent_tables
 from tfhific.errors import ModelError
+from tfhific.models import registry
 
 
 def publish(
@@ -34,7 +35,7 @@ def publish(
         `scales()`. A model of many rates has `log_gain` and `log_inverse_gain`; one whose
         networks are not like `mini`'s says so in `codec_facts()`.
       name: of the published model.
-      training: how it came about, JSON values.
+      training: how it came about, JSON values; its `system` is the registry's name.
       stretch: how much further than trained the step from the last quality but one to the last
         goes, in the logarithm of the gains; 1 for as trained. The range of rates ends later.
       half: whether kernels are rounded to half precision.
@@ -62,7 +63,7 @@ def publish(
     ]
     return Model(
         name=name,
-        system=type(model).__name__.lower(),
+        system=(training or {}).get("system") or registry.name_of(model),
         networks=networks,
         branch=scale_branch(
             networks["hyper_synthesis_scale"], scales, z_tables, gain, centre, facts
@@ -134,7 +135,7 @@ def with_stream_of(model: Model, other: Model) -> Model:
     if model is None or model.fingerprint != other.fingerprint:
         raise ModelError(
             f"The run can't decode files of {other.name}: expected one that began with its weights "
-            "and kept all but the decoder (--init_from, --freeze=encoder,prior)."
+            "and kept all but the decoder (`init_from`, `freeze=encoder,prior`)."
         )
     return model
 

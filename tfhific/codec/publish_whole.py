@@ -10,6 +10,7 @@ from tfhific.codec import centre_prior
 from tfhific.codec.centres import CentresCodec
 from tfhific.codec.fold import fold
 from tfhific.codec.kept import blocks_of
+from tfhific.codec.publishable import folded_parts
 from tfhific.codec.whole_model import WholeModel, halved
 from tfhific.errors import ModelError
 
@@ -40,9 +41,7 @@ def publish_extreme(
         known = ", ".join(centre_prior.PRIORS)
         raise ModelError(f"Expected a prior among {known}. Received: {prior!r}.")
     if prior == "hyper" and pictures is None:
-        raise ModelError("A hyper prior is counted over pictures: name some with --data.")
-    parts = ["encoder", "generator"]
-    parts += [part for part in ("features", "noise") if getattr(model, part) is not None]
+        raise ModelError("A hyper prior is counted over pictures: name some with `data`.")
     centres = model.quantizer.centres.numpy()
     if not np.all(np.isfinite(centres)) or len(np.unique(centres)) < len(centres):
         raise ModelError(
@@ -51,7 +50,7 @@ def publish_extreme(
     published = WholeModel(
         name=name,
         system="sc" if config.maps == "selective" else "gc",
-        networks={part: halved(fold(getattr(model, part), part)) for part in parts},
+        networks={part: halved(fold(getattr(model, part), part)) for part in folded_parts(model)},
         tables={"code": centre_prior.static_tables(model.shares.numpy())},
         decoding={
             "centres": [float(centre) for centre in np.sort(centres)],

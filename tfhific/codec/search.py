@@ -51,7 +51,7 @@ class SearchOptions:
 
     def __post_init__(self) -> None:
         if not 1 <= self.bits <= MAX_BITS:
-            raise TfhificError(f"--bits: expected 1 to {MAX_BITS}. Received: {self.bits}.")
+            raise TfhificError(f"`bits`: expected 1 to {MAX_BITS}. Received: {self.bits}.")
         if self.steps < 0 or self.restarts < 1:
             raise TfhificError(
                 "Expected a search of 0 or more steps from 1 or more starts. Received: "
@@ -59,10 +59,10 @@ class SearchOptions:
             )
         if self.loss not in LOSSES:
             raise TfhificError(
-                f"--search_loss: expected one of {', '.join(LOSSES)}. Received: {self.loss!r}."
+                f"`loss`: expected one of {', '.join(LOSSES)}. Received: {self.loss!r}."
             )
         if self.loss == "lpips" and not self.lpips:
-            raise TfhificError("--search_loss=lpips needs its weights: name their file by --lpips.")
+            raise TfhificError("`loss=lpips` needs its weights: name their file by `lpips`.")
 
 
 def quantiser_step(prior: str, bits: int) -> float:

@@ -40,10 +40,10 @@ class Requests:
 
 
 _FLAGS = {
-    "labels": "--labels",
-    "kept": "--keep and --keep_box",
-    "label": "--label",
-    "search": "--bits, --search_steps, --restarts and --search_loss",
+    "labels": "`labels`",
+    "kept": "`keep` and `keep_box`",
+    "label": "`label`",
+    "search": "`bits`, `search_steps`, `restarts` and `search_loss`",
 }
 
 
@@ -89,13 +89,13 @@ def _class(name: str, names: list[str], classes: int) -> int:
     if name.isdecimal() and int(name) < classes:
         return int(name)
     known = ", ".join(names) or f"numbers from 0 to {classes - 1}"
-    raise TfhificError(f"--keep: expected classes among {known}. Received: {name!r}.")
+    raise TfhificError(f"`keep`: expected classes among {known}. Received: {name!r}.")
 
 
 def _box(text: str) -> tuple[int, int, int, int]:
     parts = text.split(",")
     if len(parts) != 4 or not all(part.strip().isdecimal() for part in parts):
         raise TfhificError(
-            f"--keep_box: expected left,top,width,height in pixels. Received: {text!r}."
+            f"`keep_box`: expected left,top,width,height in pixels. Received: {text!r}."
         )
     return tuple(int(part) for part in parts)

@@ -27,9 +27,8 @@ def trainable(published: Model):
     from tfhific.models import registry
 
     try:
-        model = registry.create(
-            published.system, registry.configuration(published.system, settings)
-        )
+        system = registry.known_as(published.system, published.training)
+        model = registry.create(system, registry.configuration(system, settings))
         if not all(getattr(model, name).built for name in published.networks):
             model(tf.zeros([1, 64, 64, 3]))
         for name in published.networks:

@@ -11,6 +11,7 @@ from tfhific.codec import checkerboard, container, tiling
 from tfhific.codec.model import Model
 from tfhific.codec.network import Network
 from tfhific.codec.tiling import Geometry
+from tfhific.errors import ArgumentError
 
 WHOLE_PIXELS = 6_000_000
 """Pictures up to this size are transformed whole, unless a tile size is asked for."""
@@ -42,11 +43,11 @@ class Transforms:
             What a stream depends on is never computed in anything less than float32.
 
         Raises:
-          ValueError: when `tile` is smaller than one hyperlatent's pixels, or for another
+          ArgumentError: when `tile` is smaller than one hyperlatent's pixels, or for another
             precision.
         """
         if precision not in PRECISIONS:
-            raise ValueError(
+            raise ArgumentError(
                 f"Expected a precision among {', '.join(PRECISIONS)}. Received: {precision!r}."
             )
         self._precision = precision
@@ -55,7 +56,7 @@ class Transforms:
         self.hyper_stride = self._geometry("hyper_analysis").down
         smallest = self.stride * self.hyper_stride
         if tile is not None and tile < smallest:
-            raise ValueError(f"Expected tiles of at least {smallest} pixels. Received: {tile}.")
+            raise ArgumentError(f"Expected tiles of at least {smallest} pixels. Received: {tile}.")
         self._tile = tile
 
     @functools.lru_cache(maxsize=8)  # noqa: B019 (as many entries as networks)

@@ -87,7 +87,7 @@ class WholePictureCodec:
         if tile is not None:
             raise TfhificError(
                 f"{published.name} sees the whole picture, because its layers normalise over all "
-                "of it: it can't work in tiles. Leave --tile out."
+                "of it: it can't work in tiles. Leave `tile` out."
             )
         if precision != "float32":
             raise TfhificError(f"{published.name} works in float32. Received: {precision!r}.")
@@ -103,6 +103,11 @@ class WholePictureCodec:
     def fingerprint(self) -> bytes:
         """8 bytes that a file names its model by."""
         return self.published.fingerprint
+
+    @property
+    def single_rate(self) -> bool:
+        """Whether a quality has no effect; such a codec takes none at all."""
+        return self.published.single_rate
 
     @property
     def whole_pixels(self) -> int:

@@ -19,7 +19,7 @@ from tfhific.errors import ImageError
 
 
 class Pictures(Protocol):
-    """A list of pictures."""
+    """A list of pictures, all of one number of channels."""
 
     def __len__(self) -> int: ...
 
@@ -28,7 +28,7 @@ class Pictures(Protocol):
         ...
 
     def read(self, position: int) -> np.ndarray:
-        """uint8 [height, width, 3]; raises `ImageError`."""
+        """uint8 [height, width, channels], the first three red, green, blue; or `ImageError`."""
         ...
 
 
@@ -64,6 +64,9 @@ class CropSource:
     Attributes:
       skipped: names of the pictures that could not be read, with the reason.
     """
+
+    stream = 1
+    """Of the random numbers of a crop: another one for each kind of source."""
 
     def __init__(
         self,
@@ -146,15 +149,13 @@ class CropSource:
         for attempt in range(len(self._pictures)):
             pixels = self._picture((position + attempt) % len(self._pictures))
             if pixels is not None:
-                return self._cut(pixels, np.random.default_rng([self._seed, number, 1]))
+                return self._cut(pixels, np.random.default_rng([self._seed, number, self.stream]))
         raise ImageError(
             f"None of the {len(self._pictures)} images can be read. The first reason: "
             f"{next(iter(self.skipped.values()))}"
         )
 
     def _cut(self, pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        from PIL import Image
-
         crop = self._crop
         how = self._augmentation
         shrink = 1.0
@@ -168,19 +169,28 @@ class CropSource:
         left = int(rng.integers(pixels.shape[1] - side + 1))
         patch = pixels[top : top + side, left : left + side]
         if side != crop:
-            patch = np.asarray(Image.fromarray(patch).resize((crop, crop), Image.BICUBIC))
+            patch = self._scaled(patch)
         if how.flip and rng.random() < 0.5:
             patch = patch[:, ::-1]
         return np.ascontiguousarray(patch)
 
+    def _scaled(self, patch: np.ndarray) -> np.ndarray:
+        """A patch at the crop's size."""
+        from PIL import Image
 
-def crop_dataset(source: CropSource, crop: int, batch_size: int, first_step: int = 0):
-    """An endless `tf.data.Dataset` of uint8 [batch_size, crop, crop, 3] from a step on."""
+        size = (self._crop, self._crop)
+        return np.asarray(Image.fromarray(patch).resize(size, Image.BICUBIC))
+
+
+def crop_dataset(
+    source: CropSource, crop: int, batch_size: int, first_step: int = 0, channels: int = 3
+):
+    """An endless `tf.data.Dataset` of uint8 [batch_size, crop, crop, channels] from a step on."""
     import tensorflow as tf
 
     def cut(number):
         patch = tf.numpy_function(source, [number], tf.uint8, stateful=False)
-        return tf.ensure_shape(patch, [crop, crop, 3])
+        return tf.ensure_shape(patch, [crop, crop, channels])
 
     numbers = tf.data.Dataset.range(first_step * batch_size, 2**62)
     crops = numbers.map(cut, num_parallel_calls=2, deterministic=True)

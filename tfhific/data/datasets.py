@@ -28,7 +28,7 @@ def open_tfds(spec: str, data_dir: str | None = None) -> Shards:
         import tensorflow_datasets as tfds
     except ImportError as error:
         raise ImageError(
-            f"--data={spec} needs the package tensorflow-datasets, which is not there "
+            f"`data={spec}` needs the package tensorflow-datasets, which is not there "
             f"({error}): pip install tensorflow-datasets."
         ) from None
     # What a builder raises depends on the dataset; to the user it is one thing.
@@ -41,9 +41,9 @@ def open_tfds(spec: str, data_dir: str | None = None) -> Shards:
     except Exception as error:
         reason = (str(error).strip().splitlines() or [""])[0]
         raise ImageError(
-            f"--data={spec}: tensorflow-datasets cannot give {name!r}: "
+            f"`data={spec}`: tensorflow-datasets cannot give {name!r}: "
             f"{type(error).__name__}: {reason}"
         ) from None
     if split not in known:
-        raise ImageError(f"--data={spec}: {name!r} has the splits {', '.join(known)}.")
+        raise ImageError(f"`data={spec}`: {name!r} has the splits {', '.join(known)}.")
     return Shards(paths)

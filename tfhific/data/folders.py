@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import glob as globbing
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
 from tfhific.codec.file_kinds import IMAGE_EXTENSIONS
 from tfhific.codec.listing import LeftOut, Listing, list_folder
-from tfhific.data.crops import CropSource, crop_dataset
+from tfhific.data.crops import CropSource, Pictures, crop_dataset
 from tfhific.errors import ImageError
 
-__all__ = ["CropSource", "Files", "crop_dataset", "find_images", "list_images", "with_left_out"]
+__all__ = [
+    "CropSource",
+    "Files",
+    "crop_dataset",
+    "find_images",
+    "list_images",
+    "readable",
+    "with_left_out",
+]
 
 
 def list_images(pattern: str | os.PathLike) -> list[str]:
@@ -52,6 +60,33 @@ def with_left_out(description: str, left_out: LeftOut) -> str:
     """A few words about data for the log, with what of the folder is not taken."""
     line = left_out.line()
     return f"{description} (left out: {line})" if line else description
+
+
+def readable(
+    pictures: Pictures, complain: Callable[[str], None], positions: Iterable[int] | None = None
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Pictures with their positions, one after the other, but for those that can't be read.
+
+    Args:
+      pictures: any list of them.
+      complain: takes a line for each that is left out.
+      positions: of those that are wanted; None for all.
+
+    Raises:
+      ImageError: at the end, when none could be read.
+    """
+    found, first = 0, ""
+    for position in range(len(pictures)) if positions is None else positions:
+        try:
+            pixels = pictures.read(position)
+        except ImageError as error:
+            first = first or str(error)
+            complain(f"skipped: {error}")
+            continue
+        found += 1
+        yield position, pixels
+    if not found:
+        raise ImageError(f"None of the images can be read. The first reason: {first}")
 
 
 class Files:

@@ -41,6 +41,9 @@ class ImageData:
       skipped: names of the pictures that could not be read, with the reason.
     """
 
+    channels = 3
+    source_type = CropSource
+
     def __init__(
         self,
         pictures: Pictures,
@@ -49,7 +52,7 @@ class ImageData:
         seed: int = 0,
         augmentation: Augmentation | None = None,
     ) -> None:
-        self._source = CropSource(pictures, crop, seed=seed, augmentation=augmentation)
+        self._source = self.source_type(pictures, crop, seed=seed, augmentation=augmentation)
         self.count, self._crop, self._batch_size = len(pictures), crop, batch_size
         self._left_out = getattr(pictures, "left_out", LeftOut())
 
@@ -58,8 +61,8 @@ class ImageData:
         return self._source.skipped
 
     def batches(self, first_step: int):
-        """An endless `tf.data.Dataset` of uint8 [batch_size, crop, crop, 3] from a step on."""
-        return crop_dataset(self._source, self._crop, self._batch_size, first_step)
+        """Endless batches from a step on: uint8 [batch_size, crop, crop, channels]."""
+        return crop_dataset(self._source, self._crop, self._batch_size, first_step, self.channels)
 
     def samples(self, count: int = 3) -> np.ndarray:
         """The first crops: float32 [count, crop, crop, 3] in 0..255."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
 from tfhific.codec.label_map import label_map_of, read_label_map
-from tfhific.data.folders import find_images, list_images, with_left_out
+from tfhific.data.crops import Augmentation, CropSource
+from tfhific.data.folders import find_images, list_images, readable, with_left_out
+from tfhific.data.images import ImageData
 from tfhific.errors import ImageError
 
 KEPT_SHARE = 0.25
@@ -78,149 +80,119 @@ def draw_kept(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return kept
 
 
-class LabelledCropSource:
-    """Random crops with their labels, addressed by number like those of `CropSource`.
+class LabelledFiles:
+    """A list of image files with the label map of each: `Pictures` of four channels."""
 
-    Attributes:
-      channels: of a crop: red, green, blue, label, and 1 where it is kept.
-    """
-
-    channels = 5
-
-    def __init__(
-        self,
-        paths: list[str],
-        labels: dict[str, str],
-        crop: int,
-        classes: int,
-        *,
-        seed: int = 0,
-        scale_min: float = 0.6,
-    ) -> None:
+    def __init__(self, labels: Mapping[str, str], classes: int) -> None:
         """Initializer.
 
         Args:
-          paths: pictures.
-          labels: the label map of each.
-          crop: side of the square crops, pixels.
-          classes: how many there are; a map with others fails.
-          seed: chooses order, crops and kept regions.
-          scale_min: half of the crops are scaled down by a factor between this and 1.
+          labels: the label map of each picture, in order.
+          classes: how many there are; a map with others can't be read.
         """
-        self._crop, self._classes, self._labels = crop, classes, labels
-        self._seed, self._scale_min = seed, scale_min
-        self._paths = list(paths)
-        self._cache: dict[int, np.ndarray] = {}
+        self._pairs, self._classes = list(labels.items()), classes
 
-    def _stack(self, position: int) -> np.ndarray:
-        """Picture and labels, uint8 [H, W, 4]."""
-        from tfhific.codec.images import read_picture
+    def __len__(self) -> int:
+        return len(self._pairs)
 
-        if position not in self._cache:
-            path = self._paths[position]
-            pixels = read_picture(path).pixels
-            labels = read_label_map(self._labels[path], pixels.shape[:2], self._classes)
-            self._cache[position] = np.concatenate([pixels, labels[..., None]], -1)
-        return self._cache[position]
+    def name(self, position: int) -> str:
+        """What a message calls the picture of that position."""
+        return self._pairs[position][0]
 
-    def __call__(self, number: int) -> np.ndarray:
-        """The crop of that number, uint8 [crop, crop, 5].
+    def read(self, position: int) -> np.ndarray:
+        """The picture of that position and its labels, uint8 [height, width, 4].
 
         Raises:
-          ImageError: when a picture or its label map can't be read or do not fit.
+          ImageError: when either can't be read, or the two do not fit.
         """
+        from tfhific.codec.images import read_picture
+
+        path, labels = self._pairs[position]
+        pixels = read_picture(path).pixels
+        found = read_label_map(labels, pixels.shape[:2], self._classes)
+        return np.concatenate([pixels, found[..., None]], -1)
+
+
+class LabelledCropSource(CropSource):
+    """Random crops of `LabelledFiles`: red, green, blue, label, and 1 where it is kept."""
+
+    stream = 2
+
+    def _cut(self, pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        patch = super()._cut(pixels, rng)
+        return np.concatenate([patch, draw_kept(patch[..., 3], rng)[..., None]], -1)
+
+    def _scaled(self, patch: np.ndarray) -> np.ndarray:
+        """A patch at the crop's size: colours mixed, labels taken from the nearest pixel."""
         from PIL import Image
 
-        number = int(number)
-        rng = np.random.default_rng([self._seed, number, 2])
-        epoch, place = divmod(number, len(self._paths))
-        order = np.random.default_rng([self._seed, epoch]).permutation(len(self._paths))
-        stack = self._stack(int(order[place]))
-        shrink = rng.uniform(self._scale_min, 1.0) if rng.random() < 0.5 else 1.0
-        side = min(round(self._crop / shrink), max(self._crop, min(stack.shape[:2])))
-        short = [max(0, side - length) for length in stack.shape[:2]]
-        stack = np.pad(stack, ((0, short[0]), (0, short[1]), (0, 0)), "symmetric")
-        top = int(rng.integers(stack.shape[0] - side + 1))
-        left = int(rng.integers(stack.shape[1] - side + 1))
-        patch = stack[top : top + side, left : left + side]
-        if rng.random() < 0.5:
-            patch = patch[:, ::-1]
         pixels, labels = np.ascontiguousarray(patch[..., :3]), np.ascontiguousarray(patch[..., 3])
-        if side != self._crop:
-            size = (self._crop, self._crop)
-            pixels = np.asarray(Image.fromarray(pixels).resize(size, Image.BICUBIC))
-            labels = np.asarray(Image.fromarray(labels).resize(size, Image.NEAREST))
-        kept = draw_kept(labels, rng)
-        return np.concatenate([pixels, labels[..., None], kept[..., None]], -1)
+        size = (self._crop, self._crop)
+        labels = np.asarray(Image.fromarray(labels).resize(size, Image.NEAREST))
+        return np.concatenate([super()._scaled(pixels), labels[..., None]], -1)
 
 
 def kept_pictures(
-    folder: str | os.PathLike, classes: int
+    folder: str | os.PathLike,
+    classes: int,
+    complain: Callable[[str], None] = lambda line: None,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Every picture of a folder, uint8 [H, W, 3], with a region to keep, bool [H, W].
 
+    Args:
+      folder: of the pictures; their label maps are in the one beside it.
+      classes: how many there are.
+      complain: takes a line for each pair that can't be read, which is left out.
+
     Raises:
-      ImageError: when a label map is missing or doesn't fit.
+      ImageError: when a label map is missing, or no pair can be read.
     """
-    from tfhific.codec.images import read_picture
-
     folder = os.path.normpath(os.fspath(folder))
-    pairs = pair_labels(list_images(folder), folder + "_labels")
-    for number, (path, labels) in enumerate(pairs.items()):
-        pixels = read_picture(path).pixels
-        found = read_label_map(labels, pixels.shape[:2], classes)
-        yield pixels, draw_kept(found, np.random.default_rng(number)).astype(bool)
+    files = LabelledFiles(pair_labels(list_images(folder), folder + "_labels"), classes)
+    for position, stack in readable(files, complain):
+        kept = draw_kept(stack[..., 3], np.random.default_rng(position))
+        yield np.ascontiguousarray(stack[..., :3]), kept.astype(bool)
 
 
-class LabelledData:
+class LabelledData(ImageData):
     """A folder of pictures with the folder of their label maps beside it, as data of a run.
 
-    The label maps of `DIR` are in `DIR_labels`, under the pictures' names.
+    The label maps of `DIR` are in `DIR_labels`, under the pictures' names. Pairs that can't be read
+    are skipped, as other pictures are.
     """
+
+    channels = 5
+    source_type = LabelledCropSource
 
     def __init__(self, folder: str | os.PathLike, options, classes: int) -> None:
         """Initializer.
 
         Args:
           folder: of the pictures.
-          options: `batch_size`, `crop`, `seed` and `downscale_min` of a run.
+          options: `batch_size`, `crop`, `seed`, `flip` and `downscale_...` of a run.
           classes: how many there are.
 
         Raises:
-          ImageError: when pictures or label maps are missing.
+          ImageError: when there are no pictures, or a label map is missing.
         """
         folder = os.path.normpath(os.fspath(folder))
         found = find_images(folder)
-        paths, self._left_out = list(found.paths), found.left_out
-        self._options = options
-        self._source = LabelledCropSource(
-            paths,
-            pair_labels(paths, folder + "_labels"),
-            options.crop,
-            classes,
-            seed=options.seed,
-            scale_min=options.downscale_min,
+        labels = pair_labels(list(found.paths), folder + "_labels")
+        augmentation = Augmentation(
+            options.downscale_min, options.downscale_max, options.downscale_share, options.flip
         )
-        self.count = len(paths)
-        self.skipped: dict[str, str] = {}
+        super().__init__(
+            LabelledFiles(labels, classes),
+            options.crop,
+            options.batch_size,
+            options.seed,
+            augmentation,
+        )
+        self._left_out = found.left_out
 
-    def batches(self, first_step: int):
-        """Endless batches from a step on, uint8 [batch_size, crop, crop, 5]."""
-        import tensorflow as tf
-
-        crop, batch = self._options.crop, self._options.batch_size
-
-        def cut(number):
-            patch = tf.numpy_function(self._source, [number], tf.uint8, stateful=False)
-            return tf.ensure_shape(patch, [crop, crop, 5])
-
-        numbers = tf.data.Dataset.range(first_step * batch, 2**62)
-        crops = numbers.map(cut, num_parallel_calls=2, deterministic=True)
-        return crops.batch(batch, drop_remainder=True).prefetch(4)
-
-    def samples(self, count: int) -> np.ndarray:
+    def samples(self, count: int = 3) -> np.ndarray:
         """The first crops, uint8 [count, crop, crop, 5]."""
-        return np.stack([self._source(number) for number in range(count)])
+        return super().samples(count).astype(np.uint8)
 
     def describe(self) -> str:
         """A few words for the log."""

@@ -157,7 +157,7 @@ def write_shards(
     targets = [os.path.join(folder, f"{name}-{i:05}-of-{count:05}.tfrecord") for i in range(count)]
     existing = [target for target in targets if os.path.exists(target)]
     if existing:
-        raise OutputError(f"{existing[0]!r} is there already: choose another folder or --name.")
+        raise OutputError(f"{existing[0]!r} is there already: choose another folder or `name`.")
     try:
         os.makedirs(folder, exist_ok=True)
         for shard, target in enumerate(targets):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 import numpy as np
 
@@ -34,21 +35,30 @@ def holds_digits(folder: str | os.PathLike) -> bool:
     return any(os.path.isfile(digits + end) for end in ("", ".gz"))
 
 
-def domain_pictures(pattern: str | os.PathLike, count: int) -> list[np.ndarray]:
+def domain_pictures(
+    pattern: str | os.PathLike,
+    count: int,
+    complain: Callable[[str], None] = lambda line: None,
+) -> list[np.ndarray]:
     """`count` pictures of a folder, a glob or MNIST, evenly spread: uint8 [H, W, 3] each.
 
+    Args:
+      pattern: see `SquareData`.
+      count: how many, those included that can't be read and are left out.
+      complain: takes a line for each of these.
+
     Raises:
-      TfhificError: when there are none, or one can't be read.
+      TfhificError: when there are none, or none can be read.
     """
-    from tfhific.codec.images import read_picture
-    from tfhific.data.folders import list_images
+    from tfhific.data.folders import Files, list_images, readable
     from tfhific.data.idx import read_digits
 
     if holds_digits(pattern):
         images = read_digits(pattern).images[..., None].repeat(3, -1)
         return list(images[:: max(len(images) // count, 1)][:count])
     paths = list_images(pattern)
-    return [read_picture(path).pixels for path in paths[:: max(len(paths) // count, 1)][:count]]
+    chosen = Files(paths[:: max(len(paths) // count, 1)][:count])
+    return [pixels for _, pixels in readable(chosen, complain)]
 
 
 class SquareData:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, features
 
-from tfhific.errors import ImageError
+from tfhific.errors import ArgumentError, ImageError
 
 Encoder = Callable[[np.ndarray, int], bytes]
 
@@ -123,11 +123,11 @@ def at_size(
       than `max_bytes`: ask `fits(max_bytes)`.
 
     Raises:
-      ValueError: no settings to choose from.
+      ArgumentError: no settings to choose from.
       ImageError: a picture the encoder does not take.
     """
     if len(settings) == 0:
-        raise ValueError("expected at least one setting to choose from, received none")
+        raise ArgumentError("expected at least one setting to choose from, received none")
     best = SizedFile(encode(pixels, settings[0]), settings[0])
     if not best.fits(max_bytes):
         return best

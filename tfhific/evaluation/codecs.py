@@ -44,8 +44,6 @@ _FEATURES = {"JPEG": "libjpeg_turbo", "WEBP": "webp", "JPEG2000": "jpg_2000", "A
 _MODEL_LADDER = tuple(float(quality) for quality in range(1, 9))
 # Qualities that a search tries: a step changes a file by about one percent.
 _MODEL_STEPS = 32
-# Two files of a fixed-rate model may differ in their header, never by the half of noise.
-_SAME_SIZE = 16
 
 
 class PictureCodec(Protocol):
@@ -245,7 +243,7 @@ class ModelCodec:
         self._codec = tfhific.load(model)
         self.name = label or self._codec.name
         self.version = _model_version(model, self._codec)
-        self.fixed_rate = _has_fixed_rate(self._codec)
+        self.fixed_rate = self._codec.single_rate
         if self.fixed_rate:
             self.ladder: Sequence[Setting] = ("fixed",)
             self.settings: Sequence[Setting] = ("fixed",)
@@ -329,13 +327,3 @@ def file_digest(path: str | os.PathLike) -> str:
     except OSError as error:
         raise TfhificError(f"Cannot read {os.fspath(path)!r}: {error.strerror}.") from None
     return digest.hexdigest()[:16]
-
-
-def _has_fixed_rate(codec) -> bool:
-    """Whether quality changes nothing: noise takes as many bytes at the lowest and the highest."""
-    noise = np.random.default_rng(0).integers(0, 256, [64, 64, 3], dtype=np.uint8)
-    try:
-        low, high = (len(codec.compress(noise, quality)) for quality in (1.0, 8.0))
-    except (TypeError, ValueError, TfhificError):
-        return True
-    return abs(high - low) <= _SAME_SIZE

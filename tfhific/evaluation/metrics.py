@@ -9,6 +9,8 @@ import math
 
 import numpy as np
 
+from tfhific.errors import ArgumentError
+
 PEAK = 255.0
 # Rec. ITU-R BT.601, as in JPEG files.
 _LUMA_WEIGHTS = np.array([0.299, 0.587, 0.114])
@@ -31,7 +33,7 @@ def psnr(a: np.ndarray, b: np.ndarray) -> float:
       The ratio; infinity for equal pictures.
 
     Raises:
-      ValueError: different shapes, no samples, or samples that are not uint8.
+      ArgumentError: different shapes, no samples, or samples that are not uint8.
     """
     _check(a, b)
     return _psnr_of(a.astype(np.float64), b.astype(np.float64))
@@ -44,7 +46,7 @@ def psnr_y(a: np.ndarray, b: np.ndarray) -> float:
     """
     _check(a, b)
     if a.shape[-1] != 3:
-        raise ValueError(f"expected RGB pictures [height, width, 3], received {list(a.shape)}")
+        raise ArgumentError(f"expected RGB pictures [height, width, 3], received {list(a.shape)}")
     return _psnr_of(a @ _LUMA_WEIGHTS, b @ _LUMA_WEIGHTS)
 
 
@@ -67,13 +69,15 @@ def ms_ssim(a: np.ndarray, b: np.ndarray) -> float:
       At most 1, which equal pictures give.
 
     Raises:
-      ValueError: different shapes, no samples, or samples that are not uint8.
+      ArgumentError: different shapes, no samples, or samples that are not uint8.
     """
     _check(a, b)
     if a.ndim == 2:
         a, b = a[..., None], b[..., None]
     if a.ndim != 3:
-        raise ValueError(f"expected pictures [height, width, channels], received {list(a.shape)}")
+        raise ArgumentError(
+            f"expected pictures [height, width, channels], received {list(a.shape)}"
+        )
     channels = range(a.shape[2])
     return float(np.mean([_ms_ssim_of_channel(a[..., c], b[..., c]) for c in channels]))
 
@@ -141,10 +145,12 @@ def _psnr_of(a: np.ndarray, b: np.ndarray) -> float:
 
 def _check(a: np.ndarray, b: np.ndarray) -> None:
     if a.shape != b.shape:
-        raise ValueError(
+        raise ArgumentError(
             f"expected two pictures of one shape, received {list(a.shape)} and {list(b.shape)}"
         )
     if a.dtype != np.uint8 or b.dtype != np.uint8:
-        raise ValueError(f"expected uint8 samples, received {a.dtype} and {b.dtype}; round first")
+        raise ArgumentError(
+            f"expected uint8 samples, received {a.dtype} and {b.dtype}; round first"
+        )
     if a.size == 0:
-        raise ValueError(f"expected at least one sample, received {list(a.shape)}")
+        raise ArgumentError(f"expected at least one sample, received {list(a.shape)}")

@@ -13,6 +13,8 @@ import math
 
 import numpy as np
 
+from tfhific.errors import ArgumentError
+
 
 @dataclasses.dataclass(frozen=True)
 class ParzenEstimate:
@@ -46,16 +48,16 @@ def log_likelihoods(
       float64 [k, n], nats.
 
     Raises:
-      ValueError: for other shapes, no samples or a sigma that is not positive.
+      ArgumentError: for other shapes, no samples or a sigma that is not positive.
     """
     sigmas = np.asarray(sigmas, np.float64)
     if pictures.ndim != 2 or samples.ndim != 2 or pictures.shape[1] != samples.shape[1]:
-        raise ValueError(
+        raise ArgumentError(
             f"Expected pictures [n, d] and samples [m, d]. Received: {pictures.shape} and "
             f"{samples.shape}."
         )
     if not len(samples) or not np.all(sigmas > 0):
-        raise ValueError("Expected at least one sample, and positive standard deviations.")
+        raise ArgumentError("Expected at least one sample, and positive standard deviations.")
     dimensions = pictures.shape[1]
     norms = np.einsum("md,md->m", samples, samples)
     out = np.empty([len(sigmas), len(pictures)])

@@ -43,7 +43,7 @@ def run_tasks(context: Context, tasks: Sequence[Task], jobs: int = 1) -> Iterato
     except BrokenProcessPool:
         raise TfhificError(
             "A process that measures died, perhaps for want of memory. What was measured is "
-            "kept: run the same again, with fewer --jobs."
+            "kept: run the same again, with fewer `jobs`."
         ) from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

@@ -116,8 +116,8 @@ def read_rows(path: str | os.PathLike) -> list[Row]:
     if header != list(FIELDS):
         raise TfhificError(
             f"{name!r} holds another table: expected the columns {', '.join(list(FIELDS)[:5])}, "
-            f"..., received {', '.join((header or ['nothing'])[:5])}, .... Name another --out, or "
-            "--overwrite it."
+            f"..., received {', '.join((header or ['nothing'])[:5])}, .... Name another `out`, or "
+            "`overwrite` it."
         )
     rows = {}
     for number, line in enumerate(lines, 2):
@@ -127,7 +127,7 @@ def read_rows(path: str | os.PathLike) -> list[Row]:
             raise TfhificError(
                 f"{name!r}, line {number}: expected {len(FIELDS)} values of the kinds that the "
                 f"header names. Received: {','.join(line)[:200]!r}. Take the line out, or "
-                "--overwrite the table."
+                "`overwrite` the table."
             ) from None
         rows[row.key] = row
     return list(rows.values())

@@ -83,14 +83,28 @@ def _state(checkpoint: Mapping) -> dict[str, np.ndarray]:
         found = {}
         for name, value in part.items() if isinstance(part, Mapping) else ():
             if isinstance(name, str) and isinstance(value, np.ndarray):
-                # What torch's DataParallel puts before every name.
-                found[prefix + re.sub(r"^module\.", "", name)] = value
+                plain = prefix + _without_wrappers(name)
+                if plain in found:
+                    raise ModelError(
+                        f"The checkpoint has two tensors for {plain!r}, one of them {name!r:.80}."
+                    )
+                found[plain] = value
         return found
 
     state = named(checkpoint["model_state_dict"])
     if not any(name.startswith("Discriminator.") for name in state):
         state.update(named(checkpoint.get("discriminator_state_dict"), "Discriminator."))
     return state
+
+
+def _without_wrappers(name: str) -> str:
+    """A tensor's name without what DataParallel and `torch.compile` put into it.
+
+    The first wraps a whole model, and puts `module.` before every name; the second, whichever part
+    was compiled, and puts `_orig_mod.` before the names of that part. They come in any order.
+    """
+    name = re.sub(r"(^|\.)(_orig_mod\.)+", r"\1", name)
+    return re.sub(r"^module\.", "", name)
 
 
 def configuration(settings: Mapping, state: Mapping[str, np.ndarray]) -> HiFiCConfig:

@@ -68,6 +68,10 @@ class TensorRecord:
     strides: tuple[int, ...]
 
 
+class _Namespace(dict):
+    """An `argparse.Namespace`, its attributes as entries."""
+
+
 class _StorageType(str):
     """The name of a storage class."""
 
@@ -157,6 +161,8 @@ _KNOWN: dict[str, Callable] = {
 
 def _resolve(module, name):
     known = f"{module}.{name}"
+    if known == "argparse.Namespace":
+        return _Namespace
     if known in _KNOWN:
         return _KNOWN[known]
     if module == "torch" and name in STORAGE_DTYPES:
@@ -186,7 +192,8 @@ def read_pickle(stream: BinaryIO) -> Any:
       stream: of bytes; it is left behind the pickle's end.
 
     Returns:
-      Dicts, lists, tuples, numbers, strings, None, and `TensorRecord` where a tensor stood.
+      Dicts, lists, tuples, numbers, strings, None, and `TensorRecord` where a tensor stood. An
+      `argparse.Namespace` is a dict of its attributes.
 
     Raises:
       ModelError: when it is damaged, or asks for anything beyond tensors and plain values.
@@ -331,6 +338,12 @@ class _Machine:
             raise ModelError("The checkpoint's pickle is damaged: a call has no arguments.")
         self._stack.append(function(*arguments))
 
+    def _newobj(self, argument) -> None:
+        arguments, kind = self._stack.pop(), self._stack.pop()
+        if kind is not _Namespace or arguments != ():
+            raise ModelError("The checkpoint's pickle makes what is not to be made: refused.")
+        self._stack.append(_Namespace())
+
     def _build(self, argument) -> None:
         # The state of an OrderedDict (torch's `_metadata`) says nothing about tensors.
         state, target = self._stack.pop(), self._stack[-1]
@@ -339,6 +352,8 @@ class _Machine:
                 target.order = state[1]
         elif not isinstance(target, dict) or not isinstance(state, dict):
             raise ModelError("The checkpoint's pickle sets the state of what has none: refused.")
+        elif isinstance(target, _Namespace):
+            target.update(state)
 
 
 _PUSHED = {

@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from tfhific.errors import ArgumentError
+
 
 def _mean(function, outputs) -> tf.Tensor:
     outputs = outputs if isinstance(outputs, (list, tuple)) else [outputs]
     if not outputs:
-        raise ValueError("Expected at least one discriminator's output. Received: none.")
+        raise ArgumentError("Expected at least one discriminator's output. Received: none.")
     return tf.add_n([tf.reduce_mean(function(tf.cast(x, tf.float32))) for x in outputs]) / len(
         outputs
     )

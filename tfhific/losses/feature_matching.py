@@ -11,6 +11,8 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from tfhific.errors import ArgumentError
+
 
 def feature_matching_loss(real: Sequence, generated: Sequence) -> tf.Tensor:
     """The mean absolute difference of features, averaged over all layers of all discriminators.
@@ -24,16 +26,16 @@ def feature_matching_loss(real: Sequence, generated: Sequence) -> tf.Tensor:
       float32 scalar.
 
     Raises:
-      ValueError: when the two are not nested alike, hold no feature, or shapes differ.
+      ArgumentError: when the two are not nested alike, hold no feature, or shapes differ.
     """
     tf.nest.assert_same_structure(_listed(real), _listed(generated))
     pairs = list(zip(tf.nest.flatten(_listed(real)), tf.nest.flatten(_listed(generated))))
     if not pairs:
-        raise ValueError("Expected at least one layer's features to match. Received: none.")
+        raise ArgumentError("Expected at least one layer's features to match. Received: none.")
     total = tf.zeros([], tf.float32)
     for one, other in pairs:
         if not one.shape.is_compatible_with(other.shape):
-            raise ValueError(
+            raise ArgumentError(
                 f"Expected features of one shape. Received: {one.shape} and {other.shape}."
             )
         difference = tf.stop_gradient(tf.cast(one, tf.float32)) - tf.cast(other, tf.float32)

@@ -11,6 +11,7 @@ import os
 import tensorflow as tf
 
 from tfhific.backend import keras
+from tfhific.errors import ArgumentError
 from tfhific.losses.lpips_weights import Conv, Fire, LpipsWeights, Pool, Tap, read_weights
 
 _SHIFT = (-0.030, -0.088, -0.188)
@@ -78,11 +79,11 @@ class LPIPS(keras.layers.Layer):
         first, second = (tf.convert_to_tensor(images, tf.float32) for images in inputs)
         for images in (first, second):
             if images.shape.rank != 4 or images.shape[-1] not in (3, None):
-                raise ValueError(
+                raise ArgumentError(
                     f"Expected images [batch, height, width, 3]. Received: {images.shape}."
                 )
             if any(side is not None and side < self.min_side for side in images.shape[1:3]):
-                raise ValueError(
+                raise ArgumentError(
                     f"LPIPS on {self.backbone} needs sides of {self.min_side} pixels or more. "
                     f"Received: {images.shape}."
                 )

@@ -111,6 +111,8 @@ class Discriminator(keras.Model):
 class CGAN(TrainableSystem):
     """The trainable pair. A batch is pictures, uint8 [batch, side, side], and labels [batch]."""
 
+    UNUSED = ("crop", "downscale_min", "downscale_max", "downscale_share")
+
     def __init__(self, config: CGANConfig | None = None, **kwargs) -> None:
         super().__init__(**kwargs)
         self.config = config = config or CGANConfig()

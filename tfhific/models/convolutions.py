@@ -5,6 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from tfhific.backend import keras
+from tfhific.errors import ArgumentError
 from tfhific.models.functional import PADDINGS, Pads, centred, conv, deconv, spans
 
 
@@ -41,11 +42,11 @@ class PaddedConv2D(keras.layers.Layer):
           **kwargs: of the base class.
 
         Raises:
-          ValueError: for another padding.
+          ArgumentError: for another padding.
         """
         super().__init__(**kwargs)
         if padding not in PADDINGS:
-            raise ValueError(f"Expected a padding among {PADDINGS}. Received: {padding!r}.")
+            raise ArgumentError(f"Expected a padding among {PADDINGS}. Received: {padding!r}.")
         self.filters, self.kernel_size, self.stride = filters, kernel_size, stride
         self.pads = tuple(pads) if pads is not None else centred(kernel_size) * 2
         self.padding = padding
@@ -103,11 +104,11 @@ class CroppedConv2DTranspose(keras.layers.Layer):
           **kwargs: of the base class.
 
         Raises:
-          ValueError: where the kernel doesn't reach over all that is kept.
+          ArgumentError: where the kernel doesn't reach over all that is kept.
         """
         super().__init__(**kwargs)
         if not spans(kernel_size, stride, crop):
-            raise ValueError(
+            raise ArgumentError(
                 "Expected a kernel that reaches over its stride. Received: "
                 f"kernel_size={kernel_size}, stride={stride}, crop={crop}."
             )

@@ -131,7 +131,8 @@ def split_batch(data: tf.Tensor, config: GCConfig):
     if data.shape[-1] != 5:
         raise ModelError(
             f"A model with maps={config.maps!r} trains on pictures with label maps: expected "
-            f"batches of 5 channels. Received: {data.shape}. Give the maps with --labels."
+            f"batches of 5 channels. Received: {data.shape}. The maps of `data` are looked for "
+            "in the folder of its name with _labels."
         )
     maps = tf.one_hot(tf.cast(data[..., 3], tf.int32), config.classes)
     kept = tf.cast(data[..., 4:], tf.float32) if config.maps == "selective" else None
@@ -142,6 +143,8 @@ class Extreme(TrainableSystem):
     """The trainable system. Input of `call`: a batch as `split_batch` takes it."""
 
     USES_LPIPS = True
+    FOLDED = ("encoder", "generator", "features", "noise")
+    """Networks that are published, those that the configuration asks for."""
 
     def __init__(self, config: GCConfig | None = None, **kwargs) -> None:
         super().__init__(**kwargs)

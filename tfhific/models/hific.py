@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfhific.backend import keras, tfc
+from tfhific.errors import ArgumentError
 from tfhific.models import hific_networks as networks
 from tfhific.models.draws import Draws
 from tfhific.models.hific_networks import HYPER_STRIDE, STRIDE, NetworkSizes
@@ -73,12 +74,12 @@ class HiFiCConfig(NetworkSizes):
             ("adversary", ADVERSARIES),
         ):
             if getattr(self, name) not in known:
-                raise ValueError(
+                raise ArgumentError(
                     f"Expected {name} to be one of {', '.join(known)}. "
                     f"Received: {getattr(self, name)!r}."
                 )
         if len(self.channels) != 5 or min(self.channels) < 2 or self.residual_blocks < 1:
-            raise ValueError(
+            raise ArgumentError(
                 "Expected five widths of at least 2 and at least one residual block. Received: "
                 f"channels={self.channels}, residual_blocks={self.residual_blocks}."
             )

@@ -102,20 +102,20 @@ class HiFiCTraining(TrainableSystem):
         least = 128 if self.config.is_pytorch else 64
         if options.crop % 64 or options.crop < least:
             raise TfhificError(
-                f"--crop: expected a multiple of 64 from {least} on. Received: {options.crop}."
+                f"`crop`: expected a multiple of 64 from {least} on. Received: {options.crop}."
             )
         if options.stage == 1 and options.adversary:
-            raise TfhificError("--adversary is for --stage=2: stage one has no discriminator.")
+            raise TfhificError("`adversary` is for `stage=2`: stage one has no discriminator.")
         if _adversary(options) == "patch" and self.model.discriminator is None:
             raise TfhificError(
-                "--stage=2: this configuration has no discriminator. Take hific-lo, -mi or -hi."
+                "`stage=2`: this configuration has no discriminator. Take hific-lo, -mi or -hi."
             )
         if _adversary(options) == "illm" and not options.labels:
             raise TfhificError(
-                "--adversary=illm needs --labels=RUN, a run of --model=labels on such images."
+                "`adversary=illm` needs `labels=RUN`, a run of `model=labels` on such images."
             )
         if options.labels and _adversary(options) != "illm":
-            raise TfhificError("--labels is for --stage=2 --adversary=illm.")
+            raise TfhificError("`labels` is for `stage=2` `adversary=illm`.")
 
     def build_for(self, options: TrainingOptions) -> None:
         if options.lpips:
@@ -133,7 +133,7 @@ class HiFiCTraining(TrainableSystem):
         if options.lpips:
             return []
         return [
-            "no perceptual loss: --lpips=FILE names LPIPS weights (bin/import_lpips.py makes them)"
+            "no perceptual loss: `lpips=FILE` names LPIPS weights (bin/import_lpips.py makes them)"
         ]
 
     def parts(self) -> dict[str, list]:

@@ -132,6 +132,11 @@ def guesser(config: InversionConfig) -> keras.Sequential:
 class Inversion(TrainableSystem):
     """The trainable generator with its discriminator and its guesser."""
 
+    FOLDED = ("generator", "guess")
+    """Networks that are published."""
+
+    UNUSED = ("crop", "downscale_min", "downscale_max", "downscale_share")
+
     def __init__(self, config: InversionConfig | None = None, **kwargs) -> None:
         super().__init__(**kwargs)
         self.config = config = config or InversionConfig()

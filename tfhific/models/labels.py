@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfhific.backend import keras
-from tfhific.errors import TfhificError
+from tfhific.errors import ArgumentError, TfhificError
 from tfhific.models.draws import Draws
 from tfhific.models.label_discriminator import STRIDE
 from tfhific.models.layers import DepthToSpace, Residual
@@ -49,7 +49,7 @@ class LabelConfig:
     def __post_init__(self) -> None:
         object.__setattr__(self, "channels", tuple(self.channels))
         if len(self.channels) != 3 or self.labels < 2 or self.code_channels < 2:
-            raise ValueError(
+            raise ArgumentError(
                 "Expected three widths, two labels or more and two code channels or more. "
                 f"Received: channels={self.channels}, labels={self.labels}, "
                 f"code_channels={self.code_channels}."
@@ -144,7 +144,7 @@ class LabelAutoencoder(TrainableSystem):
         super().check_options(options)
         if options.crop % STRIDE:
             raise TfhificError(
-                f"--crop: expected a multiple of {STRIDE}. Received: {options.crop}."
+                f"`crop`: expected a multiple of {STRIDE}. Received: {options.crop}."
             )
 
     def build_for(self, options: TrainingOptions) -> None:

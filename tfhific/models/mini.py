@@ -26,7 +26,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfhific.backend import keras, tfc
-from tfhific.errors import TfhificError
+from tfhific.errors import ArgumentError, TfhificError
 from tfhific.models.draws import Draws
 from tfhific.models.layers import DepthToSpace, Parallel, Residual, Scale, SpaceToDepth
 from tfhific.models.system import TrainableSystem, TrainingOptions
@@ -88,7 +88,9 @@ def block_transform(count: int) -> np.ndarray:
       float32 [count, 16 * 16 * 3], orthonormal rows; columns in the order of `space_to_depth`.
     """
     if not 1 <= count <= STRIDE * STRIDE * 3:
-        raise ValueError(f"Expected 1 to {STRIDE * STRIDE * 3} basis functions. Received: {count}.")
+        raise ArgumentError(
+            f"Expected 1 to {STRIDE * STRIDE * 3} basis functions. Received: {count}."
+        )
     n = np.arange(STRIDE)
     dct = np.cos(np.pi * (2 * n[None, :] + 1) * n[:, None] / (2 * STRIDE))
     dct *= np.sqrt(np.where(n == 0, 1.0, 2.0) / STRIDE)[:, None]
@@ -372,13 +374,13 @@ class Mini(TrainableSystem):
         super().check_options(options)
         if options.precision != "float32":
             raise TfhificError(
-                "--precision: the layers of mini compute in float32 only. "
+                "`precision`: the layers of mini compute in float32 only. "
                 f"Received: {options.precision!r}."
             )
 
     def build_for(self, options: TrainingOptions) -> None:
         if options.crop % 64:
-            raise TfhificError(f"--crop: expected a multiple of 64. Received: {options.crop}.")
+            raise TfhificError(f"`crop`: expected a multiple of 64. Received: {options.crop}.")
         self(tf.zeros([1, options.crop, options.crop, 3]), tf.ones([1]))
 
     def parts(self) -> dict[str, list]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from tfhific.backend import keras
+from tfhific.errors import ArgumentError
 from tfhific.models.functional import channel_norm
 
 
@@ -28,7 +29,7 @@ class ChannelNorm(keras.layers.Layer):
     def build(self, input_shape) -> None:
         channels = int(input_shape[-1])
         if channels < 2:
-            raise ValueError(f"Expected at least two channels. Received: {channels}.")
+            raise ArgumentError(f"Expected at least two channels. Received: {channels}.")
         self.gamma = self.add_weight(name="gamma", shape=(channels,), initializer="ones")
         self.beta = self.add_weight(name="beta", shape=(channels,), initializer="zeros")
         super().build(input_shape)

@@ -50,6 +50,36 @@ def _system(name: str) -> System:
     return SYSTEMS[name]
 
 
+def known_as(stored: str, training: dict | None = None) -> str:
+    """The registry's name of the system that a published model says it is of.
+
+    Models were published under their class's name, in lower case, until a class could be that of
+    a system of another name; what they say of their training has the registry's.
+
+    Args:
+      stored: what the model says.
+      training: how it came about, as far as it says.
+
+    Returns:
+      A system's name, or `stored` where it is of none.
+    """
+    if stored in SYSTEMS:
+        return stored
+    named = (training or {}).get("system")
+    if named in SYSTEMS and SYSTEMS[named].model.lower() == stored:
+        return named
+    return next((name for name, s in SYSTEMS.items() if s.model.lower() == stored), stored)
+
+
+def name_of(model) -> str:
+    """The name of the first system that a model's class is of, or the class's where it has none."""
+    kind = type(model)
+    for name, system in SYSTEMS.items():
+        if (system.module, system.model) == (kind.__module__, kind.__name__):
+            return name
+    return kind.__name__.lower()
+
+
 def presets(name: str) -> dict:
     """A system's named configurations; empty where it has none.
 

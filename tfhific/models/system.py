@@ -7,13 +7,26 @@ clipping, and not applying what is not finite. The trainer (`tfhific.training`) 
 rates, saves and restores everything, and logs what the step returns.
 
     class Toy(TrainableSystem):
-        def build(self, options): self(tf.zeros([1, options.crop, options.crop, 3]))
-        def parts(self): return {"encoder": self.encoder.trainable_variables, ...}
+        def __init__(self):
+            super().__init__()
+            self.layer = keras.layers.Conv2D(3, 3, padding="same")
+
+        def call(self, images):
+            return self.layer(images)
+
+        def build_for(self, options):
+            self(tf.zeros([1, options.crop, options.crop, 3]))
+
+        def parts(self):
+            return {"layer": self.layer.trainable_variables}
+
         def train_step(self, images):
             def loss_of(images, draws):
-                ...
-                return loss, {"loss": loss, "mse": mse}
-            return self.minimise(loss_of, images)
+                noisy = images + draws.normal("noise", tf.shape(images))
+                mse = tf.reduce_mean((self(noisy) - images) ** 2, (1, 2, 3))
+                return tf.reduce_mean(mse), {"loss": mse, "mse": mse}
+
+            return self.minimise(loss_of, tf.cast(images, tf.float32) / 255.0)
 
 A GAN has two entries in `build_optimizers` and `groups`, and calls `minimise` twice in a step, each
 time on its own part of the batch and naming the optimisers that the loss is for.
@@ -93,6 +106,9 @@ class TrainableSystem(keras.Model):
     WEIGHT_SETTINGS: tuple[str, ...] = ()
     """Settings on which depends what the published model's weights mean, though their shapes may be
     the same: `--init_from` wants them equal."""
+
+    UNUSED: tuple[str, ...] = ()
+    """Options that the system's own data has no use for: refused where they are not its default."""
 
     training_state: Training | None = None
 
@@ -181,7 +197,7 @@ class TrainableSystem(keras.Model):
         Raises:
           TfhificError: when the system has no use for one.
         """
-        raise TfhificError(f"--labels: {type(self).__name__} predicts no labels.")
+        raise TfhificError(f"`labels`: {type(self).__name__} predicts no labels.")
 
     def notices(self, options: TrainingOptions) -> list[str]:
         """What a user is told before the training begins, a line each."""
@@ -213,19 +229,27 @@ class TrainableSystem(keras.Model):
         name = type(self).__name__
         if not 1 <= options.stage <= self.STAGES:
             raise TfhificError(
-                f"--stage: {name} has {self.STAGES} stage{'s' * (self.STAGES > 1)}. "
+                f"`stage`: {name} has {self.STAGES} stage{'s' * (self.STAGES > 1)}. "
                 f"Received: {options.stage}."
             )
         if options.adversary and options.adversary not in self.ADVERSARIES:
             raise TfhificError(
-                f"--adversary: expected one of {', '.join(self.ADVERSARIES) or 'none'} for {name}. "
+                f"`adversary`: expected one of {', '.join(self.ADVERSARIES) or 'none'} for {name}. "
                 f"Received: {options.adversary!r}."
             )
         if options.lpips and not self.USES_LPIPS:
-            raise TfhificError(f"--lpips: {name} has no perceptual loss.")
+            raise TfhificError(f"`lpips`: {name} has no perceptual loss.")
+        config = getattr(self, "config", None)
+        own = {**dataclasses.asdict(TrainingOptions()), **self.defaults(config, options.stage)}
+        for option in self.UNUSED:
+            if getattr(options, option) != own[option]:
+                raise TfhificError(
+                    f"`{option}`: {name} trains on whole pictures and has no use for it. "
+                    f"Received: {getattr(options, option)}."
+                )
         if options.accumulate > options.batch_size or options.batch_size % options.accumulate:
             raise TfhificError(
-                f"--accumulate: expected a divisor of the batch size {options.batch_size}. "
+                f"`accumulate`: expected a divisor of the batch size {options.batch_size}. "
                 f"Received: {options.accumulate}."
             )
 
@@ -375,7 +399,7 @@ def without_frozen(system: TrainableSystem, options: TrainingOptions) -> dict[st
     unknown = sorted(set(options.freeze) - set(parts))
     if unknown:
         raise TfhificError(
-            f"--freeze: expected parts among {', '.join(parts)}. Received: {', '.join(unknown)}."
+            f"`freeze`: expected parts among {', '.join(parts)}. Received: {', '.join(unknown)}."
         )
     frozen = _identities(v for name in options.freeze for v in parts[name])
     groups = {
@@ -383,7 +407,7 @@ def without_frozen(system: TrainableSystem, options: TrainingOptions) -> dict[st
         for name, variables in system.groups(options).items()
     }
     if not any(groups.values()):
-        raise TfhificError("--freeze: nothing is left to train.")
+        raise TfhificError("`freeze`: nothing is left to train.")
     return groups
 
 

@@ -60,10 +60,7 @@ def export(
     target = os.path.join(folder, str(version))
     if os.path.lexists(target):
         raise OutputError(f"{target}: is there already; name another version.")
-    try:
-        served = Served(model, quality, max_pixels or DEFAULT_MAX_PIXELS, coder)
-    except ValueError as error:
-        raise TfhificError(str(error)) from None
+    served = Served(model, quality, max_pixels or DEFAULT_MAX_PIXELS, coder)
     staging = None
     try:
         os.makedirs(folder, exist_ok=True)

@@ -43,7 +43,7 @@ class GraphCentres(tf.Module):
         decoding = model.decoding
         if decoding["prior"] != "static" or decoding["maps"] != "none" or decoding["noise"]:
             raise TfhificError(
-                f"{model.name} can't be exported: a graph is made of gc with --prior=static, "
+                f"{model.name} can't be exported: a graph is made of gc with `prior=static`, "
                 "without noise and without label maps in its files."
             )
         plain = CentresCodec(model, coder="python")

@@ -60,7 +60,7 @@ class Served(tf.Module):
 
         Raises:
           TfhificError: for an unknown coder.
-          ValueError: for a quality outside 1..8.
+          ArgumentError: for a quality outside 1..8.
         """
         super().__init__(name="served")
         # A model of one rate takes any quality and stores none: see `Codec`.

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from tfhific.errors import ArgumentError
+
 
 class WeightAverage(tf.Module):
     """Shadows of variables that follow them slowly; often better than the last weights.
@@ -23,7 +25,7 @@ class WeightAverage(tf.Module):
         """
         super().__init__(name="ema")
         if not 0.0 < decay < 1.0:
-            raise ValueError(f"Expected a decay between 0 and 1. Received: {decay}.")
+            raise ArgumentError(f"Expected a decay between 0 and 1. Received: {decay}.")
         self._followed = tuple(variables)
         self._decay = decay
         self.shadows = [

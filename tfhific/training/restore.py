@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-
 import tensorflow as tf
 
 from tfhific.errors import ModelError
 from tfhific.models import registry
 from tfhific.models.system import TrainableSystem
 from tfhific.training.average import WeightAverage
-from tfhific.training.run import read_config, restore_checked, stored_parts
+from tfhific.training.run import find_checkpoint, read_config, restore_checked, stored_parts
 
 
 def latest_checkpoint(run_dir: str) -> str:
@@ -19,7 +17,7 @@ def latest_checkpoint(run_dir: str) -> str:
     Raises:
       ModelError: when there is none yet.
     """
-    latest = tf.train.latest_checkpoint(os.path.join(run_dir, "checkpoints"))
+    latest = find_checkpoint(run_dir)
     if latest is None:
         raise ModelError(f"The run {run_dir!r} has no checkpoint yet.")
     return latest
@@ -73,7 +71,7 @@ def restore_trained(run_dir: str, average: bool = True):
 
     Returns:
       The model, and a dict of how it was trained: system, configuration, step, minutes and what
-      else `config.json` of the run says, but for the places of files.
+      else `config.json` of the run says, but for the places of files and how the run was kept.
 
     Raises:
       TfhificError: when the folder holds no run.
@@ -91,7 +89,7 @@ def restore_trained(run_dir: str, average: bool = True):
     values = "/.ATTRIBUTES/VARIABLE_VALUE"
     step = next(reader.get_tensor(n + values) for n in names if reader.has_tensor(n + values))
     seconds = float(reader.get_tensor("seconds" + values))
-    training = {k: v for k, v in stored.items() if k not in ("data", "init_from")}
+    training = {k: v for k, v in stored.items() if k not in ("data", "init_from", "keeping")}
     options = {k: v for k, v in training.pop("options", {}).items() if k != "lpips"}
     if options:
         training["options"] = options

@@ -9,7 +9,7 @@ import os
 import tensorflow as tf
 
 from tfhific.backend import keras
-from tfhific.errors import TfhificError
+from tfhific.errors import OutputError, TfhificError
 from tfhific.models.system import TrainableSystem
 from tfhific.training.average import WeightAverage
 
@@ -97,6 +97,11 @@ class Run:
     def step(self) -> int:
         return int(self.step_variable.numpy())
 
+    @property
+    def latest_checkpoint(self) -> str | None:
+        """Path of the run's last checkpoint, or None."""
+        return find_checkpoint(self.options.run_dir)
+
     def restore(self) -> bool:
         """Restores the latest checkpoint; False where there is none.
 
@@ -105,7 +110,7 @@ class Run:
         Raises:
           TfhificError: when the checkpoint is of another model or is damaged.
         """
-        latest = tf.train.latest_checkpoint(os.path.join(self.options.run_dir, "checkpoints"))
+        latest = self.latest_checkpoint
         if latest is None:
             return False
         stored = stored_parts(latest)
@@ -120,8 +125,26 @@ class Run:
         return True
 
     def save(self) -> str:
-        """Saves a checkpoint and returns its path."""
-        return self.manager.save(checkpoint_number=self.step)
+        """Saves a checkpoint and returns its path.
+
+        Raises:
+          OutputError: when it can't be written; the one before stays.
+        """
+        try:
+            return self.manager.save(checkpoint_number=self.step)
+        except (tf.errors.OpError, OSError) as error:
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            before = self.latest_checkpoint
+            raise OutputError(
+                f"The checkpoint of step {self.step} can't be written to "
+                f"{self.options.own_dir!r} ({reason:.200}). "
+                + (f"The last one is {before}; `resume` continues." if before else "There is none.")
+            ) from None
+
+
+def find_checkpoint(run_dir: str) -> str | None:
+    """The path of a run's latest checkpoint; None where there is none."""
+    return tf.train.latest_checkpoint(os.path.join(run_dir, "checkpoints"))
 
 
 def stored_parts(checkpoint: str, parent: str = "") -> set[str]:
@@ -168,13 +191,20 @@ def restore_checked(checkpoint: str, parts: dict, partly: bool = False) -> None:
 
 
 def write_config(run_dir: str, config: dict) -> None:
-    """Writes `config.json` of a run, whole or not at all."""
-    os.makedirs(run_dir, exist_ok=True)
+    """Writes `config.json` of a run, whole or not at all.
+
+    Raises:
+      OutputError: when it can't be written.
+    """
     path = os.path.join(run_dir, "config.json")
-    with open(path + ".new", "w", encoding="utf-8") as file:
-        json.dump(config, file, indent=2, sort_keys=True)
-        file.write("\n")
-    os.replace(path + ".new", path)
+    try:
+        os.makedirs(run_dir, exist_ok=True)
+        with open(path + ".new", "w", encoding="utf-8") as file:
+            json.dump(config, file, indent=2, sort_keys=True)
+            file.write("\n")
+        os.replace(path + ".new", path)
+    except OSError as error:
+        raise OutputError(f"{path!r} can't be written: {error.strerror}.") from None
 
 
 def read_config(run_dir: str) -> dict:

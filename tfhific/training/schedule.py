@@ -6,7 +6,7 @@ import dataclasses
 import math
 from typing import Protocol
 
-from tfhific.errors import TfhificError
+from tfhific.errors import ArgumentError, TfhificError
 
 
 class Schedule(Protocol):
@@ -71,7 +71,7 @@ def make_schedule(options) -> Schedule:
             options.learning_rate, tuple(boundaries), options.decay, options.warmup_steps
         )
     raise TfhificError(
-        f"--schedule: expected cosine, step or constant. Received: {options.schedule!r}."
+        f"`schedule`: expected cosine, step or constant. Received: {options.schedule!r}."
     )
 
 
@@ -89,7 +89,7 @@ class Budget:
 
     def __post_init__(self) -> None:
         if self.steps <= 0 and self.minutes <= 0:
-            raise ValueError(
+            raise ArgumentError(
                 "Expected a positive number of steps or minutes to train for. "
                 f"Received: steps={self.steps}, minutes={self.minutes}."
             )

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 import os
 from collections.abc import Iterator
 
 import tensorflow as tf
 
 from tfhific.backend import keras
+from tfhific.codec.publishable import check_publishable
 from tfhific.data.crops import Augmentation
 from tfhific.data.images import ImageData, open_pictures
 from tfhific.errors import TfhificError
@@ -21,8 +23,9 @@ from tfhific.models.system import (
     TrainingOptions,
     without_frozen,
 )
+from tfhific.training.folder import check_run_folder
 from tfhific.training.restore import restore_trained
-from tfhific.training.run import Run, RunOptions, read_config, write_config
+from tfhific.training.run import Run, RunOptions, find_checkpoint, read_config, write_config
 from tfhific.training.strategy import (
     check_batch,
     distributable,
@@ -30,11 +33,14 @@ from tfhific.training.strategy import (
     scope,
     worker_number,
 )
-from tfhific.training.warm_start import check_source, warm_start
+from tfhific.training.warm_start import check_source, find_source, warm_start
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 FIXED = ("stage", "adversary", "freeze", "crop", "precision")
 """Options that a run can't change halfway."""
+
+KEEPING = ("save_every", "log_every", "image_every")
+"""Fields of `RunOptions` that a resumed run takes over, unless they are given anew."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,18 +106,30 @@ def new_plan(system: str, settings: dict, preset: str, flags: dict, **rest) -> P
     return Plan(system, config, options, preset=preset, **rest)
 
 
-def resumed_plan(run_dir: str, flags: dict, **rest) -> Plan:
+def resumed_plan(
+    run_dir: str,
+    flags: dict,
+    *,
+    system: str | None = None,
+    preset: str | None = None,
+    settings: dict | None = None,
+    **rest,
+) -> Plan:
     """The plan of a run that goes on: what it began with, but for what is given anew.
 
     Args:
       run_dir: folder of the run.
       flags: options that were given.
+      system: that was named, or None; has to be the run's.
+      preset: the same of its ready-made configuration.
+      settings: fields of its configuration that were given; have to be the run's.
       **rest: other fields of the plan that were given.
 
     Raises:
       TfhificError: when the folder holds no run, or what was given can't be changed halfway.
     """
     stored = read_config(run_dir)
+    _check_same(stored, system, preset, settings)
     known = {field.name for field in dataclasses.fields(TrainingOptions)}
     # Runs from before options were kept have these four.
     old = {k: stored[k] for k in ("seed", "crop", "batch_size", "learning_rate") if k in stored}
@@ -119,10 +137,7 @@ def resumed_plan(run_dir: str, flags: dict, **rest) -> Plan:
     options = {k: tuple(v) if isinstance(v, list) else v for k, v in options.items() if k in known}
     for name in FIXED:
         if name in flags and flags[name] != options.get(name, getattr(TrainingOptions, name)):
-            raise TfhificError(
-                f"--{name} can't change halfway: this run has {options.get(name)!r}. "
-                "Begin another with --init_from."
-            )
+            raise _halfway(name, repr(options.get(name)))
     flags = {k: v for k, v in flags.items() if k != "seed"}
     options = TrainingOptions(**{**options, **flags})
     _check(options)
@@ -138,14 +153,50 @@ def resumed_plan(run_dir: str, flags: dict, **rest) -> Plan:
     )
 
 
+def resumed_keeping(run_dir: str) -> dict[str, int]:
+    """How a run was kept when it was begun: fields of `RunOptions`, as far as it says.
+
+    Raises:
+      TfhificError: when the folder holds no run.
+    """
+    stored = read_config(run_dir).get("keeping", {})
+    known = stored if isinstance(stored, dict) else {}
+    return {name: known[name] for name in KEEPING if isinstance(known.get(name), int)}
+
+
+def _halfway(name: str, has: str) -> TfhificError:
+    return TfhificError(
+        f"`{name}` can't change halfway: this run has {has}. Begin another with `init_from`."
+    )
+
+
+def _check_same(stored: dict, system: str | None, preset: str | None, settings: dict | None):
+    """Refuses a system or a configuration that is not the run's own."""
+    if system is not None and system != stored["system"]:
+        raise _halfway("model", stored["system"])
+    config = registry.configuration(stored["system"], stored["config"])
+    # A run from before their names were kept is told by what it was made of.
+    unnamed = "preset" not in stored and preset is not None
+    if unnamed and config == registry.configuration(stored["system"], {}, preset):
+        preset = None
+    if preset is not None and preset != stored.get("preset"):
+        raise _halfway("config", repr(stored.get("preset", "")))
+    if settings:
+        ours = dataclasses.asdict(config)
+        theirs = registry.configuration(stored["system"], {**stored["config"], **settings})
+        other = {k: ours[k] for k, v in dataclasses.asdict(theirs).items() if v != ours[k]}
+        if other:
+            raise _halfway("settings", json.dumps(other))
+
+
 def _check(options: TrainingOptions) -> None:
     if options.precision not in PRECISIONS:
         raise TfhificError(
-            f"--precision: expected one of {', '.join(PRECISIONS)}. "
+            f"`precision`: expected one of {', '.join(PRECISIONS)}. "
             f"Received: {options.precision!r}."
         )
     if not 0.0 <= options.ema < 1.0:
-        raise TfhificError(f"--ema: expected a decay from 0 to below 1. Received: {options.ema}.")
+        raise TfhificError(f"`ema`: expected a decay from 0 to below 1. Received: {options.ema}.")
 
 
 @dataclasses.dataclass
@@ -193,22 +244,28 @@ def begin(
       TfhificError: when something that the plan names is missing or doesn't fit.
     """
     options = plan.options
+    check_run_folder(keep.run_dir)
     distribution = make_strategy(strategy)
     check_batch(distribution, options.batch_size, options.accumulate)
     if strategy == "multiworker":
         if plan.minutes:
-            raise TfhificError("--minutes: workers need a number of --steps to end together.")
+            raise TfhificError("`minutes`: workers need a number of `steps` to end together.")
         keep = dataclasses.replace(keep, worker=worker_number())
-    if plan.init_from and not resume:
-        check_source(plan.init_from, plan.system, plan.config)
+    source = ""
+    if plan.init_from and (not resume or find_checkpoint(keep.run_dir) is None):
+        source = find_source(plan.init_from)
+        check_source(source, plan.system, plan.config)
     keras.utils.set_random_seed(options.seed)
     with _policy(options.precision), scope(distribution):
         model = registry.create_trainable(plan.system, plan.config)
         model.check_options(options)
         data = model.open_data(plan.data, options) or _images(plan, model.crops_per_step(options))
+        # Data of which nothing can be read is told before there is a run.
+        data.samples(1)
         if options.labels:
             model.use_labels(restore_trained(options.labels)[0])
         model.build_for(options)
+        check_publishable(model.codec_model)
         model.training_state = _training(model, options)
         optimizers = model.training_state.optimizers
         model.compile(optimizer=next(iter(optimizers.values())), jit_compile=xla)
@@ -217,10 +274,11 @@ def begin(
         run = Run(model, keep, options.ema)
     restored = resume and run.restore()
     notices = model.notices(options)
-    if plan.init_from and not restored:
-        notices += warm_start(run, plan.init_from)
+    if source and not restored:
+        notices += warm_start(run, source)
     if keep.worker == 0:
-        _write_plan(keep.run_dir, plan.to_json(images=data.count))
+        kept = {name: getattr(keep, name) for name in KEEPING}
+        _write_plan(keep.run_dir, plan.to_json(images=data.count, keeping=kept))
     return Session(run, data, plan, restored, distribution, notices)
 
 

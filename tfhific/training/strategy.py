@@ -31,7 +31,7 @@ def make_strategy(name: str):
     if name == "multiworker":
         worker_number()
         return tf.distribute.MultiWorkerMirroredStrategy()
-    raise TfhificError(f"--strategy: expected one of {', '.join(STRATEGIES)}. Received: {name!r}.")
+    raise TfhificError(f"`strategy`: expected one of {', '.join(STRATEGIES)}. Received: {name!r}.")
 
 
 def worker_number() -> int:
@@ -48,7 +48,7 @@ def worker_number() -> int:
         has_chief = "chief" in json.loads(os.environ["TF_CONFIG"])["cluster"]
     except (KeyError, ValueError, TypeError) as error:
         raise TfhificError(
-            "--strategy=multiworker: expected the environment variable TF_CONFIG to name the "
+            "`strategy=multiworker`: expected the environment variable TF_CONFIG to name the "
             'workers, such as {"cluster": {"worker": ["host1:12345", "host2:12345"]}, "task": '
             f'{{"type": "worker", "index": 0}}}}. ({type(error).__name__}: {error})'
         ) from None
@@ -69,8 +69,8 @@ def check_batch(strategy, batch_size: int, accumulate: int) -> None:
     replicas = strategy.num_replicas_in_sync if strategy is not None else 1
     if batch_size % (replicas * accumulate):
         raise TfhificError(
-            f"--batch_size: expected a multiple of {replicas * accumulate}, {replicas} devices "
-            f"times --accumulate={accumulate}. Received: {batch_size}."
+            f"`batch_size`: expected a multiple of {replicas * accumulate}, {replicas} devices "
+            f"times `accumulate={accumulate}`. Received: {batch_size}."
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import signal
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -12,16 +12,41 @@ import numpy as np
 import tensorflow as tf
 
 from tfhific.backend import keras
-from tfhific.errors import TfhificError
+from tfhific.errors import ImageError, TfhificError
 from tfhific.models.system import TrainableSystem
+from tfhific.training.interruption import Interruption
 from tfhific.training.run import Run, RunOptions, read_config, write_config
 from tfhific.training.schedule import Budget, Schedule
 
-__all__ = ["Run", "RunOptions", "TrainingDiverged", "fit", "read_config", "write_config"]
+__all__ = [
+    "Run",
+    "RunOptions",
+    "TrainingDiverged",
+    "TrainingStopped",
+    "fit",
+    "read_config",
+    "write_config",
+]
 
 
 class TrainingDiverged(TfhificError):
     """The loss or its gradient stopped being finite."""
+
+
+class TrainingStopped(TfhificError):
+    """A signal stopped the run before its end; what it had reached is saved.
+
+    Attributes:
+      step: that was reached.
+      signal: number of the signal.
+    """
+
+    def __init__(self, message: str, step: int, signal: int) -> None:
+        super().__init__(message)
+        self.step, self.signal = step, signal
+
+    def __reduce__(self):
+        return type(self), (str(self), self.step, self.signal)
 
 
 class _Keeper(keras.callbacks.Callback):
@@ -34,8 +59,10 @@ class _Keeper(keras.callbacks.Callback):
         budget: Budget,
         say: Callable[[str], None],
         reconstructions: Callable[[], dict] | None,
+        interruption: Interruption,
     ) -> None:
         super().__init__()
+        self._interruption = interruption
         self._run, self._schedule, self._budget = run, schedule, budget
         self._say, self._reconstructions = say, reconstructions
         self._writer = tf.summary.create_file_writer(os.path.join(run.options.own_dir, "logs"))
@@ -43,7 +70,7 @@ class _Keeper(keras.callbacks.Callback):
         self._before = float(run.seconds.numpy())
         self._step = run.step
         self._started = time.monotonic()
-        self.interrupted = False
+        self.done = False
 
     def _seconds(self) -> float:
         return self._before + time.monotonic() - self._started
@@ -67,8 +94,7 @@ class _Keeper(keras.callbacks.Callback):
             raise TrainingDiverged(
                 f"Training stopped at step {self._step + 1}: a number is not finite ({numbers}, "
                 f"learning rate {self._rate:.3g}). No weight was changed by a gradient that is "
-                f"not finite, and the last checkpoint is {self._run.manager.latest_checkpoint}; "
-                "resume with a lower --learning_rate."
+                f"not finite. {self._way_on()}"
             )
         self._step += 1
         self._run.step_variable.assign(self._step)
@@ -82,11 +108,30 @@ class _Keeper(keras.callbacks.Callback):
             with self._writer.as_default(step=self._step):
                 for name, images in self._reconstructions().items():
                     tf.summary.image(name, images)
-        done = self._budget.progress(self._step, self._seconds()) >= 1.0
-        if done or self.interrupted:
+        self.done = self._budget.progress(self._step, self._seconds()) >= 1.0
+        last = self.done or bool(self._interruption.signal)
+        if last:
             self.model.stop_training = True
-        if done or self.interrupted or self._step % options.save_every == 0:
+        if last or self._step % options.save_every == 0:
             self._save()
+
+    def _way_on(self) -> str:
+        latest = self._run.latest_checkpoint
+        if latest is None:
+            return (
+                "There is no checkpoint yet: `resume` with a lower `learning_rate` begins at the "
+                "first step again."
+            )
+        return f"The last checkpoint is {latest}: `resume` with a lower `learning_rate`."
+
+    def stopped(self, number: int) -> TrainingStopped:
+        """What is raised after a signal of that number."""
+        budget, minutes = self._budget, self._seconds() / 60
+        of = f" of {budget.steps}" if budget.steps > 0 else ""
+        if not of:
+            of = f", after {minutes:.1f} of {budget.minutes:g} minutes"
+        message = f"stopped at step {self._step}{of}; `resume` continues"
+        return TrainingStopped(message, self._step, number)
 
     def _learning_rates(self) -> dict[str, float]:
         """The optimisers' own rates where there are several."""
@@ -131,6 +176,8 @@ def fit(
 ) -> int:
     """Trains until the budget is spent; SIGTERM and SIGINT save a checkpoint and stop.
 
+    A second signal ends the process at once.
+
     Args:
       run: the run, restored or fresh; its model compiled.
       dataset: endless batches, starting at the run's step.
@@ -144,23 +191,24 @@ def fit(
 
     Raises:
       TrainingDiverged: when a loss or the gradient's norm is not finite.
+      TrainingStopped: after a signal, unless the budget was spent by then.
+      ImageError: when the data has nothing left that can be read.
+      OutputError: when a checkpoint can't be written.
     """
     if budget.progress(run.step, float(run.seconds.numpy())) >= 1.0:
         return run.step
-    keeper = _Keeper(run, schedule, budget, say, reconstructions)
-
-    def interrupt(*_):
-        keeper.interrupted = True
-
-    previous = {}
-    try:
-        for name in (signal.SIGTERM, signal.SIGINT):
-            previous[name] = signal.signal(name, interrupt)
-    except ValueError:
-        pass  # Not in the main thread: signals belong to the caller.
-    try:
-        run.model.fit(dataset, epochs=1, steps_per_epoch=None, verbose=0, callbacks=[keeper])
-    finally:
-        for name, handler in previous.items():
-            signal.signal(name, handler)
+    with Interruption(say) as interruption:
+        keeper = _Keeper(run, schedule, budget, say, reconstructions, interruption)
+        try:
+            run.model.fit(dataset, epochs=1, steps_per_epoch=None, verbose=0, callbacks=[keeper])
+        except tf.errors.OpError as error:
+            raise _said_by_data(error) or error from None
+    if interruption.signal and not keeper.done:
+        raise keeper.stopped(interruption.signal)
     return run.step
+
+
+def _said_by_data(error: tf.errors.OpError) -> ImageError | None:
+    """The `ImageError` that the data raised inside of TensorFlow, which wraps its text."""
+    found = re.search(r"\bImageError: (.+)", str(error))
+    return ImageError(found[1].strip()) if found else None

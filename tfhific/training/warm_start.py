@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 
+from tfhific import zoo
 from tfhific.codec.model import FILE_NAME, load_model, read_description
 from tfhific.codec.systems import WHOLE_SYSTEMS
 from tfhific.codec.trainable import trainable
-from tfhific.errors import TfhificError
+from tfhific.errors import ModelError, TfhificError
 from tfhific.models import registry
 from tfhific.models.system import TrainableSystem
 from tfhific.training.restore import latest_checkpoint, restore_weights
@@ -20,6 +21,23 @@ def is_published(folder: str) -> bool:
     return not os.path.exists(os.path.join(folder, "config.json")) and os.path.exists(
         os.path.join(folder, FILE_NAME)
     )
+
+
+def find_source(name: str) -> str:
+    """The folder of a run or of a model, or of a model that is known by its name, such as `mini`.
+
+    Raises:
+      TfhificError: when there is neither.
+    """
+    if os.path.exists(os.path.join(name, "config.json")):
+        return name
+    try:
+        return zoo.find_by_name(name)
+    except ModelError as error:
+        if os.path.isdir(name):
+            # The folder is what was meant: say what it lacks.
+            read_config(name)
+        raise TfhificError(f"`init_from`: expected a run or a model. {error}") from None
 
 
 def check_source(folder: str, system: str, config) -> None:
@@ -37,21 +55,23 @@ def check_source(folder: str, system: str, config) -> None:
     published = is_published(folder)
     if published:
         stored = read_description(folder)
-        settings = stored.get("config") or (stored.get("training") or {}).get("config")
+        training = stored.get("training") or {}
+        settings = stored.get("config") or training.get("config")
+        theirs = registry.known_as(stored["system"], training)
     else:
         stored = read_config(folder)
-        settings = stored["config"]
-    if stored["system"] != system:
+        settings, theirs = stored["config"], stored["system"]
+    if theirs != system:
         kind = "model" if published else "run"
         raise TfhificError(
-            f"--init_from: expected a run or a model of {system}. "
-            f"Received: a {kind} of {stored['system']}, {folder!r}."
+            f"`init_from`: expected a run or a model of {system}. "
+            f"Received: a {kind} of {theirs}, {folder!r}."
         )
     if not published:
         latest_checkpoint(folder)
     elif system in WHOLE_SYSTEMS:
         raise TfhificError(
-            f"--init_from: expected a run of {system}; its published models can't be trained "
+            f"`init_from`: expected a run of {system}; its published models can't be trained "
             f"further. Received: {folder!r}."
         )
     _check_settings(folder, settings, system, config)
@@ -60,7 +80,7 @@ def check_source(folder: str, system: str, config) -> None:
 def _check_settings(folder: str, settings: dict | None, system: str, config) -> None:
     if not isinstance(settings, dict):
         raise TfhificError(
-            f"--init_from: {folder!r} does not say how it was configured, so it can't be trained."
+            f"`init_from`: {folder!r} does not say how it was configured, so it can't be trained."
         )
     names = registry.training_class(system).WEIGHT_SETTINGS
     theirs = registry.configuration(system, settings)
@@ -72,8 +92,8 @@ def _check_settings(folder: str, settings: dict | None, system: str, config) -> 
     if other:
         ours = {name: getattr(config, name) for name in other}
         raise TfhificError(
-            f"--init_from: the weights of {folder!r} are of another configuration. This run has "
-            f"{json.dumps(ours)}; to begin with them, add --settings='{json.dumps(other)}'."
+            f"`init_from`: the weights of {folder!r} are of another configuration. This run has "
+            f"{json.dumps(ours)}; to begin with them, add `settings`='{json.dumps(other)}'."
         )
 
 
@@ -100,7 +120,7 @@ def warm_start(run: Run, folder: str) -> list[str]:
     identities = {id(variable) for variable in given}
     state = run.model.training_state
     return [
-        f"--init_from: {folder} has no weights for the {name}, which begins anew"
+        f"`init_from`: {folder} has no weights for the {name}, which begins anew"
         for name, variables in state.groups.items()
         if variables and not any(id(variable) in identities for variable in variables)
     ]
@@ -121,7 +141,7 @@ def _give_published(model, folder: str, system: type[TrainableSystem]) -> list:
         shapes = [[tuple(v.shape) for v in part.variables] for part in (theirs, ours)]
         if shapes[0] != shapes[1]:
             raise TfhificError(
-                f"--init_from: the weights of {folder!r} do not fit this configuration: "
+                f"`init_from`: the weights of {folder!r} do not fit this configuration: "
                 f"{ours.name} has other shapes."
             )
         for value, variable in zip(theirs.variables, ours.variables):

@@ -79,6 +79,6 @@ def find_by_fingerprint(fingerprint: bytes) -> str:
         names.append(f"{name} ({own})")
     raise BitstreamError(
         f"The file was made by the model {fingerprint.hex()}, which is not here. Known: "
-        f"{', '.join(names) or 'none'}. Name its folder with --model, or put it into a folder "
+        f"{', '.join(names) or 'none'}. Name its folder with `model`, or put it into a folder "
         f"that {MODELS_VARIABLE} names."
     )
