@@ -94,6 +94,7 @@ def check_errors(programs, files, export_folder):
         ([decompress, f"--model={files}", files / "in.tfh", files / "x"], "SavedModel"),
         ([compress, model, files / "in.tfh", files / "x"], "compressed already"),
         ([compress, model, "--quality=9", files / "in.png", files / "x"], "from 1 to 8"),
+        ([compress, model, "--quality=0", files / "in.png", files / "x"], "from 1 to 8"),
         ([decompress, model, files / "in.tfh", files / "no" / "folder" / "x"], "folder"),
     ]
     for command, words in cases:
@@ -104,6 +105,63 @@ def check_errors(programs, files, export_folder):
         assert lines[-1].startswith("error: "), lines
         assert words in lines[-1], lines
     assert run(compress, files / "in.png").returncode == 2
+    for quality in ("", "nan", "inf", "high"):
+        command = [compress, model, f"--quality={quality}", files / "in.png", files / "x"]
+        assert run(*command).returncode == 2, quality
+    assert sorted(path.name for path in files.iterdir()) == before
+
+
+def check_outputs(programs, files, export_folder):
+    """No input is written over, no other file unasked; devices and pipes are only written to."""
+    compress, decompress = programs
+    model = f"--model={export_folder}"
+    source, original = files / "in.tfh", (files / "in.tfh").read_bytes()
+    (files / "there").write_bytes(b"kept")
+    (files / "link").symlink_to("in.tfh")
+    (files / "there link").symlink_to("there")
+    (files / "nowhere").symlink_to(files / "no" / "folder")
+    os.link(source, files / "other")
+    (files / "folder").mkdir()
+    before = sorted(path.name for path in files.iterdir())
+    cases = [
+        ([decompress, "--overwrite", "--force_name", source, source], "is the input itself"),
+        ([decompress, "--overwrite", source, files / "link"], "is the input itself"),
+        ([decompress, "--overwrite", source, files / "other"], "is the input itself"),
+        ([decompress, "--force_name", source, f"{files}/folder/../in.tfh"], "is the input itself"),
+        ([decompress, source, files / "there"], "--overwrite replaces it"),
+        ([decompress, source, files / "there link"], "--overwrite replaces it"),
+        ([decompress, "--overwrite", source, files / "folder"], "received a folder"),
+        ([decompress, source, files / "nowhere"], "nowhere"),
+        ([decompress, source, files / "x.jpg"], "ends in .png"),
+        ([decompress, source, files / "x.tfh"], "ends in .png"),
+        ([compress, files / "in.png", files / "x.png"], "ends in .tfh"),
+        ([decompress, files / "folder", files / "x"], "folder"),
+    ]
+    for (program, *arguments), words in cases:
+        done = run(program, model, *arguments)
+        lines = done.stderr.decode().strip().splitlines()
+        assert (done.returncode, lines[-1][:7]) == (1, "error: "), arguments
+        assert words in lines[-1], lines
+    assert sorted(path.name for path in files.iterdir()) == before
+    assert source.read_bytes() == original
+    assert (files / "there").read_bytes() == b"kept"
+    # What a link points to is replaced when that is asked for; options may stand behind the paths.
+    done = run(decompress, model, source, files / "there link", "--overwrite")
+    assert done.returncode == 0, done.stderr
+    assert (files / "there link").is_symlink()
+    png = (files / "there").read_bytes()
+    assert png.startswith(b"\x89PNG")
+    # A device stays one; a pipe in and a pipe out carry the same picture.
+    assert run(decompress, model, source, "/dev/null").returncode == 0
+    assert not pathlib.Path("/dev/null").is_file()
+    done = subprocess.run(
+        [str(decompress), model, "/dev/stdin", "/dev/stdout"],
+        input=original,
+        capture_output=True,
+        timeout=900,
+        check=False,
+    )
+    assert done.stdout == png, done.stderr
     assert sorted(path.name for path in files.iterdir()) == before
 
 
@@ -115,6 +173,10 @@ def test_the_c_client_and_the_command_line_read_each_other(
 
 def test_the_c_client_says_what_is_wrong(c_client, files, export_folder):
     check_errors(c_client, files, export_folder)
+
+
+def test_the_c_client_writes_over_nothing_unasked(c_client, files, export_folder):
+    check_outputs(c_client, files, export_folder)
 
 
 def test_the_c_client_loads_no_op_library(c_client):
@@ -147,6 +209,27 @@ def test_the_go_client_and_the_command_line_read_each_other(
 @pytest.mark.slow
 def test_the_go_client_says_what_is_wrong(go_client, files, export_folder):
     check_errors(go_client, files, export_folder)
+
+
+@pytest.mark.slow
+def test_the_go_client_writes_over_nothing_unasked(go_client, files, export_folder):
+    check_outputs(go_client, files, export_folder)
+
+
+@pytest.mark.slow
+def test_the_go_package_can_be_closed_while_it_works_and_takes_zero_for_a_quality(
+    go_client, files, export_folder
+):
+    done = run(
+        CLIENTS / "go" / "test.sh", TFH_MODEL=str(export_folder), TFH_FILE=str(files / "in.tfh")
+    )
+    assert done.returncode == 0, done.stdout.decode() + done.stderr.decode()
+    assert b"ok" in done.stdout
+
+
+@pytest.mark.slow
+def test_the_node_client_writes_over_nothing_unasked(node_client, files, export_folder):
+    check_outputs(node_client, files, export_folder)
 
 
 @pytest.mark.slow
