@@ -6,8 +6,8 @@ source "$here/../tensorflow_library.sh"
 out=${1:-$here/build}
 mkdir -p "$out"
 for program in compress decompress; do
-  "${CC:-gcc}" -std=gnu11 -O2 -Wall -Wextra -I"$tensorflow/include" -o "$out/tfh-$program" \
-    "$here/tfh.c" "$here/tfh_main.c" "$here/tfh_$program.c" \
+  "${CC:-gcc}" -std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -I"$tensorflow/include" -o "$out/tfh-$program" \
+    "$here/tfh.c" "$here/tfh_files.c" "$here/tfh_main.c" "$here/tfh_$program.c" \
     -L"$tensorflow" -l:libtensorflow_cc.so.2 -l:libtensorflow_framework.so.2 \
     -Wl,-rpath,"$tensorflow"
 done

@@ -1,13 +1,11 @@
 #include "tfh.h"
 
 #include <dirent.h>
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "tensorflow/c/c_api.h"
 #include "tensorflow/c/tf_tstring.h"
@@ -225,11 +223,35 @@ static TF_Tensor* number_tensor(float value) {
   return TF_NewTensor(TF_FLOAT, shape, 1, number, sizeof(*number), free_number, NULL);
 }
 
-/* The only string of a tensor of one. */
+/* The only string of a tensor of one; NULL where it is another tensor. */
 static const char* string_of(const TF_Tensor* tensor, size_t* size) {
+  if (TF_TensorType(tensor) != TF_STRING || TF_TensorElementCount(tensor) != 1) return NULL;
   const TF_TString* text = TF_TensorData(tensor);
   *size = TF_TString_GetSize(text);
   return TF_TString_GetDataPointer(text);
+}
+
+/* The bytes that a signature returned, if they are what they should be. */
+static int take_result(int compress, const TF_Tensor* found, const TF_Tensor* message,
+                       uint8_t** result, size_t* result_size, tfh_error* error) {
+  size_t size, length;
+  const char *bytes = string_of(found, &size), *text = string_of(message, &length);
+  if (!bytes || !text) return fail(error, "expected one result; is this a tfhific model?");
+  if (length > 0) {
+    fail(error, "%.*s", (int)(length > 1000 ? 1000 : length), text);
+    error->text[strcspn(error->text, "\n")] = '\0';
+    return -1;
+  }
+  const char* begin = compress ? "TFH" : "\x89PNG";
+  if (size < strlen(begin) || memcmp(bytes, begin, strlen(begin)) != 0) {
+    return fail(error, "expected a %s file from the model, received %zu other bytes",
+                compress ? ".tfh" : "PNG", size);
+  }
+  *result = malloc(size);
+  if (!*result) return fail(error, "out of memory");
+  memcpy(*result, bytes, size);
+  *result_size = size;
+  return 0;
 }
 
 int tfh_call(tfh_model* model, const char* signature, const uint8_t* data, size_t size,
@@ -257,21 +279,7 @@ int tfh_call(tfh_model* model, const char* signature, const uint8_t* data, size_
     if (TF_GetCode(status) != TF_OK) {
       fail_with_status(error, signature, status);
     } else {
-      size_t length;
-      const char* text = string_of(found[1], &length);
-      if (length > 0) {
-        fail(error, "%.*s", (int)(length > 1000 ? 1000 : length), text);
-      } else {
-        text = string_of(found[0], &length);
-        *result = malloc(length ? length : 1);
-        if (*result) {
-          memcpy(*result, text, length);
-          *result_size = length;
-          code = 0;
-        } else {
-          fail(error, "out of memory");
-        }
-      }
+      code = take_result(compress, found[0], found[1], result, result_size, error);
     }
   }
   for (int i = 0; i < 2; i++) {
@@ -280,49 +288,4 @@ int tfh_call(tfh_model* model, const char* signature, const uint8_t* data, size_
   }
   TF_DeleteStatus(status);
   return code;
-}
-
-/* --- Files -------------------------------------------------------------------------------------- */
-
-int tfh_read_file(const char* path, uint8_t** data, size_t* size, tfh_error* error) {
-  struct stat found;
-  FILE* file = fopen(path, "rb");
-  if (!file) return fail(error, "%s: can't be read (%s)", path, strerror(errno));
-  *data = NULL;
-  if (fstat(fileno(file), &found) == 0 && S_ISREG(found.st_mode)) {
-    *size = (size_t)found.st_size;
-    *data = malloc(*size ? *size : 1);
-  } else {
-    errno = EISDIR;
-  }
-  if (!*data || fread(*data, 1, *size, file) != *size) {
-    fail(error, "%s: can't be read (%s)", path, strerror(errno));
-    free(*data);
-    fclose(file);
-    return -1;
-  }
-  fclose(file);
-  return 0;
-}
-
-int tfh_write_file(const char* path, const uint8_t* data, size_t size, tfh_error* error) {
-  size_t room = strlen(path) + 32;
-  char* temporary = malloc(room);
-  if (!temporary) return fail(error, "out of memory");
-  snprintf(temporary, room, "%s.%ld.tmp", path, (long)getpid());
-  FILE* file = fopen(temporary, "wbx");
-  int written = file && fwrite(data, 1, size, file) == size && fflush(file) == 0 &&
-                fsync(fileno(file)) == 0;
-  int reason = errno;
-  if (file) written = fclose(file) == 0 && written;
-  if (written && rename(temporary, path) != 0) {
-    reason = errno;
-    written = 0;
-  }
-  if (!written) {
-    if (file) unlink(temporary);
-    fail(error, "%s: can't be written (%s)", path, strerror(reason));
-  }
-  free(temporary);
-  return written ? 0 : -1;
 }

@@ -1,3 +1,4 @@
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,11 +13,13 @@ static double now(void) {
   return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
 }
 
-static int usage(const char* program) {
+static int usage(const char* program, int compress) {
   fprintf(stderr,
-          "usage: %s [--model=DIR] %s[--timing] IN OUT\n"
-          "DIR is a folder that bin/export.py wrote; default: the variable TFH_MODEL.\n",
-          program, strstr(program, "decompress") ? "" : "[--quality=1..8] ");
+          "usage: %s [--model=DIR] %s[--overwrite] [--force_name] [--timing] IN OUT\n"
+          "DIR is a folder that bin/export.py wrote; default: the variable TFH_MODEL. An output that is\n"
+          "there is kept unless --overwrite is given; one whose ending means another kind of file is\n"
+          "refused unless --force_name is.\n",
+          program, compress ? "[--quality=1..8] " : "");
   return 2;
 }
 
@@ -27,7 +30,7 @@ int tfh_main(int argc, char** argv, int compress) {
     execv("/proc/self/exe", argv);
   }
   const char *folder = getenv("TFH_MODEL"), *quality = NULL, *paths[2] = {NULL, NULL};
-  int timing = 0, count = 0;
+  int timing = 0, overwrite = 0, force_name = 0, count = 0;
   for (int i = 1; i < argc; i++) {
     if (strncmp(argv[i], "--model=", 8) == 0) {
       folder = argv[i] + 8;
@@ -35,16 +38,20 @@ int tfh_main(int argc, char** argv, int compress) {
       quality = argv[i] + 10;
     } else if (strcmp(argv[i], "--timing") == 0) {
       timing = 1;
+    } else if (strcmp(argv[i], "--overwrite") == 0) {
+      overwrite = 1;
+    } else if (strcmp(argv[i], "--force_name") == 0) {
+      force_name = 1;
     } else if (strncmp(argv[i], "--", 2) == 0 || count == 2) {
-      return usage(argv[0]);
+      return usage(argv[0], compress);
     } else {
       paths[count++] = argv[i];
     }
   }
-  if (count < 2 || !folder) return usage(argv[0]);
+  if (count < 2 || !folder) return usage(argv[0], compress);
   char* end = NULL;
   float value = quality ? strtof(quality, &end) : 0.0f;
-  if (quality && (*quality == '\0' || *end != '\0')) {
+  if (quality && (*quality == '\0' || *end != '\0' || !isfinite(value))) {
     fprintf(stderr, "error: --quality: expected a number from 1 to 8, received %s\n", quality);
     return 2;
   }
@@ -53,7 +60,9 @@ int tfh_main(int argc, char** argv, int compress) {
   uint8_t *data = NULL, *result = NULL;
   size_t size, result_size;
   int code = 1;
-  if (tfh_read_file(paths[0], &data, &size, &error)) {
+  const char* wanted = compress ? ".tfh" : ".png";
+  if (tfh_check_output(paths[0], paths[1], wanted, overwrite, force_name, &error) ||
+      tfh_read_file(paths[0], &data, &size, &error)) {
     fprintf(stderr, "error: %s\n", error.text);
     return 1;
   }
@@ -65,7 +74,7 @@ int tfh_main(int argc, char** argv, int compress) {
     fprintf(stderr, "error: %s\n", error.text);
   } else if (tfh_call(model, signature, data, size, value, &result, &result_size, &error)) {
     fprintf(stderr, "error: %s: %s\n", paths[0], error.text);
-  } else if (tfh_write_file(paths[1], result, result_size, &error)) {
+  } else if (tfh_write_file(paths[1], result, result_size, overwrite, &error)) {
     fprintf(stderr, "error: %s\n", error.text);
   } else {
     code = 0;

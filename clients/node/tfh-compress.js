@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 'use strict';
 
-require('./tfh').main(true).then((code) => {
+require('./tfh_program').main(true).then((code) => {
   process.exitCode = code;
 });

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 'use strict';
 
-require('./tfh').main(false).then((code) => {
+require('./tfh_program').main(false).then((code) => {
   process.exitCode = code;
 });

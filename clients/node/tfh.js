@@ -7,11 +7,17 @@ const path = require('path');
 // TensorFlow's notices are not the user's business.
 process.env.TF_CPP_MIN_LOG_LEVEL ??= '3';
 
+const BEGINNINGS = {
+  compressed_bytes: [Buffer.from('TFH'), '.tfh'],
+  image_bytes: [Buffer.from('\x89PNG\r\n\x1a\n', 'latin1'), 'PNG'],
+};
+
 /** The SavedModel's folder: the one given, or its version with the largest number. */
 function findModel(folder) {
   const isModel = (place) => fs.existsSync(path.join(place, 'saved_model.pb'));
   if (isModel(folder)) return folder;
-  const names = fs.existsSync(folder) ? fs.readdirSync(folder) : [];
+  const there = fs.statSync(folder, {throwIfNoEntry: false});
+  const names = there && there.isDirectory() ? fs.readdirSync(folder) : [];
   const versions = names.filter((name) => /^\d+$/.test(name) && isModel(path.join(folder, name)));
   if (versions.length === 0) {
     throw new Error(
@@ -40,8 +46,7 @@ class Model {
   }
 
   async call(signature, inputs, output) {
-    // Loaded here: it takes a second, and mistakes should be told before.
-    const tf = require('@tensorflow/tfjs-node');
+    const tf = tensorflow();
     if (!this.signatures.has(signature)) {
       this.signatures.set(
           signature, await tf.node.loadSavedModel(this.folder, ['serve'], signature));
@@ -51,58 +56,39 @@ class Model {
       tensors[name] = typeof value === 'number' ? tf.tensor1d([value], 'float32') :
                                                   tf.tensor([new Uint8Array(value)], [1], 'string');
     }
-    const outputs = this.signatures.get(signature).predict(tensors);
+    let outputs = [];
     try {
-      const [message] = await outputs.error.bytes();
-      if (message.length > 0) throw new Error(Buffer.from(message).toString());
-      const [result] = await outputs[output].bytes();
-      return Buffer.from(result);
+      outputs = this.signatures.get(signature).predict(tensors);
+      const message = await only(outputs.error);
+      if (message.length > 0) throw new Error(message.toString());
+      const result = await only(outputs[output]);
+      const [begin, kind] = BEGINNINGS[output];
+      if (!result.subarray(0, begin.length).equals(begin)) {
+        throw new Error(
+            `expected a ${kind} file from the model, received ${result.length} other bytes`);
+      }
+      return result;
     } finally {
       tf.dispose([tensors, outputs]);
     }
   }
 }
 
-/** Writes a file whole or not at all. */
-function writeFile(name, data) {
-  const temporary = `${name}.${process.pid}.tmp`;
+/** The only string of a tensor. */
+async function only(tensor) {
+  const strings = tensor && tensor.dtype === 'string' ? await tensor.bytes() : [];
+  if (strings.length !== 1) throw new Error('expected one result; is this a tfhific model?');
+  return Buffer.from(strings[0]);
+}
+
+/** tfjs-node. Loaded late: it takes a second, and mistakes should be told before. */
+function tensorflow() {
   try {
-    fs.writeFileSync(temporary, data, {flag: 'wx'});
-    fs.renameSync(temporary, name);
+    return require('@tensorflow/tfjs-node');
   } catch (error) {
-    fs.rmSync(temporary, {force: true});
-    throw error;
+    const [reason] = String(error.message).split('\n');
+    throw new Error(`tfjs-node can't be loaded (${reason}); clients/node/build.sh installs it`);
   }
 }
 
-/** The two programs: PROGRAM [--model=DIR] [--quality=Q] IN OUT. */
-async function main(compress) {
-  const options = {model: process.env.TFH_MODEL};
-  const paths = [];
-  for (const argument of process.argv.slice(2)) {
-    const option = /^--(model|quality)=(.*)$/.exec(argument);
-    if (option) options[option[1]] = option[2];
-    else paths.push(argument);
-  }
-  const wrong = paths.some((name) => name.startsWith('--'));
-  if (paths.length !== 2 || wrong || !options.model || (options.quality && !compress)) {
-    const program = path.basename(process.argv[1], '.js');
-    console.error(`usage: ${program} [--model=DIR] ${compress ? '[--quality=1..8] ' : ''}IN OUT`);
-    console.error('DIR is a folder that bin/export.py wrote; default: the variable TFH_MODEL.');
-    return 2;
-  }
-  try {
-    const quality = options.quality === undefined ? undefined : Number(options.quality);
-    if (Number.isNaN(quality)) throw new Error(`--quality: expected a number from 1 to 8`);
-    const data = fs.readFileSync(paths[0]);
-    const model = new Model(options.model);
-    const result = await (compress ? model.compress(data, quality) : model.decompress(data));
-    writeFile(paths[1], result);
-    return 0;
-  } catch (error) {
-    console.error(`error: ${paths[0]}: ${error.message.split('\n')[0]}`);
-    return 1;
-  }
-}
-
-module.exports = {Model, main};
+module.exports = {Model};

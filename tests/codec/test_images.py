@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import struct
 import zlib
@@ -84,7 +85,9 @@ def linear_grey_profile():
     return profile(b"GRAY", {b"wtpt": white, b"kTRC": curve})
 
 
+@functools.lru_cache
 def srgb_profile():
+    # Once: it says when it was made.
     return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
@@ -327,7 +330,9 @@ def test_rgb_profile_is_kept(kind):
 
 
 @pytest.mark.parametrize(
-    "unfit", [cmyk_profile(), b"no profile at all", srgb_profile()[:200], b"\x00" * 300]
+    "unfit",
+    [cmyk_profile(), b"no profile at all", srgb_profile()[:200], b"\x00" * 300],
+    ids=["cmyk", "text", "cut", "zeros"],
 )
 def test_profile_of_something_else_is_dropped(unfit):
     data = saved(Image.fromarray(photo()), "PNG", icc_profile=unfit)

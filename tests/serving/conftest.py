@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import pathlib
-import types
+import sys
 
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-
-
-def load_module(path: pathlib.Path) -> types.ModuleType:
-    """A module that is no part of a package."""
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="session")
@@ -62,5 +54,10 @@ def double(loaded):
 
 @pytest.fixture(scope="session")
 def client():
-    """The Python client's module."""
-    return load_module(ROOT / "clients" / "python" / "tfh_client.py")
+    """The Python client's programs, as a module."""
+    folder = str(ROOT / "clients" / "python")
+    sys.path.insert(0, folder)
+    try:
+        return importlib.import_module("tfh_program")
+    finally:
+        sys.path.remove(folder)

@@ -12,8 +12,11 @@ import concurrent.futures
 import contextlib
 import http.server
 import json
+import pathlib
 import re
+import ssl
 import threading
+import time
 from collections.abc import Iterator
 
 import numpy as np
@@ -21,6 +24,9 @@ import tensorflow as tf
 
 _ACTION = re.compile(r"/v1/models/(\w[\w.-]*)(?:/versions/(\d+))?(:predict)?")
 _LIMIT = 256 << 20
+
+Certificate = tuple[pathlib.Path, pathlib.Path]
+"""Files (PEM) of a private key, and of its certificate."""
 
 
 class BadRequestError(Exception):
@@ -32,13 +38,21 @@ class Double:
 
     Attributes:
       grpc_address: `HOST:PORT`, or None where grpcio or tensorflow-serving-api are not installed.
-      rest_address: `http://HOST:PORT`.
+      rest_address: `http://HOST:PORT`, or `https://HOST:PORT`.
+      headers: what came with the last prediction's request, by name in lower case.
+      delay: seconds before a prediction's answer.
     """
 
     def __init__(self, loaded, name: str) -> None:
         self._loaded, self._name = loaded, name
         self.grpc_address: str | None = None
         self.rest_address = ""
+        self.headers: dict[str, str] = {}
+        self.delay = 0.0
+
+    def note(self, headers) -> None:
+        self.headers = {name.lower(): value for name, value in headers}
+        time.sleep(self.delay)
 
     def predict(self, name: str, signature: str, inputs: dict) -> dict[str, np.ndarray]:
         if name != self._name:
@@ -109,6 +123,7 @@ def _handler(double: Double) -> type[http.server.BaseHTTPRequestHandler]:
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
+            double.note(self.headers.items())
             found = _ACTION.fullmatch(self.path)
             if not found or not found[3]:
                 self._answer(404, {"error": f"Malformed request: POST {self.path}"})
@@ -132,7 +147,7 @@ def _handler(double: Double) -> type[http.server.BaseHTTPRequestHandler]:
     return Handler
 
 
-def _start_grpc(double: Double):
+def _start_grpc(double: Double, certificate: Certificate | None):
     import grpc
     from tensorflow_serving.apis import (
         get_model_status_pb2,
@@ -143,6 +158,7 @@ def _start_grpc(double: Double):
 
     class Predictions(prediction_service_pb2_grpc.PredictionServiceServicer):
         def Predict(self, request, context):
+            double.note(context.invocation_metadata())
             spec = request.model_spec
             signature = spec.signature_name or "serving_default"
             inputs = {key: tf.make_ndarray(value) for key, value in request.inputs.items()}
@@ -173,22 +189,37 @@ def _start_grpc(double: Double):
     )
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(Predictions(), server)
     model_service_pb2_grpc.add_ModelServiceServicer_to_server(Models(), server)
-    double.grpc_address = f"localhost:{server.add_insecure_port('localhost:0')}"
+    if certificate is None:
+        port = server.add_insecure_port("localhost:0")
+    else:
+        pair = tuple(path.read_bytes() for path in certificate)
+        port = server.add_secure_port("localhost:0", grpc.ssl_server_credentials([pair]))
+    double.grpc_address = f"localhost:{port}"
     server.start()
     return server
 
 
 @contextlib.contextmanager
-def serve(loaded, name: str) -> Iterator[Double]:
-    """Serves a loaded SavedModel under a name, on ports that are free."""
+def serve(loaded, name: str, certificate: Certificate | None = None) -> Iterator[Double]:
+    """Serves a loaded SavedModel under a name, on free ports; by TLS with a certificate."""
     double = Double(loaded, name)
     with contextlib.ExitStack() as stack:
         rest = http.server.ThreadingHTTPServer(("localhost", 0), _handler(double))
         stack.callback(rest.server_close)
         stack.callback(rest.shutdown)
+        scheme = "http"
+        if certificate is not None:
+            scheme = "https"
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate[1], certificate[0])
+            # The handshake is the thread's of the connection, so that a failed one stops nothing.
+            rest.socket = context.wrap_socket(
+                rest.socket, server_side=True, do_handshake_on_connect=False
+            )
+            rest.handle_error = lambda request, address: None
         threading.Thread(target=rest.serve_forever, daemon=True).start()
-        double.rest_address = f"http://localhost:{rest.server_address[1]}"
+        double.rest_address = f"{scheme}://localhost:{rest.server_address[1]}"
         with contextlib.suppress(ImportError):
-            server = _start_grpc(double)
+            server = _start_grpc(double, certificate)
             stack.callback(lambda: server.stop(None).wait())
         yield double

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import pathlib
 import shutil
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -83,8 +85,11 @@ def check_both_ways(programs, files, export_folder, tiny_codec):
     assert read_picture(encode_png(tiny_codec.decompress_picture(file))).alpha is not None
 
 
-def check_errors(programs, files, export_folder):
-    """Whatever is wrong is one line on standard error, an exit code, and no output."""
+def check_errors(programs, files, export_folder, every=True):
+    """Whatever is wrong is one line on standard error, an exit code, and no output.
+
+    Without `every`, of what the model itself refuses, for which it is loaded each time, one case.
+    """
     compress, decompress = programs
     before = sorted(path.name for path in files.iterdir())
     model = f"--model={export_folder}"
@@ -92,10 +97,15 @@ def check_errors(programs, files, export_folder):
         ([decompress, model, files / "bad.tfh", files / "x"], "checksum"),
         ([decompress, model, files / "none.tfh", files / "x"], "none.tfh"),
         ([decompress, f"--model={files}", files / "in.tfh", files / "x"], "SavedModel"),
-        ([compress, model, files / "in.tfh", files / "x"], "compressed already"),
-        ([compress, model, "--quality=9", files / "in.png", files / "x"], "from 1 to 8"),
         ([decompress, model, files / "in.tfh", files / "no" / "folder" / "x"], "folder"),
     ]
+    refused_by_the_model = [
+        ([compress, model, files / "in.tfh", files / "x"], "compressed already"),
+        ([compress, model, "--quality=9", files / "in.png", files / "x"], "from 1 to 8"),
+        ([compress, model, "--quality=0", files / "in.png", files / "x"], "from 1 to 8"),
+    ]
+    if every:
+        cases += refused_by_the_model
     for command, words in cases:
         done = run(*command)
         lines = done.stderr.decode().strip().splitlines()
@@ -104,6 +114,63 @@ def check_errors(programs, files, export_folder):
         assert lines[-1].startswith("error: "), lines
         assert words in lines[-1], lines
     assert run(compress, files / "in.png").returncode == 2
+    for quality in ("", "nan", "inf", "high"):
+        command = [compress, model, f"--quality={quality}", files / "in.png", files / "x"]
+        assert run(*command).returncode == 2, quality
+    assert sorted(path.name for path in files.iterdir()) == before
+
+
+def check_outputs(programs, files, export_folder):
+    """No input is written over, no other file unasked; devices and pipes are only written to."""
+    compress, decompress = programs
+    model = f"--model={export_folder}"
+    source, original = files / "in.tfh", (files / "in.tfh").read_bytes()
+    (files / "there").write_bytes(b"kept")
+    (files / "link").symlink_to("in.tfh")
+    (files / "there link").symlink_to("there")
+    (files / "nowhere").symlink_to(files / "no" / "folder")
+    os.link(source, files / "other")
+    (files / "folder").mkdir()
+    before = sorted(path.name for path in files.iterdir())
+    cases = [
+        ([decompress, "--overwrite", "--force_name", source, source], "is the input itself"),
+        ([decompress, "--overwrite", source, files / "link"], "is the input itself"),
+        ([decompress, "--overwrite", source, files / "other"], "is the input itself"),
+        ([decompress, "--force_name", source, f"{files}/folder/../in.tfh"], "is the input itself"),
+        ([decompress, source, files / "there"], "--overwrite replaces it"),
+        ([decompress, source, files / "there link"], "--overwrite replaces it"),
+        ([decompress, "--overwrite", source, files / "folder"], "received a folder"),
+        ([decompress, source, files / "nowhere"], "nowhere"),
+        ([decompress, source, files / "x.jpg"], "ends in .png"),
+        ([decompress, source, files / "x.tfh"], "ends in .png"),
+        ([compress, files / "in.png", files / "x.png"], "ends in .tfh"),
+        ([decompress, files / "folder", files / "x"], "folder"),
+    ]
+    for (program, *arguments), words in cases:
+        done = run(program, model, *arguments)
+        lines = done.stderr.decode().strip().splitlines()
+        assert (done.returncode, lines[-1][:7]) == (1, "error: "), arguments
+        assert words in lines[-1], lines
+    assert sorted(path.name for path in files.iterdir()) == before
+    assert source.read_bytes() == original
+    assert (files / "there").read_bytes() == b"kept"
+    # What a link points to is replaced when that is asked for; options may stand behind the paths.
+    done = run(decompress, model, source, files / "there link", "--overwrite")
+    assert done.returncode == 0, done.stderr
+    assert (files / "there link").is_symlink()
+    png = (files / "there").read_bytes()
+    assert png.startswith(b"\x89PNG")
+    # A device stays one; a pipe in and a pipe out carry the same picture.
+    assert run(decompress, model, source, "/dev/null").returncode == 0
+    assert not pathlib.Path("/dev/null").is_file()
+    done = subprocess.run(
+        [str(decompress), model, "/dev/stdin", "/dev/stdout"],
+        input=original,
+        capture_output=True,
+        timeout=900,
+        check=False,
+    )
+    assert done.stdout == png, done.stderr
     assert sorted(path.name for path in files.iterdir()) == before
 
 
@@ -114,7 +181,122 @@ def test_the_c_client_and_the_command_line_read_each_other(
 
 
 def test_the_c_client_says_what_is_wrong(c_client, files, export_folder):
+    check_errors(c_client, files, export_folder, every=False)
+
+
+@pytest.mark.slow
+def test_the_c_client_says_all_that_is_wrong_and_writes_over_nothing_unasked(
+    c_client, files, export_folder
+):
     check_errors(c_client, files, export_folder)
+    check_outputs(c_client, files, export_folder)
+
+
+class Message(ctypes.Structure):
+    """`tfh_error` of tfh.h."""
+
+    _fields_ = (("text", ctypes.c_char * 1024),)
+
+
+@pytest.fixture(scope="module")
+def c_files(tmp_path_factory):
+    """Calls of the C client's functions on files, which need no TensorFlow: code and message."""
+    if shutil.which("gcc") is None:
+        pytest.skip("needs gcc, which is not installed")
+    library = tmp_path_factory.mktemp("c_files") / "files.so"
+    command = ["gcc", "-std=gnu11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-O1"]
+    done = run(*command, "-shared", "-fPIC", "-o", library, CLIENTS / "c" / "tfh_files.c")
+    assert done.returncode == 0, done.stderr.decode()
+    loaded = ctypes.CDLL(str(library))
+
+    def call(name: str, *arguments) -> tuple[int, str]:
+        message = Message()
+        encoded = [os.fsencode(a) if isinstance(a, (str, os.PathLike)) else a for a in arguments]
+        code = getattr(loaded, name)(*encoded, ctypes.byref(message))
+        return code, message.text.decode()
+
+    return call
+
+
+def test_the_c_client_takes_no_output_that_is_an_input_or_there_already(c_files, tmp_path):
+    source = tmp_path / "in.tfh"
+    source.write_bytes(b"data")
+    (tmp_path / "there").write_bytes(b"kept")
+    (tmp_path / "link").symlink_to("in.tfh")
+    (tmp_path / "nowhere").symlink_to("no/folder")
+    os.link(source, tmp_path / "other")
+    (tmp_path / "folder").mkdir()
+
+    def check(name, overwrite=0, force_name=0) -> str:
+        arguments = (source, f"{tmp_path}/{name}", ".png", overwrite, force_name)
+        code, message = c_files("tfh_check_output", *arguments)
+        assert code == (-1 if message else 0)
+        return message
+
+    for name in ("in.tfh", "link", "other", "folder/../in.tfh"):
+        assert "is the input itself" in check(name, overwrite=1, force_name=1)
+    assert "--overwrite replaces it" in check("there")
+    assert check("there", overwrite=1) == ""
+    assert "received a folder" in check("folder", overwrite=1)
+    assert "is a link to nothing" in check("nowhere", overwrite=1)
+    assert "make it first" in check("no/folder")
+    for name in ("new.jpg", "new.TFH", "new.jpeg"):
+        assert "ends in .png" in check(name)
+        assert check(name, force_name=1) == ""
+    for name in ("new", "new.PNG", "new.jpg.old", "folder/new.png"):
+        assert check(name) == ""
+
+
+def test_the_c_client_writes_whole_files_and_keeps_those_it_may_not_replace(c_files, tmp_path):
+    def write(path, data, overwrite=0) -> str:
+        code, message = c_files("tfh_write_file", path, data, ctypes.c_size_t(len(data)), overwrite)
+        assert code == (-1 if message else 0)
+        return message
+
+    path = tmp_path / "a"
+    assert write(path, b"one" * 100_000) == ""
+    assert path.read_bytes() == b"one" * 100_000
+    assert "File exists" in write(path, b"two")
+    assert path.read_bytes() == b"one" * 100_000
+    (tmp_path / "link").symlink_to("a")
+    assert write(tmp_path / "link", b"two", overwrite=1) == ""
+    assert (tmp_path / "link").is_symlink()
+    assert path.read_bytes() == b"two"
+    assert write("/dev/null", b"two") == ""
+    assert not pathlib.Path("/dev/null").is_file()
+    assert "No space left" in write("/dev/full", b"two", overwrite=1)
+    assert "No such file" in write(tmp_path / "no" / "folder", b"two")
+    before = os.umask(0o077)
+    try:
+        assert write(tmp_path / "own", b"") == ""
+    finally:
+        os.umask(before)
+    assert (tmp_path / "own").stat().st_mode & 0o777 == 0o600
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["a", "link", "own"]
+
+
+def test_the_c_client_reads_files_and_pipes_whole(c_files, tmp_path):
+    def read(path) -> bytes | str:
+        data, size = ctypes.POINTER(ctypes.c_char)(), ctypes.c_size_t()
+        code, message = c_files("tfh_read_file", path, ctypes.byref(data), ctypes.byref(size))
+        return message if code else data[: size.value]
+
+    def feed(end: int, content: bytes) -> None:
+        with open(end, "wb") as pipe:
+            pipe.write(content)
+
+    for size in (0, 1, 65536, 200_000):
+        content = bytes(range(256)) * (size // 256) + b"x" * (size % 256)
+        (tmp_path / "a").write_bytes(content)
+        assert read(tmp_path / "a") == content
+        ends = os.pipe()
+        writer = threading.Thread(target=feed, args=(ends[1], content))
+        writer.start()
+        assert read(f"/dev/fd/{ends[0]}") == content
+        writer.join()
+        os.close(ends[0])
+    assert "Is a directory" in read(tmp_path)
+    assert "No such file" in read(tmp_path / "none")
 
 
 def test_the_c_client_loads_no_op_library(c_client):
@@ -147,6 +329,27 @@ def test_the_go_client_and_the_command_line_read_each_other(
 @pytest.mark.slow
 def test_the_go_client_says_what_is_wrong(go_client, files, export_folder):
     check_errors(go_client, files, export_folder)
+
+
+@pytest.mark.slow
+def test_the_go_client_writes_over_nothing_unasked(go_client, files, export_folder):
+    check_outputs(go_client, files, export_folder)
+
+
+@pytest.mark.slow
+def test_the_go_package_can_be_closed_while_it_works_and_takes_zero_for_a_quality(
+    go_client, files, export_folder
+):
+    done = run(
+        CLIENTS / "go" / "test.sh", TFH_MODEL=str(export_folder), TFH_FILE=str(files / "in.tfh")
+    )
+    assert done.returncode == 0, done.stdout.decode() + done.stderr.decode()
+    assert b"ok" in done.stdout
+
+
+@pytest.mark.slow
+def test_the_node_client_writes_over_nothing_unasked(node_client, files, export_folder):
+    check_outputs(node_client, files, export_folder)
 
 
 @pytest.mark.slow

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import pathlib
 import re
+import shutil
+import subprocess
 
 import pytest
 
@@ -76,6 +79,8 @@ def _folded(lines, indent):
 def _scalar(text: str):
     if text[0] == text[-1] == '"':
         return text[1:-1]
+    if text == "{}":
+        return {}
     if text in ("true", "false"):
         return text == "true"
     return int(text) if re.fullmatch(r"\d+", text) else text
@@ -87,13 +92,83 @@ def kubernetes() -> dict[str, dict]:
 
 
 def test_the_deployment_is_what_service_and_autoscaler_mean(kubernetes):
-    assert set(kubernetes) == {"Deployment", "Service", "HorizontalPodAutoscaler"}
+    assert set(kubernetes) == {
+        "Namespace",
+        "Deployment",
+        "Service",
+        "HorizontalPodAutoscaler",
+        "NetworkPolicy",
+    }
     deployment = kubernetes["Deployment"]
     labels = deployment["spec"]["template"]["metadata"]["labels"]
     assert deployment["spec"]["selector"]["matchLabels"] == labels
     assert kubernetes["Service"]["spec"]["selector"] == labels
     target = kubernetes["HorizontalPodAutoscaler"]["spec"]["scaleTargetRef"]
     assert (target["kind"], target["name"]) == ("Deployment", deployment["metadata"]["name"])
+
+
+def test_a_pod_is_as_restricted_as_its_namespace_demands(kubernetes):
+    namespace = kubernetes["Namespace"]["metadata"]
+    assert namespace["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+    for kind, document in kubernetes.items():
+        if kind != "Namespace":
+            assert document["metadata"]["namespace"] == namespace["name"], kind
+    pod = kubernetes["Deployment"]["spec"]["template"]["spec"]
+    assert pod["automountServiceAccountToken"] is False
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["runAsUser"] >= 10000
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    (container,) = pod["containers"]
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+
+
+def test_the_network_policy_is_about_the_deployments_pods_and_ports(kubernetes):
+    template = kubernetes["Deployment"]["spec"]["template"]
+    policy = kubernetes["NetworkPolicy"]["spec"]
+    assert policy["podSelector"]["matchLabels"] == template["metadata"]["labels"]
+    assert policy["policyTypes"] == ["Ingress", "Egress"]
+    assert "egress" not in policy
+    names = {port["name"] for port in template["spec"]["containers"][0]["ports"]}
+    for rule in policy["ingress"]:
+        assert rule["from"]
+        assert {port["port"] for port in rule["ports"]} <= names
+
+
+def test_compose_opens_its_ports_to_this_machine_only_and_runs_without_rights(kubernetes):
+    (compose,) = documents("compose.yaml")
+    service = compose["services"]["serving"]
+    assert len(service["ports"]) == 2
+    for port in service["ports"]:
+        assert re.fullmatch(r"\$\{ADDRESS:-127\.0\.0\.1\}:(\d+):\1", port)
+    context = kubernetes["Deployment"]["spec"]["template"]["spec"]["securityContext"]
+    assert service["user"] == f"{context['runAsUser']}:{context['runAsGroup']}"
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+
+
+def test_both_readers_of_yaml_agree():
+    yaml = pytest.importorskip("yaml")
+    for name in ("kubernetes.yaml", "compose.yaml"):
+        text = (DEPLOY / name).read_text()
+        own = [parse(part) for part in re.split(r"(?m)^---$", text)]
+        assert own == list(yaml.safe_load_all(text)), name
+
+
+def test_checkov_has_no_finding_that_is_not_answered():
+    program = shutil.which("checkov")
+    if program is None:
+        pytest.skip("needs checkov, which is not installed")
+    command = [program, "-f", str(DEPLOY / "kubernetes.yaml"), "--framework=kubernetes", "-o=json"]
+    done = subprocess.run(command, capture_output=True, timeout=300, check=False)
+    report = json.loads(done.stdout)
+    assert report["results"]["failed_checks"] == []
+    assert report["summary"]["passed"] > 50
+    assert [check["check_id"] for check in report["results"]["skipped_checks"]] == ["CKV_K8S_43"]
 
 
 def test_a_pod_is_ready_when_the_model_is(kubernetes):

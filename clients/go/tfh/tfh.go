@@ -12,11 +12,18 @@ import "C"
 import (
 	"errors"
 	"runtime"
+	"sync"
 	"unsafe"
 )
 
-// Model is a loaded SavedModel. Its methods may be called from several goroutines at once.
+// ErrClosed is what calls of a closed model return.
+var ErrClosed = errors.New("the model is closed")
+
+// Model is a loaded SavedModel. All its methods, Close among them, may be called from several
+// goroutines at once. It is not to be copied.
 type Model struct {
+	// Held for reading by calls, and for writing by Close, which so waits for them.
+	lock  sync.RWMutex
 	model *C.tfh_model
 }
 
@@ -29,13 +36,16 @@ func Open(folder string) (*Model, error) {
 	if model == nil {
 		return nil, errors.New(C.GoString(&message.text[0]))
 	}
-	opened := &Model{model}
+	opened := &Model{model: model}
 	runtime.SetFinalizer(opened, (*Model).Close)
 	return opened, nil
 }
 
-// Close frees the model. It may be called more than once.
+// Close frees the model once the calls that run have come to their end; later ones return ErrClosed.
+// It may be called more than once.
 func (m *Model) Close() {
+	m.lock.Lock()
+	defer m.lock.Unlock()
 	C.tfh_close(m.model)
 	m.model = nil
 	runtime.SetFinalizer(m, nil)
@@ -57,8 +67,10 @@ func (m *Model) Decompress(compressed []byte) ([]byte, error) {
 }
 
 func (m *Model) call(signature string, data []byte, quality float32) ([]byte, error) {
+	m.lock.RLock()
+	defer m.lock.RUnlock()
 	if m.model == nil {
-		return nil, errors.New("the model is closed")
+		return nil, ErrClosed
 	}
 	name := C.CString(signature)
 	defer C.free(unsafe.Pointer(name))
@@ -70,7 +82,6 @@ func (m *Model) call(signature string, data []byte, quality float32) ([]byte, er
 	var size C.size_t
 	var message C.tfh_error
 	code := C.tfh_call(m.model, name, first, C.size_t(len(data)), C.float(quality), &result, &size, &message)
-	runtime.KeepAlive(m)
 	if code != 0 {
 		return nil, errors.New(C.GoString(&message.text[0]))
 	}

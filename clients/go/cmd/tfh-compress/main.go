@@ -2,19 +2,32 @@
 package main
 
 import (
+	"errors"
 	"flag"
+	"math"
 	"os"
+	"strconv"
 
 	"tfhific/clients/go/internal/program"
 	"tfhific/clients/go/tfh"
 )
 
 func main() {
-	quality := flag.Float64("quality", 0, "1 to 8; default: the model's")
-	os.Exit(program.Run(func(model *tfh.Model, data []byte) ([]byte, error) {
-		if *quality == 0 {
+	// Not flag.Float64: no number can stand for "not given".
+	var quality *float32
+	flag.Func("quality", "1 to 8; default: the model's", func(text string) error {
+		value, err := strconv.ParseFloat(text, 32)
+		if err != nil || math.IsNaN(value) || math.IsInf(value, 0) {
+			return errors.New("expected a number from 1 to 8")
+		}
+		given := float32(value)
+		quality = &given
+		return nil
+	})
+	os.Exit(program.Run(".tfh", func(model *tfh.Model, data []byte) ([]byte, error) {
+		if quality == nil {
 			return model.Compress(data)
 		}
-		return model.CompressAt(data, float32(*quality))
+		return model.CompressAt(data, *quality)
 	}))
 }

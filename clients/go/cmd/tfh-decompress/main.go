@@ -9,5 +9,5 @@ import (
 )
 
 func main() {
-	os.Exit(program.Run((*tfh.Model).Decompress))
+	os.Exit(program.Run(".png", (*tfh.Model).Decompress))
 }
