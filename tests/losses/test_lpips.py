@@ -150,8 +150,9 @@ def test_gradient_is_finite_and_zero_at_equal_images(backbone, stored):
         with tf.GradientTape() as tape:
             tape.watch(images)
             distance = layer((tf.stop_gradient(images), images))
-        np.testing.assert_array_equal(distance, 0)
-        np.testing.assert_array_equal(tape.gradient(distance, images), 0)
+        # A convolution need not give two equal pictures of a batch the same last bits.
+        np.testing.assert_allclose(distance, 0, atol=1e-9)
+        np.testing.assert_allclose(tape.gradient(distance, images), 0, atol=1e-6)
 
 
 def test_gradient_is_finite_where_every_feature_is_dead(stored):
