@@ -11,9 +11,9 @@ from tfhific.codec.model import Model
 from tfhific.codec.whole_model import WholeModel
 from tfhific.errors import TfhificError
 from tfhific.serving import graph_container, graph_images
-from tfhific.serving.caught import caught_image
 from tfhific.serving.graph_codec import GraphCodec
 from tfhific.serving.graph_coders import CoreCoder
+from tfhific.serving.graph_plane import with_plane
 from tfhific.serving.graph_png_metadata import with_metadata
 from tfhific.serving.octets import first_error, to_octets
 
@@ -155,17 +155,24 @@ class Served(tf.Module):
         return {"image_bytes": images, "error": errors}
 
     def _decode_one(self, data) -> tuple[tf.Tensor, ...]:
-        """Error, pixels, and the three entries of metadata."""
+        """Error, pixels, and the three entries of metadata; only an alpha plane is never empty."""
         decoded = self._codec.decode(data)
         contents = decoded.contents
         return decoded.error, decoded.pixels, contents.alpha, contents.icc, contents.exif
 
     def _decompress_one(self, data) -> tuple[tf.Tensor, tf.Tensor]:
         error, pixels, alpha, icc, exif = self._one.decode(data)
-        error, samples = tf.cond(
+        samples = tf.cond(
             tf.equal(error, "") & (tf.strings.length(alpha) > 0),
-            lambda: _with_alpha(pixels, alpha),
-            lambda: (error, pixels),
+            lambda: with_plane(pixels, alpha),
+            lambda: pixels,
+        )
+        damaged = tf.equal(tf.size(samples), 0)
+        error = first_error(
+            [
+                (tf.not_equal(error, ""), error),
+                (damaged, "The file's alpha plane can't be read: it is damaged."),
+            ]
         )
         # For a file without alpha there are three samples a pixel, and a PNG so.
         png = tf.cond(
@@ -390,32 +397,6 @@ def _quality_codes(quality: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     )
     steps = (tf.cast(tf.where(known, quality, 1.0), tf.float64) - 1.0) * container.QUALITY_STEPS
     return tf.cast(tf.round(steps), tf.int32), tf.where(known, "", message)
-
-
-def _with_alpha(pixels: tf.Tensor, plane: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """What is wrong, and the samples [H, W, 4] of a picture and a PNG of its alpha plane."""
-    size = tf.shape(pixels)[:2]
-    header = tf.concat([to_octets(plane), tf.zeros([24], tf.int32)], axis=0)
-
-    def side(at):
-        digits = header[at : at + 4]
-        fits = tf.reduce_all(digits[:1] < 128)
-        weights = tf.constant([1 << 24, 1 << 16, 1 << 8, 1])
-        return tf.where(fits, tf.reduce_sum(tf.where(fits, digits, 0) * weights), -1)
-
-    # From the header: what another size would decode to may not fit into memory.
-    same = tf.reduce_all(tf.equal(tf.stack([side(20), side(16)]), size))
-    alpha = tf.cond(
-        same,
-        lambda: caught_image(lambda data: tf.io.decode_png(data, channels=1), plane, 1),
-        lambda: tf.zeros([0, 0, 1], tf.uint8),
-    )
-    sound = tf.reduce_all(tf.equal(tf.shape(alpha)[:2], size))
-    return tf.cond(
-        sound,
-        lambda: (tf.constant(""), tf.concat([pixels, alpha], axis=-1)),
-        lambda: (tf.constant("The file's alpha plane can't be read."), pixels),
-    )
 
 
 def _encode_png(samples: tf.Tensor) -> tf.Tensor:
