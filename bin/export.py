@@ -27,6 +27,12 @@ def define_flags() -> None:
     flags.DEFINE_enum("coder", "graph", ["graph", "native"], "native needs TFC's kernels to run.")
     flags.DEFINE_float("quality", 5.0, "Of the signature compress, 1 to 8.")
     flags.DEFINE_integer("max_pixels", 50_000_000, "Larger pictures are refused.", lower_bound=1)
+    flags.DEFINE_integer(
+        "max_request_pixels",
+        None,
+        "Of all pictures of a request together; default: four times --max_pixels.",
+        lower_bound=1,
+    )
     flags.DEFINE_bool("warmup", True, "Add requests that a server makes when it loads the model.")
 
 
@@ -75,6 +81,7 @@ def export(argv: list[str]) -> int:
         quality=FLAGS.quality,
         coder=FLAGS.coder,
         max_pixels=FLAGS.max_pixels,
+        max_request_pixels=FLAGS.max_request_pixels,
         warmup=FLAGS.warmup,
     )
     size = sum(os.path.getsize(os.path.join(at, n)) for at, _, ns in os.walk(folder) for n in ns)

@@ -127,6 +127,45 @@ def test_malformed_and_strange_programs_are_refused(parts):
         read_pickle(assembled(*parts))
 
 
+# A tuple of itself twice, again and again: few bytes, but endless once written out or hashed.
+ENDLESS = b")" + b"q\0h\0\x86" * 200
+# A tuple in a tuple, deeper than a stack of calls can follow.
+DEEP = b")" + b"\x85" * 60_000
+
+
+@pytest.mark.parametrize("value", [ENDLESS, DEEP], ids=["endless", "deep"])
+@pytest.mark.parametrize(
+    "frame",
+    [
+        "}{}K\1s",
+        "}({}K\1u",
+        "({}K\1d",
+        "{}Q",
+        "(X\7\0\0\0storagectorch\nFloatStorage\n{}X\3\0\0\0cpuK\6tQ",
+        "cnumpy\ndtype\n{}\x85R",
+        "ctorch\ndevice\n{}\x85R",
+        "ctorch\nSize\n{}\x85R",
+        "ccollections\nOrderedDict\n({}K\1\x86t\x85R",
+        "ctorch._utils\n_rebuild_tensor_v2\n({}K\0K\0K\0tR",
+        "{}X\1\0\0\0a\x93",
+    ],
+    ids=range(11),
+)
+def test_values_without_end_are_refused_wherever_they_stand(frame, value):
+    before, after = frame.encode("latin-1").split(b"{}")
+    with pytest.raises(ModelError):
+        read_pickle(assembled(before, value, after))
+
+
+def test_calls_that_copy_more_and_more_are_stopped(monkeypatch):
+    monkeypatch.setattr("tfhific.interop.pickle_reader._MAX_MADE", 5000)
+    text = b"X\xe8\3\0\0" + b"a" * 1000 + b"q\0"
+    once = b"c_codecs\nencode\nh\0X\6\0\0\0latin1\x86R"
+    assert len(read_pickle(assembled(b"(", text, once * 5, b"l"))) == 6
+    with pytest.raises(ModelError, match="too much"):
+        read_pickle(assembled(b"(", text, once * 6, b"l"))
+
+
 def test_cut_pickles_are_told_wherever_they_are_cut():
     data = pickle.dumps(VALUES, 2)
     for end in range(0, len(data), 997):

@@ -17,7 +17,7 @@ def export_folder(tiny_published, tmp_path_factory) -> pathlib.Path:
     from tfhific.serving.export import export
 
     folder = tmp_path_factory.mktemp("served") / "tiny"
-    export(tiny_published, str(folder), max_pixels=1_000_000)
+    export(tiny_published, str(folder), max_pixels=1_000_000, max_request_pixels=1_000_000)
     return folder
 
 

@@ -9,6 +9,8 @@ import zlib
 import numpy as np
 from PIL import Image, ImageCms, PngImagePlugin
 
+from tfhific.codec.picture_header import PNG_SIGNATURE
+
 HEIGHT, WIDTH = 61, 83
 
 
@@ -80,6 +82,41 @@ def with_adobe_transform(jpeg: bytes, transform: int) -> bytes:
     """The four components of a CMYK JPEG, said to be something else."""
     at = jpeg.find(b"Adobe")
     return jpeg[: at + 11] + bytes([transform]) + jpeg[at + 12 :]
+
+
+def png_without_rows(missing: int, interlaced: bool) -> bytes:
+    """A PNG of 8x8 pixels whose stream, checksums and end are in order, but for missing rows."""
+    if interlaced:
+        # Columns and rows of each of the seven passes (PNG specification, 8.2).
+        passes = [(1, 1), (1, 1), (2, 1), (2, 2), (4, 2), (4, 4), (8, 4)]
+    else:
+        passes = [(8, 8)]
+    rows = [bytes([0] + [90] * 3 * wide) for wide, tall in passes for _ in range(tall)]
+    head = struct.pack(">IIBBBBB", 8, 8, 8, 2, 0, 0, interlaced)
+    body = zlib.compress(b"".join(rows[: len(rows) - missing]))
+    parts = [chunk(b"IHDR", head), chunk(b"IDAT", body), chunk(b"IEND", b"")]
+    return PNG_SIGNATURE + b"".join(parts)
+
+
+def gif_blocks(gif: bytes) -> tuple[int, list[int]]:
+    """Where the blocks of a GIF's only image begin, and where each of its blocks of codes does."""
+    at = 13 + 3 * (2 << (gif[10] & 7))
+    while gif[at] == 0x21:
+        at += 2
+        while gif[at]:
+            at += 1 + gif[at]
+        at += 1
+    first = at + 10 + (3 * (2 << (gif[at + 9] & 7)) if gif[at + 9] & 128 else 0) + 1
+    starts = [first]
+    while gif[starts[-1]]:
+        starts.append(starts[-1] + 1 + gif[starts[-1]])
+    return first, starts
+
+
+def gif_without_blocks(gif: bytes, missing: int) -> bytes:
+    """A GIF whose image ends before its last codes, as if they had never been."""
+    _, starts = gif_blocks(gif)
+    return gif[: starts[-1 - missing]] + b"\0;"
 
 
 def readable() -> dict[str, bytes]:
@@ -161,6 +198,7 @@ def webp() -> dict[str, bytes]:
 def refused() -> dict[str, tuple[bytes, str]]:
     """Images that the graph does not read, and words that its message has."""
     jpeg, whole = saved(samples(), "JPEG"), saved(samples(), "PNG")
+    gif = saved(Image.fromarray(samples()).quantize(50), "GIF")
     damaged = bytearray(whole)
     damaged[len(damaged) // 2] ^= 255
     huge = bytearray(saved(samples(1)[..., 0], "PNG"))
@@ -182,6 +220,14 @@ def refused() -> dict[str, tuple[bytes, str]]:
         "png damaged": (bytes(damaged), "cut short or damaged"),
         "png that claims too much": (bytes(huge), "60000x60000"),
         "png with exif as text": (saved(samples(), "PNG", pnginfo=raw), "EXIF in a text chunk"),
+        "png without its last row": (png_without_rows(1, False), "cut short or damaged"),
+        "png without all but its first row": (png_without_rows(7, False), "cut short or damaged"),
+        "png interlaced, without its last row": (png_without_rows(1, True), "cut short or damaged"),
+        "gif cut between blocks": (gif[: gif_blocks(gif)[1][-3]], "cut short or damaged"),
+        "gif cut within a block": (gif[: gif_blocks(gif)[1][-3] - 9], "cut short or damaged"),
+        "gif cut, then ended": (gif_without_blocks(gif, 1), "cut short or damaged"),
+        "gif of its first codes": (gif_without_blocks(gif, 3), "cut short or damaged"),
+        "gif without codes": (gif[: gif_blocks(gif)[0]] + b"\0;", "cut short or damaged"),
         "gif with transparency": (
             saved(Image.fromarray(samples()).quantize(50), "GIF", transparency=1),
             "transparency",

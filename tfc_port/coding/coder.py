@@ -182,6 +182,32 @@ def decode(
     return symbols.to_values(coded, escapes, rows, tables)
 
 
+def check(payload_bytes: bytes, count: int, *, streams: int) -> None:
+    """Refuses what can't be a payload of so many values, whatever their tables are.
+
+    It looks at the frame, the streams' lengths and the escape list and decodes nothing: what a file
+    claims is looked at before anything is allocated or computed by it.
+
+    Args:
+      payload_bytes: the payload, exactly.
+      count: how many values it should hold.
+      streams: how many streams it was dealt to.
+
+    Raises:
+      CodingError: where `decode` would raise one for any indexes.
+    """
+    strings, escapes = payload.split(bytes(payload_bytes), payload.check_streams(streams))
+    # A symbol makes the decoder read two bytes at most, behind the first four.
+    longest = 4 + 2 * -(-count // streams)
+    if max(map(len, strings)) > longest:
+        raise CodingError(
+            f"A stream of {count} values dealt to {streams} must have at most {longest} bytes. "
+            f"Received: {max(map(len, strings))}."
+        )
+    if escapes:
+        symbols.read_escapes(escapes, count)
+
+
 def _cdfs(rows: np.ndarray, tables: Tables) -> list[list[int]]:
     """Returns for each entry of `rows` that row's CDF at precision 16; equal rows share one."""
     used = np.unique(rows)

@@ -115,6 +115,39 @@ def decode_tensors(
         return tf.ensure_shape(values, indexes.shape), tf.gather(tf.constant(_MESSAGES), code)
 
 
+@tf.autograph.experimental.do_not_convert
+def check_tensors(payload: tf.Tensor, count: tf.Tensor, streams: tf.Tensor) -> tf.Tensor:
+    """What `tfc_port.coding.check` refuses, without decoding anything.
+
+    Args:
+      payload: string scalar, the payload, exactly.
+      count: int32 scalar, how many values it should hold.
+      streams: int32 scalar, how many streams it was dealt to.
+
+    Returns:
+      A string scalar that says what is wrong: empty if nothing is.
+    """
+    with tf.device("/CPU:0"):
+        possible = (streams >= 1) & (streams <= MAX_STREAMS)
+        streams = tf.clip_by_value(streams, 1, MAX_STREAMS)
+        octets = tf.cast(tf.io.decode_raw(payload, tf.uint8), _INT32)
+        starts, ends, escapes, sound = graph_payload.split(octets, streams)
+        # A symbol makes the decoder read two bytes at most, behind the first four.
+        longest = 4 + 2 * -(-count // streams)
+
+        def listed():
+            numbers, fine = graph_payload.decode_varints(escapes)
+            places = tf.cumsum(numbers[0::2] + 1) - 1
+            fine &= tf.equal(tf.size(numbers) % 2, 0)
+            return fine & tf.reduce_all(places < tf.cast(count, tf.int64))
+
+        in_order = tf.cond(tf.size(escapes) > 0, listed, lambda: tf.constant(True))
+        wrong = tf.stack([~possible, ~sound, tf.reduce_any(ends - starts > longest), ~in_order])
+        codes = tf.constant([_STREAMS, _FRAME, _STREAM, _ESCAPES])
+        code = tf.where(tf.reduce_any(wrong), codes[tf.argmax(tf.cast(wrong, _INT32))], 0)
+        return tf.gather(tf.constant(_MESSAGES), code)
+
+
 def _to_entries(
     values: tf.Tensor, indexes: tf.Tensor, tables: GraphTables
 ) -> tuple[tf.Tensor, tf.Tensor]:

@@ -142,6 +142,29 @@ def to_symbols(values: object, rows: Rows, tables: Tables) -> tuple[np.ndarray, 
     return (symbols if rows.coded is None else _take(symbols, rows.coded)), escapes
 
 
+def read_escapes(escapes: bytes, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the positions of the escaped values, rising, and their excesses: int64 [k] each.
+
+    Args:
+      escapes: the escape list; at least one byte.
+      count: how many values there are.
+
+    Raises:
+      CodingError: where it is no list of pairs, or reaches beyond the values.
+    """
+    numbers = varints.decode(escapes)
+    if numbers.size % 2:
+        raise CodingError("The escape list must hold pairs of numbers; it ends within a pair.")
+    # Each gap is less than 2**35, and there are fewer than 2**28 of them: no overflow.
+    positions = np.cumsum(numbers[0::2] + 1) - 1
+    if int(positions[-1]) >= count:
+        raise CodingError(
+            f"The escape list must stay within the {count} values. "
+            f"Received: position {int(positions[-1])}."
+        )
+    return positions, numbers[1::2]
+
+
 def to_values(symbols: np.ndarray, escapes: bytes, rows: Rows, tables: Tables) -> np.ndarray:
     """Returns the values, int32 [n], that `to_symbols` was given.
 
@@ -162,17 +185,7 @@ def to_values(symbols: np.ndarray, escapes: bytes, rows: Rows, tables: Tables) -
     values += symbols
     if not escapes:
         return values
-    numbers = varints.decode(escapes)
-    if numbers.size % 2:
-        raise CodingError("The escape list must hold pairs of numbers; it ends within a pair.")
-    # Each gap is less than 2**35, and there are fewer than 2**28 of them: no overflow.
-    positions = np.cumsum(numbers[0::2] + 1) - 1
-    excess = numbers[1::2]
-    if int(positions[-1]) >= values.size:
-        raise CodingError(
-            f"The escape list must stay within the {values.size} values. "
-            f"Received: position {int(positions[-1])}."
-        )
+    positions, excess = read_escapes(escapes, values.size)
     escaped_rows = rows.places[positions]
     expected = tables.minimum[escaped_rows] + tables.mode[escaped_rows]
     if np.any(values[positions] != expected):

@@ -216,17 +216,34 @@ class CentresCodec(WholePictureCodec):
         kept = read_kept(contents.kept, size, self.classes)
         return blocks_of(kept.pixels(labels), shape, STRIDE)
 
-    def _decode_symbols(self, contents: Contents, blocks: np.ndarray) -> np.ndarray:
+    def unpack(self, data: bytes) -> Contents:
+        """See `WholePictureCodec.unpack`; without a kept region the code is looked at as well."""
+        contents = super().unpack(data)
+        if "kept" not in self.needs:
+            height, width = self.latent_size((contents.height, contents.width))
+            self._check_code(contents, height * width)
+        return contents
+
+    def _check_code(self, contents: Contents, positions: int) -> None:
+        """Refuses what can't be the code of so many latents, before anything is decoded."""
         if contents.z:
             raise BitstreamError(f"The file has hyperlatents; {self.name} has none.")
-        tables, count = self.published.tables["code"], len(self.centres)
         # No symbol takes less than its row's most probable one.
-        least = self._least_bits * int(blocks.sum())
-        if 8 * (len(contents.y) + 4 * contents.y_streams) < least:
+        if 8 * (len(contents.y) + 4 * contents.y_streams) < self._least_bits * positions:
             raise BitstreamError(
                 f"The file claims a picture of {contents.width}x{contents.height} pixels, which "
                 f"its {len(contents.y)} bytes of code can't hold."
             )
+        if self.published.decoding["prior"] == "hyper":
+            return
+        try:
+            coding.check(contents.y, positions * self.channels, streams=contents.y_streams)
+        except coding.CodingError as error:
+            raise BitstreamError(f"The file's code can't be decoded: {error}") from None
+
+    def _decode_symbols(self, contents: Contents, blocks: np.ndarray) -> np.ndarray:
+        self._check_code(contents, int(blocks.sum()))
+        tables, count = self.published.tables["code"], len(self.centres)
         try:
             if self.published.decoding["prior"] == "hyper":
                 symbols = centre_prior.decode_context(contents.y, blocks, tables, count)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -14,7 +13,8 @@ from tfhific.codec import container
 from tfhific.codec.container import Contents
 from tfhific.codec.images import Picture, validate_array
 from tfhific.codec.model import Model
-from tfhific.codec.plane import decode_plane, encode_plane
+from tfhific.codec.plane import check_plane, decode_plane, encode_plane
+from tfhific.codec.plausible import check_claims, cut, least_bits_of_all, least_bits_of_any
 from tfhific.codec.rate import latent_bits
 from tfhific.codec.transforms import Transforms
 from tfhific.errors import BitstreamError, ImageError
@@ -284,6 +284,8 @@ class Codec:
                 f"The file was made by the model {contents.fingerprint.hex()}; this is "
                 f"{self.name} ({self.fingerprint.hex()})."
             )
+        if contents.alpha is not None:
+            check_plane(contents.alpha, (contents.height, contents.width))
         return contents
 
     def _bands(self, height: int, width: int) -> tuple[int, list[slice]]:
@@ -293,7 +295,7 @@ class Codec:
         rows = max(_BAND_LATENTS // (row * unit), 1) * unit
         if rows >= height:
             return 0, [slice(0, height)]
-        return rows, _cut(height, rows)
+        return rows, cut(height, rows)
 
     def _decode(self, contents: Contents) -> np.ndarray:
         height, width = self._transforms.latent_size((contents.height, contents.width))
@@ -315,43 +317,31 @@ class Codec:
         model, transforms = self.published, self._transforms
         height, width = transforms.latent_size((contents.height, contents.width))
         z_shape = (*transforms.hyper_size((height, width)), model.z_tables.rows)
-        self._check_plausible(contents, z_shape)
-        rows = contents.band_rows or height
-        if rows > height or (contents.band_rows and rows % transforms.hyper_stride):
-            raise BitstreamError(f"The file claims impossible bands, of {rows} latent rows.")
-        cuts = _cut(height, rows)
-        payloads = container.split_bands(contents.y, len(cuts))
+        cuts, payloads = check_claims(
+            contents,
+            z_shape=z_shape,
+            y_shape=(height, width, model.log_gain.shape[-1]),
+            unit=transforms.hyper_stride,
+            least_z_bits=self._least_bits[0],
+            least_y_bits=self._least_bits[1],
+        )
         z = self._decode_symbols(
             contents.z, _channel_indexes(z_shape), model.z_tables, contents.z_streams
         )
 
         def bands() -> Iterator[tuple]:
-            for cut, payload in zip(cuts, payloads):
-                indexes = transforms.indexes(z, cut, width)
+            for rows, payload in zip(cuts, payloads):
+                indexes = transforms.indexes(z, rows, width)
                 symbols = self._decode_symbols(payload, indexes, model.y_tables, contents.y_streams)
-                yield cut, indexes, symbols
+                yield rows, indexes, symbols
 
         return z, bands()
 
     @functools.cached_property
-    def _least_z_bits(self) -> float:
-        """Bits that one position of hyperlatents takes at the least, over all channels."""
-        tables = self.published.z_tables
-        shares = (np.diff(tables.cdf(row)) / tables.cdf(row)[-1] for row in range(tables.rows))
-        return -sum(math.log2(share.max()) for share in shares)
-
-    def _check_plausible(self, contents: Contents, z_shape: tuple[int, int, int]) -> None:
-        """Refuses a picture far larger than so few bytes can hold, before anything is allocated.
-
-        No symbol takes less than its row's most probable one, so so many hyperlatents can't have
-        been coded in less than the sum of those.
-        """
-        bits = self._least_z_bits * z_shape[0] * z_shape[1]
-        if 8 * (len(contents.z) + 4 * contents.z_streams) < bits:
-            raise BitstreamError(
-                f"The file claims a picture of {contents.width}x{contents.height} pixels, which "
-                f"its {len(contents.z)} bytes of hyperlatents can't hold."
-            )
+    def _least_bits(self) -> tuple[float, float]:
+        """Bits that a position of hyperlatents, and a latent, take at the least."""
+        model = self.published
+        return least_bits_of_all(model.z_tables), least_bits_of_any(model.y_tables)
 
     def _decode_symbols(self, payload, indexes, tables, streams) -> np.ndarray:
         try:
@@ -379,10 +369,6 @@ class Codec:
             values, indexes, tables, streams=streams, implementation=self._coder
         )
         return payload, streams
-
-
-def _cut(height: int, rows: int) -> list[slice]:
-    return [slice(top, min(top + rows, height)) for top in range(0, height, rows)]
 
 
 def _channel_indexes(shape: tuple) -> np.ndarray:

@@ -307,7 +307,7 @@ def read_description(folder: str | os.PathLike) -> dict:
     try:
         with safe_open(path, "numpy") as file:
             description = json.loads((file.metadata() or {})["tfhific"])
-            version = description["format"]
+            version = dict(description)["format"]
     except (OSError, KeyError, TypeError, ValueError, SafetensorError) as error:
         raise ModelError(f"{path!r} is not a model of tfhific, or is damaged ({error}).") from None
     if version not in MODEL_FORMATS:

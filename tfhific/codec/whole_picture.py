@@ -10,7 +10,7 @@ from tfc_port import coding
 from tfhific.codec import container
 from tfhific.codec.container import Contents
 from tfhific.codec.images import Picture, validate_array
-from tfhific.codec.plane import decode_plane, encode_plane
+from tfhific.codec.plane import check_plane, decode_plane, encode_plane
 from tfhific.codec.whole_model import WholeModel
 from tfhific.errors import BitstreamError, ImageError, TfhificError
 
@@ -200,6 +200,8 @@ class WholePictureCodec:
             raise BitstreamError(
                 refusal(contents.height, contents.width, limit, "The file's picture")
             )
+        if contents.alpha is not None:
+            check_plane(contents.alpha, (contents.height, contents.width))
         return contents
 
     def _check_size(self, image: object) -> None:

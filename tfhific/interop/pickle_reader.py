@@ -20,6 +20,10 @@ from tfhific.errors import ModelError
 
 _MAX_OPCODES = 5_000_000
 _MAX_RANK = 16
+_MAX_MADE = 1 << 26
+"""So many elements and characters calls may make: each copies what it is given."""
+_KEYS = (str, int, float, bytes, type(None))
+"""What a key may be, or a tuple of. To hash a deeper one may take for ever, or too much stack."""
 
 STORAGE_DTYPES = {
     "DoubleStorage": "<f8",
@@ -72,6 +76,14 @@ class _Namespace(dict):
     """An `argparse.Namespace`, its attributes as entries."""
 
 
+def _shown(value: object) -> str:
+    """A value in a message. What a pickle holds twice may be endless when it is written out."""
+    plain = isinstance(value, (*_KEYS, bool))
+    if isinstance(value, int) and abs(value) >= 1 << 64:
+        return "a large number"
+    return f"{value!r:.80}" if plain else f"a {type(value).__name__}"
+
+
 class _StorageType(str):
     """The name of a storage class."""
 
@@ -84,9 +96,11 @@ _MARK = object()
 def _rebuild_tensor(storage, offset, shape, strides, *_) -> TensorRecord:
     if not isinstance(storage, Storage):
         raise ModelError("The checkpoint has a tensor without a storage.")
+    if not isinstance(shape, tuple) or not isinstance(strides, tuple):
+        raise ModelError("The checkpoint has a tensor without a shape.")
     sizes = (offset, *shape, *strides)
     if any(type(n) is not int or n < 0 for n in sizes) or len(shape) != len(strides):
-        raise ModelError(f"The checkpoint has a tensor of an impossible shape, {shape!r}.")
+        raise ModelError("The checkpoint has a tensor of an impossible shape.")
     if len(shape) > _MAX_RANK:
         raise ModelError(f"The checkpoint has a tensor of {len(shape)} dimensions.")
     total, last = 1, offset
@@ -118,7 +132,7 @@ class _Dtype:
 
 def _numpy_dtype(name, *_) -> _Dtype:
     if not isinstance(name, str) or name not in ("f8", "f4", "f2", "i8", "i4", "i2", "i1", "b1"):
-        raise ModelError(f"The checkpoint has a NumPy number of the kind {name!r}.")
+        raise ModelError(f"The checkpoint has a NumPy number of the kind {_shown(name)}.")
     return _Dtype(name)
 
 
@@ -138,19 +152,39 @@ def _encoded(text, encoding, *_) -> bytes:
     return text.encode("latin-1")
 
 
-def _ordered(*items) -> dict:
-    return collections.OrderedDict(*items)
+def _ordered(items=(), *_) -> dict:
+    made = collections.OrderedDict()
+    for pair in items.items() if isinstance(items, dict) else items:
+        key, value = pair
+        made[_key(key)] = value
+    return made
+
+
+def _key(key):
+    parts = key if isinstance(key, tuple) else (key,)
+    if not all(isinstance(part, _KEYS) for part in parts):
+        raise ModelError(f"The checkpoint has {_shown(key)} for a key: refused.")
+    return key
+
+
+def _size(values=(), *_) -> tuple:
+    fits = isinstance(values, (tuple, list)) and len(values) <= _MAX_RANK
+    if not fits or any(type(value) is not int for value in values):
+        raise ModelError("The checkpoint has an impossible shape.")
+    return tuple(values)
 
 
 def _device(name, index=None, *_) -> str:
-    return f"{name}" if index is None else f"{name}:{index}"
+    if not isinstance(name, str) or type(index) not in (int, type(None)):
+        raise ModelError("The checkpoint has a device that is none.")
+    return name if index is None else f"{name}:{index}"
 
 
 _KNOWN: dict[str, Callable] = {
     "collections.OrderedDict": _ordered,
     "torch._utils._rebuild_tensor_v2": _rebuild_tensor,
     "torch._utils._rebuild_parameter": _rebuild_parameter,
-    "torch.Size": lambda values=(): tuple(values),
+    "torch.Size": _size,
     "torch.device": _device,
     "numpy.dtype": _numpy_dtype,
     "numpy.core.multiarray.scalar": _numpy_scalar,
@@ -160,6 +194,8 @@ _KNOWN: dict[str, Callable] = {
 
 
 def _resolve(module, name):
+    if not isinstance(module, str) or not isinstance(name, str):
+        raise ModelError("The checkpoint's pickle asks for what has no name: refused.")
     known = f"{module}.{name}"
     if known == "argparse.Namespace":
         return _Namespace
@@ -168,7 +204,7 @@ def _resolve(module, name):
     if module == "torch" and name in STORAGE_DTYPES:
         return _StorageType(name)
     raise ModelError(
-        f"The checkpoint's pickle asks for {known!r}, which no checkpoint of tensors needs: "
+        f"The checkpoint's pickle asks for {known[:120]!r}, which no checkpoint of tensors needs: "
         "refused, nothing of it was executed."
     )
 
@@ -176,12 +212,12 @@ def _resolve(module, name):
 def _storage(identity) -> Storage:
     fits = isinstance(identity, tuple) and len(identity) >= 5 and identity[0] == "storage"
     if not fits or not isinstance(identity[1], _StorageType):
-        raise ModelError(f"The checkpoint refers to something unknown, {str(identity)[:80]}.")
+        raise ModelError("The checkpoint refers to something unknown, which is no storage.")
     key, count, *view = identity[2], *identity[4:]
     if any(part is not None for part in view):
         raise ModelError("The checkpoint has a storage that is a view of another: not supported.")
     if not isinstance(key, str) or type(count) is not int or count < 0:
-        raise ModelError(f"The checkpoint has an impossible storage, {str(identity)[:80]}.")
+        raise ModelError(f"The checkpoint has an impossible storage, {_shown(key)}.")
     return Storage(STORAGE_DTYPES[identity[1]], key, count)
 
 
@@ -213,6 +249,7 @@ class _Machine:
     def __init__(self) -> None:
         self._stack: list = []
         self._memo: dict[int, Any] = {}
+        self._made = 0
 
     def run(self, stream: BinaryIO) -> Any:
         for number, (opcode, argument, _) in enumerate(pickletools.genops(stream)):
@@ -297,7 +334,7 @@ class _Machine:
 
     def _dict(self, argument) -> None:
         values = self._above_mark()
-        self._stack.append(dict(zip(values[::2], values[1::2])))
+        self._stack.append(dict(zip(map(_key, values[::2]), values[1::2])))
 
     def _append(self, argument) -> None:
         value = self._stack.pop()
@@ -309,11 +346,11 @@ class _Machine:
 
     def _setitem(self, argument) -> None:
         value, key = self._stack.pop(), self._stack.pop()
-        self._container(dict)[key] = value
+        self._container(dict)[_key(key)] = value
 
     def _setitems(self, argument) -> None:
         values = self._above_mark()
-        self._container(dict).update(zip(values[::2], values[1::2]))
+        self._container(dict).update(zip(map(_key, values[::2]), values[1::2]))
 
     def _container(self, kind: type):
         if not isinstance(self._stack[-1], kind):
@@ -336,7 +373,12 @@ class _Machine:
             raise ModelError("The checkpoint's pickle calls what is not to be called: refused.")
         if not isinstance(arguments, tuple):
             raise ModelError("The checkpoint's pickle is damaged: a call has no arguments.")
-        self._stack.append(function(*arguments))
+        made = function(*arguments)
+        if isinstance(made, (str, bytes, tuple, dict)):
+            self._made += len(made)
+            if self._made > _MAX_MADE:
+                raise ModelError("The checkpoint's pickle makes too much of what it holds.")
+        self._stack.append(made)
 
     def _newobj(self, argument) -> None:
         arguments, kind = self._stack.pop(), self._stack.pop()

@@ -8,6 +8,7 @@ import tempfile
 
 from tfhific.codec.model import Model
 from tfhific.errors import OutputError, TfhificError
+from tfhific.serving.limits import DEFAULT_MAX_PIXELS
 from tfhific.serving.warmup import write_warmup
 
 
@@ -30,6 +31,7 @@ def export(
     quality: float = 5.0,
     coder: str = "graph",
     max_pixels: int | None = None,
+    max_request_pixels: int | None = None,
     warmup: bool = True,
 ) -> str:
     """Writes `folder/version`, whole or not at all.
@@ -41,6 +43,7 @@ def export(
       quality: of the signature `compress`.
       coder: `graph` (core ops) or `native` (TFC's kernels).
       max_pixels: larger pictures are refused; None for the default.
+      max_request_pixels: of all pictures of a request together; None for four times as many.
       warmup: whether to add requests that a server makes when it loads the model.
 
     Returns:
@@ -52,7 +55,7 @@ def export(
     """
     import tensorflow as tf
 
-    from tfhific.serving.signatures import DEFAULT_MAX_PIXELS, Served
+    from tfhific.serving.signatures import Served
 
     version = next_version(folder) if version is None else version
     if version < 1:
@@ -60,7 +63,8 @@ def export(
     target = os.path.join(folder, str(version))
     if os.path.lexists(target):
         raise OutputError(f"{target}: is there already; name another version.")
-    served = Served(model, quality, max_pixels or DEFAULT_MAX_PIXELS, coder)
+    pixels = max_pixels or DEFAULT_MAX_PIXELS
+    served = Served(model, quality, pixels, coder, max_request_pixels)
     staging = None
     try:
         os.makedirs(folder, exist_ok=True)

@@ -7,11 +7,12 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from tfc_port.coding import Tables
+from tfc_port.coding.graph import check_tensors
 from tfhific.codec.centres import MIN_LATENTS, STRIDE, CentresCodec
 from tfhific.codec.whole_model import WholeModel
 from tfhific.errors import TfhificError
 from tfhific.serving import graph_container
-from tfhific.serving.graph_codec import Decoded, GraphCodec
+from tfhific.serving.graph_codec import Decoded, own_error
 from tfhific.serving.graph_container import GraphContents
 from tfhific.serving.octets import first_error
 
@@ -90,13 +91,7 @@ class GraphCentres(tf.Module):
     def decode(self, data: tf.Tensor) -> Decoded:
         """Decodes a file's bytes, whatever they are."""
         contents = graph_container.unpack(data, self.max_pixels)
-        stranger = GraphCodec._stranger(self, data)
-        error = first_error(
-            [
-                (tf.not_equal(contents.error, ""), contents.error),
-                (tf.not_equal(contents.fingerprint, self.model.fingerprint), stranger),
-            ]
-        )
+        error = own_error(contents, data, self.model)
         error, pixels = tf.cond(
             tf.equal(error, ""),
             lambda: self._decode_sound(contents),
@@ -108,6 +103,8 @@ class GraphCentres(tf.Module):
         height, width = self._latent_size(contents.height, contents.width)
         held = 8 * (tf.strings.length(contents.y) + 4 * contents.y_streams)
         positions = tf.cast(height, tf.float64) * tf.cast(width, tf.float64)
+        count = height * width * self._channels
+        wrong = check_tensors(contents.y, count, contents.y_streams)
         error = first_error(
             [
                 (
@@ -119,6 +116,7 @@ class GraphCentres(tf.Module):
                     ),
                 ),
                 (tf.strings.length(contents.z) > 0, "The file has hyperlatents; gc has none."),
+                (tf.not_equal(wrong, ""), wrong),
             ]
         )
 
@@ -126,11 +124,11 @@ class GraphCentres(tf.Module):
             values, wrong = self._coder.decode(
                 contents.y, self._indexes(height, width), contents.y_streams
             )
-            count = len(self._centres)
-            beyond = tf.reduce_any((values < 0) | (values >= count))
-            said = f"The file's code has a symbol beyond the model's {count} centres."
+            centres = len(self._centres)
+            beyond = tf.reduce_any((values < 0) | (values >= centres))
+            said = f"The file's code has a symbol beyond the model's {centres} centres."
             wrong = first_error([(tf.not_equal(wrong, ""), wrong), (beyond, said)])
-            return wrong, tf.clip_by_value(values, 0, count - 1)
+            return wrong, tf.clip_by_value(values, 0, centres - 1)
 
         error, values = tf.cond(
             tf.equal(error, ""), symbols, lambda: (error, tf.zeros([0], tf.int32))

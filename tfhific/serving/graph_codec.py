@@ -9,10 +9,14 @@ import numpy as np
 import tensorflow as tf
 
 from tfc_port.coding import Tables
+from tfc_port.coding.graph import check_tensors
 from tfhific.codec import codec as plain
+from tfhific.codec import plausible
 from tfhific.codec.model import Model
+from tfhific.codec.whole_model import WholeModel
 from tfhific.serving import graph_container
 from tfhific.serving.graph_container import GraphContents
+from tfhific.serving.graph_plane import check_plane
 from tfhific.serving.graph_transforms import GraphTransforms
 from tfhific.serving.octets import first_error, read_varint, to_octets, varint_string
 
@@ -56,7 +60,8 @@ class GraphCodec(tf.Module):
         self._transforms = GraphTransforms(model)
         self._y_coder = make_coder(model.y_tables)
         self._z_coder = make_coder(model.z_tables)
-        self._least_z_bits = plain.Codec(model, coder="python")._least_z_bits
+        self._least_z_bits = plausible.least_bits_of_all(model.z_tables)
+        self._least_y_bits = plausible.least_bits_of_any(model.y_tables)
 
     def encode(
         self,
@@ -130,12 +135,7 @@ class GraphCodec(tf.Module):
     def decode(self, data: tf.Tensor) -> Decoded:
         """Decodes a file's bytes, whatever they are."""
         contents = graph_container.unpack(data, self.max_pixels)
-        error = first_error(
-            [
-                (tf.not_equal(contents.error, ""), contents.error),
-                (tf.not_equal(contents.fingerprint, self.model.fingerprint), self._stranger(data)),
-            ]
-        )
+        error = own_error(contents, data, self.model)
         error, pixels = tf.cond(
             tf.equal(error, ""),
             lambda: self._decode_sound(contents),
@@ -143,24 +143,17 @@ class GraphCodec(tf.Module):
         )
         return Decoded(error, tf.ensure_shape(pixels, [None, None, 3]), contents)
 
-    def _stranger(self, data: tf.Tensor) -> tf.Tensor:
-        octets = to_octets(tf.strings.substr(data, tf.minimum(4, tf.strings.length(data)), 8))
-        name = tf.strings.reduce_join(tf.gather([f"{value:02x}" for value in range(256)], octets))
-        own = self.model.fingerprint.hex()
-        return tf.strings.join(
-            ["The file was made by the model ", name, f"; this is {self.model.name} ({own})."]
-        )
-
     def _decode_sound(self, contents: GraphContents) -> tuple[tf.Tensor, tf.Tensor]:
         """What is wrong, and the picture, of a file whose container is sound and of this model."""
         transforms, channels = self._transforms, self._transforms.channels
         height, width = transforms.latent_size(contents.height, contents.width)
         z_height, z_width = transforms.hyper_size(height, width)
-        # See `Codec._check_plausible`.
+        # See `tfhific.codec.plausible`.
         positions = tf.cast(z_height, tf.float64) * tf.cast(z_width, tf.float64)
         z_bytes = tf.strings.length(contents.z)
         held = tf.cast(8 * (z_bytes + 4 * contents.z_streams), tf.float64)
         rows = tf.where(tf.equal(contents.band_rows, 0), height, contents.band_rows)
+        row = tf.cast(width * channels, tf.int64)
         error = first_error(
             [
                 (
@@ -181,7 +174,22 @@ class GraphCodec(tf.Module):
                         "The file claims impossible bands, of {} latent rows.", (rows,)
                     ),
                 ),
+                (
+                    (contents.version > 0)
+                    & (rows > transforms.hyper_stride)
+                    & (tf.cast(rows, tf.int64) * row > plausible.MAX_BAND_LATENTS),
+                    tf.strings.format(
+                        "The file claims a band of {} latent rows, more than "
+                        f"{plausible.MAX_BAND_LATENTS} latents.",
+                        (rows,),
+                    ),
+                ),
             ]
+        )
+        error = tf.cond(
+            tf.equal(error, ""),
+            lambda: self._payload_error(contents, z_height * z_width, height, rows, row),
+            lambda: error,
         )
 
         def latents():
@@ -203,6 +211,59 @@ class GraphCodec(tf.Module):
         )
         return error, pixels
 
+    def _payload_error(
+        self,
+        contents: GraphContents,
+        positions: tf.Tensor,
+        height: tf.Tensor,
+        rows: tf.Tensor,
+        row: tf.Tensor,
+    ) -> tf.Tensor:
+        """What is wrong with the payloads, a string; nothing is decoded.
+
+        Args:
+          contents: what the file holds.
+          positions: int32, of hyperlatents.
+          height: int32, rows of latents.
+          rows: int32, of a band.
+          row: int64, latents a row.
+        """
+        bands = tf.cast(-(-height // rows), tf.float64)
+        size = tf.cast(tf.strings.length(contents.y), tf.float64)
+        held = 8.0 * (size + 4.0 * tf.cast(contents.y_streams, tf.float64) * bands)
+        least = self._least_y_bits * tf.cast(row, tf.float64) * tf.cast(height, tf.float64)
+        error = first_error(
+            [
+                (
+                    held < least,
+                    tf.strings.format(
+                        "The file claims a picture of {}x{} pixels, which its {} bytes of latents "
+                        "can't hold.",
+                        (contents.width, contents.height, tf.strings.length(contents.y)),
+                    ),
+                )
+            ]
+        )
+        count = positions * self.model.z_tables.rows
+        wrong = check_tensors(contents.z, count, contents.z_streams)
+        octets = to_octets(contents.y)
+
+        def band(top, at, error):
+            bottom = tf.minimum(top + rows, height)
+            behind, length, error = _next_band(octets, at, tf.equal(bottom, height), error)
+            count = tf.cast(tf.cast(bottom - top, tf.int64) * row, tf.int32)
+            payload = tf.strings.substr(contents.y, behind, length)
+            wrong = check_tensors(payload, count, contents.y_streams)
+            return bottom, behind + length, tf.where(tf.equal(error, ""), wrong, error)
+
+        _, _, error = tf.while_loop(
+            lambda top, at, error: (top < height) & tf.equal(error, ""),
+            band,
+            (tf.constant(0), tf.constant(0), tf.where(tf.equal(error, ""), wrong, error)),
+            parallel_iterations=1,
+        )
+        return error
+
     def _decode_bands(
         self,
         contents: GraphContents,
@@ -214,16 +275,10 @@ class GraphCodec(tf.Module):
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """What is wrong, and the decoded latents, float32 [height, width, channels]."""
         octets = to_octets(contents.y)
-        end = tf.size(octets)
 
         def band(top, at, error, y_hat):
             bottom = tf.minimum(top + rows, height)
-            last = tf.equal(bottom, height)
-            length, behind, cut, wrong = read_varint(octets, at, end)
-            cut |= length > tf.cast(end - behind, tf.int64)
-            behind = tf.where(last, at, tf.minimum(behind, end))
-            length = tf.cast(tf.minimum(length, tf.cast(end - behind, tf.int64)), tf.int32)
-            length = tf.where(last, end - behind, length)
+            behind, length, error = _next_band(octets, at, tf.equal(bottom, height), error)
             indexes = self._transforms.indexes(z, top, bottom, width)
             symbols, coding_error = self._y_coder.decode(
                 tf.strings.substr(contents.y, behind, length),
@@ -231,20 +286,7 @@ class GraphCodec(tf.Module):
                 contents.y_streams,
             )
             values = tf.cast(tf.reshape(symbols, tf.shape(indexes)), tf.float32)
-            error = first_error(
-                [
-                    (tf.not_equal(error, ""), error),
-                    (
-                        ~last & cut,
-                        "The file ends inside its latents. It is damaged or cut short.",
-                    ),
-                    (
-                        ~last & wrong,
-                        "The file's length of a band is not a valid number. It is damaged.",
-                    ),
-                    (tf.not_equal(coding_error, ""), coding_error),
-                ]
-            )
+            error = tf.where(tf.equal(error, ""), coding_error, error)
             y_hat = tf.cond(
                 tf.equal(top, 0), lambda: values, lambda: tf.concat([y_hat, values], axis=0)
             )
@@ -298,6 +340,61 @@ class GraphCodec(tf.Module):
     def _channel_indexes(self, shape: tf.Tensor) -> tf.Tensor:
         channels = self.model.z_tables.rows
         return tf.tile(tf.constant(np.arange(channels, dtype=np.int32)), [shape[0] * shape[1]])
+
+
+def _next_band(
+    octets: tf.Tensor, at: tf.Tensor, last: tf.Tensor, error: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Where a band's payload begins in y, how long it is, and what is wrong, now or before.
+
+    Args:
+      octets: int32, the bytes of y.
+      at: int32, where the band begins.
+      last: bool, whether it is the last one, which takes what is left.
+      error: what was wrong before, a string.
+    """
+    end = tf.size(octets)
+    length, behind, cut, wrong = read_varint(octets, at, end)
+    cut |= length > tf.cast(end - behind, tf.int64)
+    behind = tf.where(last, at, tf.minimum(behind, end))
+    length = tf.cast(tf.minimum(length, tf.cast(end - behind, tf.int64)), tf.int32)
+    length = tf.where(last, end - behind, length)
+    error = first_error(
+        [
+            (tf.not_equal(error, ""), error),
+            (~last & cut, "The file ends inside its latents. It is damaged or cut short."),
+            (
+                ~last & wrong,
+                "The file's length of a band is not a valid number. It is damaged.",
+            ),
+        ]
+    )
+    return behind, length, error
+
+
+def own_error(contents: GraphContents, data: tf.Tensor, model: Model | WholeModel) -> tf.Tensor:
+    """What is wrong with a file for a model, as far as it can be told without decoding: a string.
+
+    Args:
+      contents: what the file holds.
+      data: the file.
+      model: the published model.
+    """
+    octets = to_octets(tf.strings.substr(data, tf.minimum(4, tf.strings.length(data)), 8))
+    name = tf.strings.reduce_join(tf.gather([f"{value:02x}" for value in range(256)], octets))
+    own = model.fingerprint.hex()
+    stranger = tf.strings.join(
+        ["The file was made by the model ", name, f"; this is {model.name} ({own})."]
+    )
+    error = first_error(
+        [
+            (tf.not_equal(contents.error, ""), contents.error),
+            (tf.not_equal(contents.fingerprint, model.fingerprint), stranger),
+        ]
+    )
+    present = tf.equal(error, "") & contents.has_alpha
+    plane = check_plane(contents.alpha, present, contents.height, contents.width)
+    return tf.where(tf.equal(error, ""), plane, error)
 
 
 def _log2(power: tf.Tensor) -> tf.Tensor:

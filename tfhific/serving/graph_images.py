@@ -55,6 +55,20 @@ class GraphPicture:
     exif: tf.Tensor
 
 
+def measure(data: tf.Tensor, max_pixels: int) -> tf.Tensor:
+    """The pixels of an encoded image by its header, int64; 0 where `read` decodes nothing.
+
+    Args:
+      data: the file, a string.
+      max_pixels: larger pictures are refused from their header.
+    """
+    return _cases(data, max_pixels, lambda error, pixels, decode: pixels, _no_pixels)
+
+
+def _no_pixels(error) -> tf.Tensor:
+    return tf.constant(0, tf.int64)
+
+
 def read(data: tf.Tensor, max_pixels: int) -> GraphPicture:
     """Reads an encoded image, a string, whatever it is; never fails.
 
@@ -100,14 +114,30 @@ def _raw(error="", colours=None, alpha=None, grey=False, inks=False, icc="", exi
 
 
 def _read(data: tf.Tensor, max_pixels: int) -> _Raw:
+    def decoded(error, pixels, decode):
+        return tf.cond(tf.equal(error, ""), decode, lambda: _raw(error))
+
+    fields = _cases(data, max_pixels, decoded, _raw)
+    return _Raw(*(tf.ensure_shape(field, shape) for field, shape in zip(fields, _SHAPES)))
+
+
+def _cases(data: tf.Tensor, max_pixels: int, of_header, of_none):
+    """What is made of an image, by its format.
+
+    Args:
+      data: the file.
+      max_pixels: larger pictures have an error.
+      of_header: gets the error, the pixels by the header, int64, 0 with an error, and a function
+        that decodes.
+      of_none: gets the error of a file of another format.
+    """
     octets = to_octets(tf.strings.substr(data, 0, tf.minimum(tf.strings.length(data), 32)))
 
     def starts(at: int, magic: bytes) -> tf.Tensor:
         here = read_number(octets, at + tf.range(len(magic)), 1)
         return tf.reduce_all(tf.equal(here, tf.constant(list(magic), tf.int64)))
 
-    def checked(header, name: str, decode) -> tuple[tf.Tensor, ...]:
-        """What `decode` returns, unless the header says that there is nothing to decode."""
+    def checked(header, name: str, decode):
         pixels = tf.cast(header.height, tf.int64) * tf.cast(header.width, tf.int64)
         error = first_error(
             [
@@ -125,7 +155,7 @@ def _read(data: tf.Tensor, max_pixels: int) -> _Raw:
                 ),
             ]
         )
-        return tf.cond(tf.equal(error, ""), decode, lambda: _raw(error))
+        return of_header(error, tf.where(tf.equal(error, ""), pixels, 0), decode)
 
     def jpeg():
         header = JpegHeader(data)
@@ -171,7 +201,7 @@ def _read(data: tf.Tensor, max_pixels: int) -> _Raw:
         what = first_error(named)
         what = tf.where(tf.equal(what, ""), "none of these", what)
         what = tf.where(tf.equal(tf.strings.length(data), 0), "nothing (0 bytes)", what)
-        return _raw(
+        return of_none(
             tf.strings.join([f"expected a {readable()} image, received ", what, "; convert it"])
         )
 
@@ -188,8 +218,7 @@ def _read(data: tf.Tensor, max_pixels: int) -> _Raw:
                 lambda: with_alpha(WebPHeader(data), "WebP"),
             )
         )
-    fields = tf.case(branches, default=other, exclusive=False)
-    return _Raw(*(tf.ensure_shape(field, shape) for field, shape in zip(fields, _SHAPES)))
+    return tf.case(branches, default=other, exclusive=False)
 
 
 def _finish(raw: _Raw) -> GraphPicture:

@@ -9,6 +9,8 @@ from tfhific.serving.octets import first_error, read_number, to_octets
 
 MAX_BLOCKS = 20_000
 _EXTENSION, _IMAGE, _GRAPHIC_CONTROL = 0x21, 0x2C, 0xF9
+# A frame of one pixel at the top left, without colours; its codes are "clear", 0, "end".
+_POINT = b",\0\0\0\0\1\0\1\0\0" + b"\2\2\x44\1\0"
 
 
 class GifHeader:
@@ -33,11 +35,12 @@ class GifHeader:
         colours = number(at + 9, 1)
         table = tf.where(colours >= 128, 3 * tf.bitwise.left_shift(2, colours & 7), 0)
         # Behind the descriptor and its colours: the size of codes, and blocks of them.
-        self._end = _end_of_blocks(octets, at + 11 + table)
+        self._end, ended = _end_of_blocks(octets, at + 11 + table)
         whole = tf.reduce_all(tf.equal(tf.stack(frame), tf.stack([0, 0, self.width, self.height])))
         self.error = first_error(
             [
                 (~found, "it is cut short or damaged"),
+                (~ended, "it is cut short or damaged, or in blocks of an unusual size"),
                 (tf.equal(self.width, 0) | tf.equal(self.height, 0), "it has no pixels"),
                 (clear, "a GIF with transparency is not read here; convert it"),
                 (~whole, "a GIF whose first frame does not fill it is not read here; convert it"),
@@ -46,15 +49,15 @@ class GifHeader:
 
     def pixels(self) -> tf.Tensor:
         """uint8 [H, W, 3] of the first frame; [0, 0, 3] where the file is damaged."""
-        # TensorFlow would decode all frames, of whatever size they are.
-        first = tf.strings.join([tf.strings.substr(self._data, 0, self._end), b";"])
-        return caught_image(
-            lambda text: tf.raw_ops.DecodeImage(
-                contents=text, channels=3, dtype=tf.uint8, expand_animations=False
-            ),
-            first,
-            3,
-        )
+        # TensorFlow would decode all frames, of whatever size they are. Of one whose codes end too
+        # early it gives what it has, and whatever was in memory behind that; and no frame after it.
+        first = tf.strings.join([tf.strings.substr(self._data, 0, self._end), _POINT, b";"])
+
+        def decode(text):
+            frames = tf.raw_ops.DecodeGif(contents=text)
+            return tf.ensure_shape(frames, [2, None, None, 3])[0]
+
+        return caught_image(decode, first, 3)
 
 
 def _first_image(octets: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
@@ -87,22 +90,23 @@ def _first_image(octets: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     return at, clear, found
 
 
-def _end_of_blocks(octets: tf.Tensor, at: tf.Tensor) -> tf.Tensor:
-    """Where a row of blocks ends, each behind its length, the last one empty; or all does."""
+def _end_of_blocks(octets: tf.Tensor, at: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Where a row of blocks ends, each behind its length, and whether the last one is empty."""
     total = tf.size(octets)
 
     def step(at, length):
         length = tf.cast(read_number(octets, at, 1), tf.int32)
         return tf.minimum(at + 1 + length, total), length
 
-    at, _ = tf.while_loop(
+    at, length = tf.while_loop(
         lambda at, length: (at < total) & (length > 0),
         step,
         (tf.minimum(at, total), tf.constant(1)),
-        maximum_iterations=MAX_BLOCKS,
+        # Encoders fill blocks of 255 bytes.
+        maximum_iterations=MAX_BLOCKS + total // 128,
         parallel_iterations=1,
     )
-    return at
+    return at, tf.equal(length, 0)
 
 
 class BmpHeader:

@@ -38,11 +38,20 @@ def read_number(octets: tf.Tensor, at: tf.Tensor, size: int, order: str = "big")
 
     Args:
       octets: int32 [k].
-      at: int32, of any shape; bytes outside 0..k - 1 read as 0.
+      at: int32, of any shape; bytes outside 0..k - 1 read as 0, and so does a single number that
+        begins before 0.
       size: 1 to 4.
       order: "big" or "little".
     """
     places = range(size - 1, -1, -1) if order == "big" else range(size)
+    if at.shape.rank == 0:
+        # In a loop over a file's parts nothing may take time that grows with the file.
+        begin = tf.maximum(at, 0)
+        piece = octets[begin : begin + size]
+        piece = tf.ensure_shape(tf.pad(piece, [[0, size - tf.size(piece)]]), [size])
+        weights = tf.constant([256**place for place in places], tf.int64)
+        number = tf.reduce_sum(tf.cast(piece, tf.int64) * weights)
+        return tf.where(at >= 0, number, 0)
     total = tf.size(octets)
     number = tf.zeros(tf.shape(at), tf.int64)
     padded = tf.concat([octets, [0]], axis=0)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from tfhific.codec.atomic import write_atomically
 from tfhific.codec.jobs import Job, Made, ensure_folder, read_bytes
 from tfhific.errors import ModelError, TfhificError
+from tfhific.serving.limits import TOO_MUCH
 
 
 def find_saved_model(folder: str) -> str:
@@ -60,19 +61,37 @@ class SavedModel:
         """Files and errors of encoded images; at the model's quality where None is given."""
         import tensorflow as tf
 
-        inputs = {"image_bytes": tf.constant(list(images), tf.string)}
-        if quality is not None:
-            inputs["quality"] = tf.fill([len(images)], float(quality))
-        name = "compress" if quality is None else "compress_at"
-        return _pairs(self._loaded.signatures[name](**inputs), "compressed_bytes")
+        def call(batch):
+            inputs = {"image_bytes": tf.constant(list(batch), tf.string)}
+            if quality is not None:
+                inputs["quality"] = tf.fill([len(batch)], float(quality))
+            name = "compress" if quality is None else "compress_at"
+            return _pairs(self._loaded.signatures[name](**inputs), "compressed_bytes")
+
+        return _in_requests(call, images)
 
     def decompress(self, files: Sequence[bytes]) -> list[tuple[bytes, str]]:
         """PNG files and errors of `.tfh` files."""
         import tensorflow as tf
 
-        inputs = tf.constant(list(files), tf.string)
-        out = self._loaded.signatures["decompress"](compressed_bytes=inputs)
-        return _pairs(out, "image_bytes")
+        def call(batch):
+            inputs = tf.constant(list(batch), tf.string)
+            out = self._loaded.signatures["decompress"](compressed_bytes=inputs)
+            return _pairs(out, "image_bytes")
+
+        return _in_requests(call, files)
+
+
+def _in_requests(
+    call: Callable[[Sequence[bytes]], list[tuple[bytes, str]]], batch: Sequence[bytes]
+) -> list[tuple[bytes, str]]:
+    """A call's results; elements that were too much for it are sent again, in another one."""
+    results = call(batch)
+    left = [place for place, (_, error) in enumerate(results) if TOO_MUCH in error]
+    if left and len(batch) > 1:
+        for place, result in zip(left, _in_requests(call, [batch[place] for place in left])):
+            results[place] = result
+    return results
 
 
 def _pairs(outputs: dict, name: str) -> list[tuple[bytes, str]]:

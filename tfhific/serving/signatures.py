@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import math
-
 import tensorflow as tf
 
 from tfhific.codec import container
 from tfhific.codec.model import Model
 from tfhific.codec.whole_model import WholeModel
 from tfhific.errors import TfhificError
-from tfhific.serving import graph_container, graph_images
-from tfhific.serving.caught import caught_image
-from tfhific.serving.graph_codec import GraphCodec
+from tfhific.serving import graph_container, graph_images, graph_info
+from tfhific.serving.budget import PARALLEL, beyond_array, beyond_sum, of_several
+from tfhific.serving.graph_codec import GraphCodec, own_error
 from tfhific.serving.graph_coders import CoreCoder
+from tfhific.serving.graph_plane import with_plane
 from tfhific.serving.graph_png_metadata import with_metadata
-from tfhific.serving.octets import first_error, to_octets
+from tfhific.serving.limits import DEFAULT_MAX_PIXELS, request_limit
+from tfhific.serving.octets import first_error
 
-DEFAULT_MAX_PIXELS = 50_000_000
 CODERS = ("graph", "native")
-PARALLEL = 2
-"""So many elements of a batch are worked on at once."""
 
 _TEXT = tf.TensorSpec([None], tf.string)
 _QUALITY = tf.TensorSpec([None], tf.float32)
@@ -49,6 +46,7 @@ class Served(tf.Module):
         quality: float = 5.0,
         max_pixels: int = DEFAULT_MAX_PIXELS,
         coder: str = "graph",
+        max_request_pixels: int | None = None,
     ) -> None:
         """Initializer.
 
@@ -57,18 +55,20 @@ class Served(tf.Module):
           quality: of `compress`, 1 to 8.
           max_pixels: larger pictures are refused, in both directions.
           coder: `graph`, or `native` for servers that TFC's kernels are linked into.
+          max_request_pixels: of all pictures of a request together, and of the array that
+            `decompress_raw` gives; what is beyond is refused element by element. None for four
+            times `max_pixels`.
 
         Raises:
           TfhificError: for an unknown coder.
-          ArgumentError: for a quality outside 1..8.
+          ArgumentError: for a quality outside 1..8, or `max_request_pixels` below `max_pixels`.
         """
         super().__init__(name="served")
         # A model of one rate takes any quality and stores none: see `Codec`.
         self._single_rate = model.single_rate
         self._quality_code = 0 if model.single_rate else container.quality_code(quality)
         self._max_pixels = max_pixels
-        # A batch's raw pictures are padded to one size; it stays within four times the limit.
-        self._max_side = 2 * math.isqrt(max_pixels)
+        self._max_request_pixels = request_limit(max_pixels, max_request_pixels)
         if isinstance(model, WholeModel):
             from tfhific.serving.graph_centres import GraphCentres
 
@@ -101,12 +101,13 @@ class Served(tf.Module):
 
         Args:
           image_bytes: string [batch].
-          quality: float32 [batch], 1 to 8 each.
+          quality: float32 [batch], 1 to 8 each; of another length the call fails.
 
         Returns:
           As `compress`.
         """
-        codes, errors = self._quality_codes(quality)
+        with _one_quality_each("compress_at", image_bytes, quality):
+            codes, errors = self._quality_codes(quality)
         return self._compress(image_bytes, codes, errors)
 
     def _quality_codes(self, quality: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -114,6 +115,9 @@ class Served(tf.Module):
         return tf.zeros_like(codes) if self._single_rate else codes, errors
 
     def _compress(self, image_bytes, codes, errors) -> dict[str, tf.Tensor]:
+        sizes = of_several(self._one.measure, image_bytes, tf.int64)
+        beyond = beyond_sum(tf.where(tf.equal(errors, ""), sizes, 0), self._max_request_pixels)
+        errors = tf.where(tf.equal(errors, ""), beyond, errors)
         data, errors = tf.map_fn(
             lambda element: self._one.compress(*element),
             (image_bytes, codes, errors),
@@ -146,26 +150,48 @@ class Served(tf.Module):
           `image_bytes`, string [batch], PNG files with the alpha plane, ICC profile and EXIF block
           that the files hold; `error`.
         """
+        heights, widths = self._sizes(compressed_bytes)
+        pixels = tf.cast(heights, tf.int64) * tf.cast(widths, tf.int64)
         images, errors = tf.map_fn(
-            self._one.decompress,
-            compressed_bytes,
+            lambda element: _unless(
+                element[1], lambda: self._one.decompress(element[0]), (tf.constant(""),)
+            ),
+            (compressed_bytes, beyond_sum(pixels, self._max_request_pixels)),
             fn_output_signature=(tf.string, tf.string),
             parallel_iterations=PARALLEL,
         )
         return {"image_bytes": images, "error": errors}
 
+    def _sizes(self, compressed_bytes) -> tuple[tf.Tensor, tf.Tensor]:
+        """Heights and widths, int32 [batch], 0 for what has no picture; 0 too in a batch of one."""
+        sizes = of_several(self._one.size, compressed_bytes, tf.TensorSpec([2], tf.int32))
+        return sizes[:, 0], sizes[:, 1]
+
+    def _size_one(self, data) -> tf.Tensor:
+        """Height and width of a file's picture, int32 [2]; 0 if it is refused without decoding."""
+        contents = graph_container.unpack(data, self._codec.max_pixels)
+        fine = tf.equal(own_error(contents, data, self._codec.model), "")
+        return tf.stack([contents.height, contents.width]) * tf.cast(fine, tf.int32)
+
     def _decode_one(self, data) -> tuple[tf.Tensor, ...]:
-        """Error, pixels, and the three entries of metadata."""
+        """Error, pixels, and the three entries of metadata; only an alpha plane is never empty."""
         decoded = self._codec.decode(data)
         contents = decoded.contents
         return decoded.error, decoded.pixels, contents.alpha, contents.icc, contents.exif
 
     def _decompress_one(self, data) -> tuple[tf.Tensor, tf.Tensor]:
         error, pixels, alpha, icc, exif = self._one.decode(data)
-        error, samples = tf.cond(
+        samples = tf.cond(
             tf.equal(error, "") & (tf.strings.length(alpha) > 0),
-            lambda: _with_alpha(pixels, alpha),
-            lambda: (error, pixels),
+            lambda: with_plane(pixels, alpha),
+            lambda: pixels,
+        )
+        damaged = tf.equal(tf.size(samples), 0)
+        error = first_error(
+            [
+                (tf.not_equal(error, ""), error),
+                (damaged, "The file's alpha plane can't be read: it is damaged."),
+            ]
         )
         # For a file without alpha there are three samples a pixel, and a PNG so.
         png = tf.cond(
@@ -180,12 +206,13 @@ class Served(tf.Module):
 
         Args:
           image: uint8 [batch, height, width, 3], RGB.
-          quality: float32 [batch], 1 to 8 each.
+          quality: float32 [batch], 1 to 8 each; of another length the call fails.
 
         Returns:
           As `compress`.
         """
-        codes, errors = self._quality_codes(quality)
+        with _one_quality_each("compress_raw", image, quality):
+            codes, errors = self._quality_codes(quality)
         size = tf.shape(image, tf.int64)
         pixels = size[1] * size[2]
         wrong = first_error(
@@ -202,6 +229,9 @@ class Served(tf.Module):
             ]
         )
         errors = tf.where(tf.equal(wrong, ""), errors, wrong)
+        counts = tf.where(tf.equal(errors, ""), pixels, 0)
+        beyond = beyond_sum(counts, self._max_request_pixels)
+        errors = tf.where(tf.equal(errors, ""), beyond, errors)
         empty = tf.constant("")
 
         def one(element):
@@ -232,26 +262,20 @@ class Served(tf.Module):
           `error`.
         """
 
-        def one(data):
+        def decode(data):
             error, pixels, *_ = self._one.decode(data)
-            size = tf.shape(pixels)
-            too_long = tf.reduce_max(size[:2]) > self._max_side
-            error = first_error(
-                [
-                    (tf.not_equal(error, ""), error),
-                    (
-                        too_long,
-                        f"expected no side over {self._max_side} pixels, which "
-                        "is what this signature gives: use decompress",
-                    ),
-                ]
-            )
-            fine = tf.cast(tf.equal(error, ""), tf.int32)
-            return tf.io.serialize_tensor(pixels), size[0] * fine, size[1] * fine, error
+            size = tf.shape(pixels) * tf.cast(tf.equal(error, ""), tf.int32)
+            return tf.io.serialize_tensor(pixels), size[0], size[1], error
 
+        nothing = tf.io.serialize_tensor(tf.zeros([0, 0, 3], tf.uint8))
+        beyond = beyond_array(*self._sizes(compressed_bytes), self._max_request_pixels)
         packed, heights, widths, errors = tf.map_fn(
-            one,
-            compressed_bytes,
+            lambda element: _unless(
+                element[1],
+                lambda: decode(element[0]),
+                (nothing, tf.constant(0), tf.constant(0)),
+            ),
+            (compressed_bytes, beyond),
             fn_output_signature=(tf.string, tf.int32, tf.int32, tf.string),
             parallel_iterations=PARALLEL,
         )
@@ -288,44 +312,13 @@ class Served(tf.Module):
           `hyperlatents_streams`, `band_rows`, `alpha_size`, `icc_size`, `exif_size`, int32;
           `quality`, `bpp`, float32; `fingerprint`, 16 hexadecimal digits, and `error`, string.
         """
-        names = ("error", "fingerprint", "quality", "bpp", *_INFO_NUMBERS)
-        types = (tf.string, tf.string, tf.float32, tf.float32, *[tf.int32] * len(_INFO_NUMBERS))
         values = tf.map_fn(
             self._one.info,
             compressed_bytes,
-            fn_output_signature=types,
+            fn_output_signature=tuple(graph_info.ENTRIES.values()),
             parallel_iterations=PARALLEL,
         )
-        return dict(zip(names, values))
-
-    def _info_one(self, data) -> tuple[tf.Tensor, ...]:
-        contents = graph_container.unpack(data, (1 << 31) - 1)
-        fine = tf.cast(tf.equal(contents.error, ""), tf.int32)
-        names = tf.constant([f"{value:02x}" for value in range(256)])
-        fingerprint = tf.strings.reduce_join(tf.gather(names, to_octets(contents.fingerprint)))
-        quality = 1.0 + tf.cast(contents.quality_code, tf.float32) / container.QUALITY_STEPS
-        size = tf.strings.length(data)
-        pixels = tf.cast(contents.height, tf.float32) * tf.cast(contents.width, tf.float32)
-        scale = tf.cast(fine, tf.float32)
-        numbers = {
-            "format_version": contents.version,
-            "width": contents.width,
-            "height": contents.height,
-            "bytes": size,
-            "latents_streams": contents.y_streams,
-            "hyperlatents_streams": contents.z_streams,
-            "band_rows": contents.band_rows,
-            "alpha_size": tf.strings.length(contents.alpha),
-            "icc_size": tf.strings.length(contents.icc),
-            "exif_size": tf.strings.length(contents.exif),
-        }
-        return (
-            contents.error,
-            tf.where(fine > 0, fingerprint, ""),
-            scale * quality,
-            scale * 8.0 * tf.cast(size, tf.float32) / tf.maximum(pixels, 1.0),
-            *(fine * numbers[name] for name in _INFO_NUMBERS),
-        )
+        return dict(zip(graph_info.ENTRIES, values))
 
 
 class _Functions:
@@ -343,7 +336,9 @@ class _Functions:
         self.compress = _traced(served._compress_one, text, number, text)
         self.decode = _traced(served._decode_one, text)
         self.decompress = _traced(served._decompress_one, text)
-        self.info = _traced(served._info_one, text)
+        self.measure = _traced(lambda data: graph_images.measure(data, served._max_pixels), text)
+        self.size = _traced(served._size_one, text)
+        self.info = _traced(graph_info.info, text)
 
 
 def _traced(python, *specs):
@@ -368,18 +363,20 @@ class _Signatures:
         }
 
 
-_INFO_NUMBERS = (
-    "format_version",
-    "width",
-    "height",
-    "bytes",
-    "latents_streams",
-    "hyperlatents_streams",
-    "band_rows",
-    "alpha_size",
-    "icc_size",
-    "exif_size",
-)
+def _unless(error: tf.Tensor, work, otherwise: tuple) -> tuple[tf.Tensor, ...]:
+    """What `work` gives, its error last; with an error before it that one, behind `otherwise`."""
+    return tf.cond(tf.equal(error, ""), work, lambda: (*otherwise, error))
+
+
+def _one_quality_each(signature: str, images: tf.Tensor, quality: tf.Tensor):
+    """A scope whose operations fail, and with them the call, unless each image has a quality."""
+    counts = tf.shape(images)[0], tf.size(quality)
+    message = tf.strings.format(
+        f"{signature} expects one quality for each image. Received: {{}} images and {{}} "
+        "qualities.",
+        counts,
+    )
+    return tf.control_dependencies([tf.debugging.Assert(tf.equal(*counts), [message])])
 
 
 def _quality_codes(quality: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -390,32 +387,6 @@ def _quality_codes(quality: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     )
     steps = (tf.cast(tf.where(known, quality, 1.0), tf.float64) - 1.0) * container.QUALITY_STEPS
     return tf.cast(tf.round(steps), tf.int32), tf.where(known, "", message)
-
-
-def _with_alpha(pixels: tf.Tensor, plane: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """What is wrong, and the samples [H, W, 4] of a picture and a PNG of its alpha plane."""
-    size = tf.shape(pixels)[:2]
-    header = tf.concat([to_octets(plane), tf.zeros([24], tf.int32)], axis=0)
-
-    def side(at):
-        digits = header[at : at + 4]
-        fits = tf.reduce_all(digits[:1] < 128)
-        weights = tf.constant([1 << 24, 1 << 16, 1 << 8, 1])
-        return tf.where(fits, tf.reduce_sum(tf.where(fits, digits, 0) * weights), -1)
-
-    # From the header: what another size would decode to may not fit into memory.
-    same = tf.reduce_all(tf.equal(tf.stack([side(20), side(16)]), size))
-    alpha = tf.cond(
-        same,
-        lambda: caught_image(lambda data: tf.io.decode_png(data, channels=1), plane, 1),
-        lambda: tf.zeros([0, 0, 1], tf.uint8),
-    )
-    sound = tf.reduce_all(tf.equal(tf.shape(alpha)[:2], size))
-    return tf.cond(
-        sound,
-        lambda: (tf.constant(""), tf.concat([pixels, alpha], axis=-1)),
-        lambda: (tf.constant("The file's alpha plane can't be read."), pixels),
-    )
 
 
 def _encode_png(samples: tf.Tensor) -> tf.Tensor:

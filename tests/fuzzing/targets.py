@@ -1,0 +1,193 @@
+"""Fuzz targets: a function for each reader of files that strangers make.
+
+Each takes any bytes and returns; whatever it raises is a find. What a reader is documented to
+refuse with is caught here, and nothing else.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import json
+import os
+import tempfile
+from collections.abc import Callable
+
+import numpy as np
+
+from tfc_port import coding
+from tfhific.codec import container, label_map, picture_exif, picture_header, picture_tiff
+from tfhific.codec.checksum import checksum
+from tfhific.codec.factorized import FactorizedDensity
+from tfhific.codec.integer_branch import IntegerBranch, IntegerLayer
+from tfhific.codec.kept import read_kept
+from tfhific.codec.model import FILE_NAME, NETWORKS, Model, _digest
+from tfhific.codec.network import Network
+from tfhific.codec.plane import check_plane
+from tfhific.codec.systems import read_model
+from tfhific.codec.tensor_file import TensorFile, parts
+from tfhific.codec.whole_model import WholeModel
+from tfhific.errors import BitstreamError, ModelError
+from tfhific.interop.pickle_reader import read_pickle
+
+
+def container_target(data: bytes) -> None:
+    """The frame of a `.tfh` file, behind a checksum that fits, and its plainer sections."""
+    try:
+        contents = container.unpack(data + checksum(data))
+    except BitstreamError:
+        return
+    size = contents.height, contents.width
+    assert container.unpack(container.pack(contents)) == contents
+    for read in (
+        lambda: container.split_bands(contents.y, 1 + contents.band_rows % 16),
+        lambda: check_plane(contents.alpha or b"", size),
+        lambda: read_kept(contents.kept or b"", size, 5),
+    ):
+        try:
+            read()
+        except BitstreamError:
+            continue
+
+
+@functools.cache
+def tables() -> coding.Tables:
+    """Three rows: an ordinary one, a certain one, a steep one."""
+    pmfs = [np.array([0.1, 0.5, 0.3, 0.1]), np.array([1.0]), np.array([0.001, 0.999])]
+    return coding.Tables.from_pmfs(pmfs, np.array([-1, 4, 0]))
+
+
+def payload_target(data: bytes) -> None:
+    """An entropy coder's payload. The first two bytes choose the number of values and streams."""
+    count, streams = data[:1], data[1:2]
+    count, streams = sum(count), 1 << (sum(streams) % 7)
+    rows = np.arange(count, dtype=np.int32) % tables().rows
+    try:
+        coding.check(data[2:], count, streams=streams)
+        sound = True
+    except coding.CodingError:
+        sound = False
+    try:
+        values = coding.decode(data[2:], rows, tables(), streams=streams, implementation="python")
+    except coding.CodingError:
+        return
+    assert sound, "refused by `check` and decoded"
+    again = coding.encode(values, rows, tables(), streams=streams, implementation="python")
+    decoded = coding.decode(again, rows, tables(), streams=streams, implementation="python")
+    assert np.array_equal(decoded, values)
+
+
+def label_map_target(data: bytes) -> None:
+    """A label map. The first three bytes choose its size and classes."""
+    height, width, classes = (1 + byte % 24 for byte in (data + bytes(3))[:3])
+    try:
+        labels = label_map.decode_label_map(data[3:], (height, width), classes + 1)
+    except BitstreamError:
+        return
+    assert labels.shape == (height, width)
+    assert labels.max() <= classes
+
+
+def pickle_target(data: bytes) -> None:
+    """The pickle of a checkpoint."""
+    try:
+        read_pickle(io.BytesIO(data))
+    except ModelError:
+        return
+
+
+def picture_target(data: bytes) -> None:
+    """What is read of a picture before it is decoded: header, EXIF block, a TIFF's folders."""
+    for read in (picture_header.read_header, picture_tiff.check_tiff_is_whole):
+        try:
+            read(io.BytesIO(data))
+        except picture_header.TruncatedError:
+            continue
+    picture_exif.upright_exif(data)
+
+
+def smallest_models() -> dict[str, Model | WholeModel]:
+    """A model of each kind of file with next to nothing in it."""
+    relu = [{"op": "relu"}]
+    conv = [{"op": "conv", "name": "analysis/0", "stride": 2}]
+    weights = {
+        "analysis/0/kernel": np.ones([3, 3, 1, 2], np.float32),
+        "analysis/0/bias": np.zeros([2], np.float32),
+    }
+    networks = {name: Network(relu, {}) for name in NETWORKS}
+    networks["analysis"] = Network(conv, weights)
+    layer = IntegerLayer("conv", 1, 1, np.ones([1, 1, 1, 2], np.int16), np.zeros([2], np.int64))
+    small = tables()
+    model = Model(
+        name="least",
+        system="mini",
+        networks=networks,
+        branch=IntegerBranch((layer,), small.rows, None),
+        scale_gain=1.0,
+        scale_centre=0.0,
+        scales=np.array([0.1, 1.0, 2.0]),
+        density=FactorizedDensity((np.ones([3, 1, 1], np.float32),), (np.zeros([3, 1, 1]),), ()),
+        y_tables=small,
+        z_tables=small,
+        log_gain=np.zeros([2, 2], np.float32),
+        log_inverse_gain=np.zeros([2, 2], np.float32),
+    )
+    whole = WholeModel(
+        "least", "gc", {"generator": Network(relu, {})}, {"code": small}, {"a": 1}, ("generator",)
+    )
+    return {"model": model, "whole": whole}
+
+
+@functools.cache
+def _model_folder() -> tempfile.TemporaryDirectory:
+    return tempfile.TemporaryDirectory()
+
+
+@functools.cache
+def _arrays(system: str) -> dict[str, np.ndarray]:
+    """The arrays of the least models."""
+    from tfhific.codec.model import save_model
+    from tfhific.codec.whole_model import save_whole_model
+
+    models = smallest_models()
+    with tempfile.TemporaryDirectory() as folder:
+        if system == "whole":
+            path = save_whole_model(models["whole"], folder)
+        else:
+            path = save_model(models["model"], folder)
+        return {name: np.array(value) for name, value in TensorFile(path).arrays.items()}
+
+
+def model_target(data: bytes) -> None:
+    """A model's file. The first byte says whether the rest is all of it, or its description only.
+
+    Beside a description there are the arrays of the least models, and its checksum is made to fit.
+    """
+    kind, rest = data[:1], data[1:]
+    folder = _model_folder().name
+    if kind in (b"m", b"w"):
+        arrays = _arrays("whole" if kind == b"w" else "model")
+        try:
+            description = json.loads(rest)
+            if isinstance(description, dict):
+                description["sha256"] = _digest(description, arrays)
+            text = json.dumps(description)
+        except (ValueError, RecursionError):
+            return
+        rest = b"".join(bytes(part) for part in parts(arrays, {"tfhific": text}))
+    with open(os.path.join(folder, FILE_NAME), "wb") as file:
+        file.write(rest)
+    try:
+        read_model(folder)
+    except ModelError:
+        return
+
+
+TARGETS: dict[str, Callable[[bytes], None]] = {
+    "container": container_target,
+    "payload": payload_target,
+    "model": model_target,
+    "label_map": label_map_target,
+    "pickle": pickle_target,
+    "picture": picture_target,
+}
