@@ -10,20 +10,20 @@ import os
 import sys
 import time
 
-from absl import app, flags
+from absl import flags
 
 if __package__ in (None, ""):
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from bin import common
+from bin import common, launcher, paths
 
 FLAGS = flags.FLAGS
 
 
 def define_flags() -> None:
-    flags.DEFINE_string("model", "mini", "Name or folder of the model.")
+    paths.define_path("model", "mini", "Name or folder of the model.")
     flags.DEFINE_float("quality", 3.0, "1 (smallest) to 8 (best), fractions allowed.", 1.0, 8.0)
-    flags.DEFINE_string("out", "out", "Folder for the results.")
+    paths.define_path("out", "out", "Folder for the results.")
 
 
 def _sample() -> str:
@@ -108,8 +108,7 @@ def main(argv: list[str]) -> int:
 
 
 def run() -> None:
-    define_flags()
-    app.run(main)
+    launcher.launch(define_flags, main, __doc__)
 
 
 if __name__ == "__main__":

@@ -224,9 +224,13 @@ def read_bytes(source: str) -> bytes:
     """
     import sys
 
-    if source == "-":
-        return sys.stdin.buffer.read()
     try:
+        if source == "-":
+            if sys.stdin is None:
+                raise TfhificError(
+                    "standard input is closed: name a file, or send one in (< FILE)."
+                )
+            return sys.stdin.buffer.read()
         with open(source, "rb") as file:
             return file.read()
     except OSError as error:

@@ -45,6 +45,7 @@ from tfhific.codec.factorized import FactorizedDensity
 from tfhific.codec.fingerprint import Fingerprint
 from tfhific.codec.integer_branch import IntegerBranch, IntegerLayer
 from tfhific.codec.network import Network
+from tfhific.codec.network_shapes import channels_after, factor_of
 from tfhific.codec.tensor_file import TensorFile, parts
 from tfhific.errors import ModelError
 
@@ -52,6 +53,12 @@ FILE_NAME = "model.safetensors"
 MODEL_FORMATS = (1, 2)
 LIKELIHOODS = ("gaussian", "logistic")
 SCALE_KINDS = ("index", "scale")
+MALFORMED = (
+    *(LookupError, TypeError, ValueError, AttributeError, OverflowError),
+    *(RecursionError, MemoryError),
+)
+"""What reading a description may come to that is not what it should be."""
+
 MAX_MIN_LATENTS = 64
 NETWORKS = (
     "analysis",
@@ -137,10 +144,29 @@ class Model:
             and all(map(math.isfinite, self.pixel_range))
             and self.pixel_range[0] < self.pixel_range[1],
             "fewest latents": 1 <= self.min_latents <= MAX_MIN_LATENTS,
+            "networks' channels and strides": self._networks_fit(channels),
         }
         for what, fits in checks.items():
             if not fits:
                 raise ModelError(f"The model {self.name!r} is inconsistent: its {what} do not fit.")
+
+    def _networks_fit(self, channels: int) -> bool:
+        """Whether what one network gives is what the next takes."""
+        if sorted(self.networks) != sorted(NETWORKS):
+            return False
+        hyper = self.density.channels
+        sides = ((3, channels), (channels, 3), (channels, hyper), *[(hyper, channels)] * 2)
+        for name, (inputs, outputs) in zip(NETWORKS, sides):
+            network = self.networks[name]
+            if channels_after(network.layers, network.weights, inputs) not in (outputs, None):
+                return False
+        down, up, hyper_down, *hyper_up = (
+            factor_of(self.networks[name].layers) for name in NETWORKS
+        )
+        if down < 1 or hyper_down < 1 or down * up != 1:
+            return False
+        hyper_up.append(self.branch.factor())
+        return self.branch.takes() == hyper and all(hyper_down * each == 1 for each in hyper_up)
 
     @property
     def single_rate(self) -> bool:
@@ -296,6 +322,8 @@ def read_description(folder: str | os.PathLike) -> dict:
         with safe_open(path, "numpy") as file:
             description = json.loads((file.metadata() or {})["tfhific"])
             version = description["format"]
+    except RecursionError:
+        raise ModelError(f"{path!r} is not a model of tfhific: it is nested too deeply.") from None
     except (OSError, KeyError, TypeError, ValueError, SafetensorError) as error:
         raise ModelError(f"{path!r} is not a model of tfhific, or is damaged ({error}).") from None
     if version not in MODEL_FORMATS:
@@ -322,7 +350,7 @@ def load_model(folder: str | os.PathLike) -> Model:
         if _digest(description, arrays, file) != description["sha256"]:
             raise ModelError(f"{path!r} is damaged: its checksum does not fit its contents.")
         model = _assemble(description, arrays)
-    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
+    except MALFORMED as error:
         raise ModelError(f"{path!r} is not a complete model ({error!r}).") from None
     except (OSError, SafetensorError, CodingError) as error:
         raise ModelError(f"{path!r} is damaged ({error}).") from None
