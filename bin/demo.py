@@ -27,8 +27,15 @@ def define_flags() -> None:
 
 
 def _sample() -> str:
-    import matplotlib
+    from tfhific.errors import TfhificError
 
+    try:
+        import matplotlib
+    except ModuleNotFoundError:
+        raise TfhificError(
+            "Name a picture (see --help): the photograph for those who name none comes with "
+            "matplotlib, which is not installed."
+        ) from None
     return os.path.join(matplotlib.get_data_path(), "sample_data", "grace_hopper.jpg")
 
 

@@ -7,10 +7,12 @@ functions. Keras networks built later then lose their variables.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import sys
 import textwrap
+import warnings
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
@@ -34,6 +36,8 @@ def launch(
       description: the command's docstring.
     """
     streams.secure()
+    _choose_keras()
+    _say_warnings_plainly()
     others = set(flags.FLAGS)
     define_flags()
     own = [name for name in flags.FLAGS if name not in others]
@@ -53,6 +57,27 @@ def launch(
         print(f"error: standard output: {lost.strerror}; lines are lost.", file=sys.stderr)
         code = code or 1
     sys.exit(code)
+
+
+def _choose_keras() -> None:
+    """Models are made with Keras 2; TensorFlow from 2.16 on asks for it by this variable alone."""
+    if importlib.util.find_spec("tf_keras") is not None:
+        os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
+
+
+def _say_warnings_plainly() -> None:
+    """One line for each of this package's own warnings, without the place in its source."""
+    usual = warnings.showwarning
+
+    def show(message, category, filename, lineno, file=None, line=None) -> None:
+        from tfhific.errors import TfhificWarning
+
+        if issubclass(category, TfhificWarning):
+            print(f"warning: {message}", file=sys.stderr)
+        else:
+            usual(message, category, filename, lineno, file, line)
+
+    warnings.showwarning = show
 
 
 def asks_for_help(arguments: Sequence[str]) -> bool:

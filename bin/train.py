@@ -127,6 +127,11 @@ def train() -> int:
 
     if not FLAGS.run_dir:
         raise TfhificError("--run_dir is needed. See --help.")
+    if os.path.exists(FLAGS.run_dir) and not os.path.isdir(FLAGS.run_dir):
+        raise TfhificError(
+            f"--run_dir: expected a folder, of a run or to be made. Received: {FLAGS.run_dir!r}, "
+            "which is a file."
+        )
     exists = os.path.exists(os.path.join(FLAGS.run_dir, "config.json"))
     if exists and not FLAGS.resume:
         raise TfhificError(

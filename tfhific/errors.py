@@ -10,6 +10,10 @@ class TfhificError(Exception):
     """Base of all errors that tfhific raises on purpose."""
 
 
+class TfhificWarning(UserWarning):
+    """Something that was passed over, and that the user may want to know."""
+
+
 class ImageError(TfhificError):
     """A picture, from a file or as an array, that cannot be read, shown or written faithfully."""
 
