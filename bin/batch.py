@@ -11,18 +11,18 @@ import os
 import sys
 import time
 
-from absl import app, flags
+from absl import flags
 
 if __package__ in (None, ""):
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from bin import common
+from bin import common, launcher, paths
 
 FLAGS = flags.FLAGS
 
 
 def define_flags() -> None:
-    flags.DEFINE_string("saved_model", None, "Folder that export.py wrote.")
+    paths.define_path("saved_model", None, "Folder that export.py wrote.")
     flags.DEFINE_bool("decompress", False, "Decompress .tfh files to PNG.")
     flags.DEFINE_float("quality", None, "1 to 8; default: the exported model's.")
     flags.DEFINE_integer("batch_size", 8, "Most files of a batch.", lower_bound=1)
@@ -87,8 +87,7 @@ def main(argv: list[str]) -> int:
 
 
 def run() -> None:
-    define_flags()
-    app.run(main)
+    launcher.launch(define_flags, main, __doc__)
 
 
 if __name__ == "__main__":

@@ -21,18 +21,18 @@ import sys
 import tempfile
 import time
 
-from absl import app, flags
+from absl import flags
 
 if __package__ in (None, ""):
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from bin import common
+from bin import common, launcher, paths
 
 FLAGS = flags.FLAGS
 
 
 def define_flags() -> None:
-    flags.DEFINE_string("model", "mini", "Name or folder of the model.")
+    paths.define_path("model", "mini", "Name or folder of the model.")
     flags.DEFINE_string(
         "random_weights",
         None,
@@ -50,7 +50,7 @@ def define_flags() -> None:
         "coding_cost", False, "Files' bytes over the estimate instead, on crops of --sizes."
     )
     flags.DEFINE_bool("serving", False, "Load test of an exported model instead.")
-    flags.DEFINE_string("saved_model", None, "Folder that export.py wrote; default: made anew.")
+    paths.define_path("saved_model", None, "Folder that export.py wrote; default: made anew.")
     flags.DEFINE_string("server", None, "Test a server: HOST:PORT (gRPC) or http://HOST:PORT.")
     flags.DEFINE_list("concurrency", ["1", "2", "4", "8"], "So many callers at once.")
     flags.DEFINE_float("seconds", 10.0, "For each of them.", lower_bound=0.1)
@@ -370,8 +370,7 @@ def main(argv: list[str]) -> int:
 
 
 def run() -> None:
-    define_flags()
-    app.run(main)
+    launcher.launch(define_flags, main, __doc__)
 
 
 if __name__ == "__main__":

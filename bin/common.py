@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import sys
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 from absl import flags
 
+from bin import failures, streams
 from bin.wording import as_flags
 
 FLAGS = flags.FLAGS
@@ -19,29 +18,6 @@ FLAGS = flags.FLAGS
 def quiet_tensorflow() -> None:
     """Keeps TensorFlow's start-up notices off the terminal, unless the user asked for them."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
-
-@contextlib.contextmanager
-def _without_stderr() -> Iterator[None]:
-    """Keeps back what native libraries print on standard error; shows it if the block fails."""
-    try:
-        descriptor = sys.stderr.fileno()
-    except (AttributeError, ValueError, OSError):
-        yield
-        return
-    sys.stderr.flush()
-    kept = os.dup(descriptor)
-    with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), descriptor)
-        try:
-            yield
-        except BaseException:
-            held.seek(0)
-            os.write(kept, held.read())
-            raise
-        finally:
-            os.dup2(kept, descriptor)
-            os.close(kept)
 
 
 def start_tensorflow(configure: Callable[[], None] = lambda: None) -> None:
@@ -56,7 +32,7 @@ def start_tensorflow(configure: Callable[[], None] = lambda: None) -> None:
     if os.environ.get("TF_CPP_MIN_LOG_LEVEL") != "3" or "tensorflow" in sys.modules:
         configure()
         return
-    with _without_stderr():
+    with streams.without_stderr():
         import tensorflow as tf
 
         configure()
@@ -69,7 +45,7 @@ def say(message: str) -> None:
 
 
 def guarded(work: Callable[[], int], argv: list[str], positional: int | None = None) -> int:
-    """Runs `work`; a user's mistake becomes one line on standard error and exit code 1.
+    """Runs `work`; what the user or the system got wrong is one line and exit code 1.
 
     Args:
       work: does the script's job and returns its exit code.
@@ -80,16 +56,17 @@ def guarded(work: Callable[[], int], argv: list[str], positional: int | None = N
     if positional is not None and len(argv) - 1 > positional:
         say(f"error: unexpected argument {argv[positional + 1]!r}. See --help.")
         return 1
-    from tfhific.errors import TfhificError
-
     try:
         return work()
-    except TfhificError as error:
-        say(f"error: {error}")
-        return 1
     except KeyboardInterrupt:
         say("stopped")
         return 130
+    except Exception as error:
+        line = failures.line_for(error)
+        if line is None:
+            raise
+        say(f"error: {line}")
+        return 1
 
 
 def define_file_flags() -> None:
@@ -129,8 +106,11 @@ def codec_options() -> dict:
 
 def refuse_existing(destination: str, overwrite: bool) -> None:
     """Fails before the work is done, rather than after it, when an output is there already."""
+    from tfhific.codec.atomic import refuse_terminal
     from tfhific.errors import OutputError
 
+    if destination == "-":
+        refuse_terminal()
     if destination != "-" and os.path.exists(destination) and not overwrite:
         raise OutputError(f"{destination}: is there already; --overwrite replaces it.")
 
@@ -192,6 +172,7 @@ def run_files(planned, work: Callable, line: Callable[[dict], str], folder: str)
       The exit code: 0 only if every file went through.
     """
     from tfhific.codec import jobs
+    from tfhific.errors import TfhificError
 
     # What goes to standard output must not be mixed with a file that goes there.
     to_stderr = any(job.destination == "-" for job in planned.jobs)
@@ -207,9 +188,21 @@ def run_files(planned, work: Callable, line: Callable[[dict], str], folder: str)
         elif "error" not in facts:
             print(line(facts), file=stream, flush=True)
 
+    def whole_work(job) -> dict:
+        # Whatever the system refuses costs this file alone; the rest are still done.
+        try:
+            return work(job)
+        except TfhificError:
+            raise
+        except Exception as error:
+            line = failures.line_for(error)
+            if line is None:
+                raise
+            raise TfhificError(f"{job.source}: {line}") from error
+
     tally = jobs.run(
         planned,
-        work,
+        whole_work,
         report=report,
         complain=lambda message: say(f"error: {message}"),
         progress=len(planned.jobs) > 1 and sys.stderr.isatty(),

@@ -12,24 +12,24 @@ import os
 import sys
 import time
 
-from absl import app, flags
+from absl import flags
 
 if __package__ in (None, ""):
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from bin import common
+from bin import common, launcher, paths
 
 FLAGS = flags.FLAGS
 
 
 def define_flags() -> None:
-    flags.DEFINE_string("model", "mini", "Name or folder of the model.")
+    paths.define_path("model", "mini", "Name or folder of the model.")
     flags.DEFINE_float("quality", None, "1 (smallest) to 8 (best), fractions allowed; default 5.")
     flags.DEFINE_float("target_bpp", None, "Largest quality within so many bits per pixel.")
     flags.DEFINE_integer("target_bytes", None, "Largest quality within so many bytes.")
     flags.DEFINE_bool("verify", False, "Decode each file again and compare before writing it.")
     flags.DEFINE_bool("strip", False, "Leave out the ICC profile and EXIF; alpha stays.")
-    flags.DEFINE_string("labels", None, "Label map of the picture, or folder of such (gc, sc).")
+    paths.define_path("labels", None, "Label map of the picture, or folder of such (gc, sc).")
     flags.DEFINE_list("keep", [], "Classes to keep, by name or number (sc): person,car.")
     flags.DEFINE_multi_string("keep_box", [], "Box to keep (sc): left,top,width,height; repeat.")
     flags.DEFINE_integer("label", None, "The picture's class (cgan); default: whichever fits.")
@@ -37,7 +37,7 @@ def define_flags() -> None:
     flags.DEFINE_integer("search_steps", None, "Steps of the search for z; default 300.")
     flags.DEFINE_integer("restarts", None, "Starts of the search at once; default 4.")
     flags.DEFINE_string("search_loss", None, "mse, ms_ssim or lpips; default mse.")
-    flags.DEFINE_string("lpips", None, "File of LPIPS weights, for --search_loss=lpips.")
+    paths.define_path("lpips", None, "File of LPIPS weights, for --search_loss=lpips.")
     common.define_file_flags()
 
 
@@ -203,8 +203,7 @@ def main(argv: list[str]) -> int:
 
 
 def run() -> None:
-    define_flags()
-    app.run(main)
+    launcher.launch(define_flags, main, __doc__)
 
 
 if __name__ == "__main__":

@@ -11,19 +11,19 @@ import os
 import sys
 import time
 
-from absl import app, flags
+from absl import flags
 
 if __package__ in (None, ""):
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from bin import common
+from bin import common, launcher, paths
 
 FLAGS = flags.FLAGS
 
 
 def define_flags() -> None:
-    flags.DEFINE_string("model", None, "Name or folder of the model; default: whichever fits.")
-    flags.DEFINE_string(
+    paths.define_path("model", None, "Name or folder of the model; default: whichever fits.")
+    paths.define_path(
         "decoder",
         None,
         "Name or folder of a model with another decoder for the files' streams: one of the same "
@@ -117,8 +117,7 @@ def main(argv: list[str]) -> int:
 
 
 def run() -> None:
-    define_flags()
-    app.run(main)
+    launcher.launch(define_flags, main, __doc__)
 
 
 if __name__ == "__main__":

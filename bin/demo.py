@@ -10,12 +10,12 @@ import os
 import sys
 import time
 
-from absl import app, flags
+from absl import flags
 
 if __package__ in (None, ""):
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from bin import common
+from bin import common, launcher, paths
 
 FLAGS = flags.FLAGS
 
@@ -23,14 +23,21 @@ _OUTPUTS = (".tfh", ".decoded.png", ".comparison.png")
 
 
 def define_flags() -> None:
-    flags.DEFINE_string("model", "mini", "Name or folder of the model.")
+    paths.define_path("model", "mini", "Name or folder of the model.")
     flags.DEFINE_float("quality", 3.0, "1 (smallest) to 8 (best), fractions allowed.", 1.0, 8.0)
-    flags.DEFINE_string("out", "out", "Folder for the results.")
+    paths.define_path("out", "out", "Folder for the results.")
 
 
 def _sample() -> str:
-    import matplotlib
+    from tfhific.errors import TfhificError
 
+    try:
+        import matplotlib
+    except ModuleNotFoundError:
+        raise TfhificError(
+            "Name a picture (see --help): the photograph for those who name none comes with "
+            "matplotlib, which is not installed."
+        ) from None
     return os.path.join(matplotlib.get_data_path(), "sample_data", "grace_hopper.jpg")
 
 
@@ -113,8 +120,7 @@ def main(argv: list[str]) -> int:
 
 
 def run() -> None:
-    define_flags()
-    app.run(main)
+    launcher.launch(define_flags, main, __doc__)
 
 
 if __name__ == "__main__":

@@ -11,24 +11,24 @@ from __future__ import annotations
 import os
 import sys
 
-from absl import app, flags
+from absl import flags
 
 if __package__ in (None, ""):
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from bin import common
+from bin import common, launcher, paths
 
 FLAGS = flags.FLAGS
 
 
 def define_flags() -> None:
-    flags.DEFINE_string("data", None, "Folder with MNIST's four files.")
+    paths.define_path("data", None, "Folder with MNIST's four files.")
     flags.DEFINE_integer("samples", 1000, "Samples of each class.", lower_bound=1)
     flags.DEFINE_integer("validation", 10_000, "Pictures to choose the window on.", lower_bound=1)
     flags.DEFINE_integer("seed", 0, "Of the samples' noise.")
     flags.DEFINE_bool("dropout", True, "Drop units of the generator as in training.")
     flags.DEFINE_bool("classifier", True, "Train a classifier and let it judge the samples.")
-    flags.DEFINE_string("grid", None, "PNG to write: ten samples of each class, a row a class.")
+    paths.define_path("grid", None, "PNG to write: ten samples of each class, a row a class.")
 
 
 def judge(argv: list[str]) -> int:
@@ -121,8 +121,7 @@ def main(argv: list[str]) -> int:
 
 
 def run() -> None:
-    define_flags()
-    app.run(main)
+    launcher.launch(define_flags, main, __doc__)
 
 
 if __name__ == "__main__":

@@ -12,27 +12,28 @@ from __future__ import annotations
 import os
 import sys
 
-from absl import app, flags
+from absl import flags
 
 if __package__ in (None, ""):
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from bin import common
+from bin import common, launcher, paths
 
 FLAGS = flags.FLAGS
+_PACKAGES = ["bjontegaard", "matplotlib"]
 
 
 def define_flags() -> None:
-    flags.DEFINE_string("data", None, "Folder of images (searched recursively) or a glob.")
-    flags.DEFINE_list("codecs", None, "What is compared; mini,jpeg by default.")
-    flags.DEFINE_string("model", None, "Short for --codecs=MODEL,jpeg.")
-    flags.DEFINE_string("out", None, "Folder for the results; NAME.csv for the rows alone.")
+    paths.define_path("data", None, "Folder of images (searched recursively) or a glob.")
+    paths.define_codecs("codecs", None, "What is compared; mini,jpeg by default.")
+    paths.define_path("model", None, "Short for --codecs=MODEL,jpeg.")
+    paths.define_path("out", None, "Folder for the results; NAME.csv for the rows alone.")
     flags.DEFINE_string("match", None, "bpp:.1,.2 or psnr:30: files of one size, or one PSNR.")
     flags.DEFINE_list("qualities", None, "Qualities of models, 1 to 8; by default 1,2,...,8.")
     flags.DEFINE_multi_string("ladder", [], "CODEC:SETTING,SETTING,...; may be given repeatedly.")
     flags.DEFINE_string("anchor", None, "Codec that the others are compared with; else jpeg.")
-    flags.DEFINE_string("lpips", None, "LPIPS weights (npz); without them LPIPS is left out.")
-    flags.DEFINE_string("features", None, "Network for Frechet distance and KID; see the docs.")
+    paths.define_path("lpips", None, "LPIPS weights (npz); without them LPIPS is left out.")
+    paths.define_path("features", None, "Network for Frechet distance and KID; see the docs.")
     flags.DEFINE_enum("features_range", "-1,1", ["-1,1", "0,1", "0,255"], "Of its pixels.")
     flags.DEFINE_integer("features_size", None, "Side of the pictures it takes.", lower_bound=8)
     flags.DEFINE_integer("max_images", None, "Only the first so many images.", lower_bound=1)
@@ -101,6 +102,21 @@ def _branch_cost(model, paths: list[str], qualities: list[float]) -> int:
     return 0
 
 
+def _check_packages() -> None:
+    """Before anything is measured: what curves and plots need is an extra of the package."""
+    import importlib.util
+
+    from tfhific.errors import TfhificError
+
+    needed = ["bjontegaard"] if not FLAGS.out or FLAGS.out.endswith(".csv") else _PACKAGES
+    missing = [name for name in needed if importlib.util.find_spec(name) is None]
+    if missing:
+        raise TfhificError(
+            f"Comparing needs {' and '.join(missing)}, which tfhific's extra `evaluation` brings: "
+            f"pip install {' '.join(missing)}."
+        )
+
+
 def evaluate() -> int:
     from tfhific.codec.own_inputs import refuse_own_input
     from tfhific.data.folders import find_images
@@ -111,6 +127,8 @@ def evaluate() -> int:
     if FLAGS.codecs is not None and FLAGS.model is not None:
         raise TfhificError("Expected --codecs or --model, which is short for MODEL,jpeg; not both.")
     codecs = FLAGS.codecs if FLAGS.codecs is not None else [FLAGS.model or "mini", "jpeg"]
+    if not FLAGS.branch_cost:
+        _check_packages()
     ladders = _ladders(codecs)
     table = FLAGS.out if FLAGS.out and FLAGS.out.endswith(".csv") else None
     if table:
@@ -236,8 +254,7 @@ def main(argv: list[str]) -> int:
 
 
 def run() -> None:
-    define_flags()
-    app.run(main)
+    launcher.launch(define_flags, main, __doc__)
 
 
 if __name__ == "__main__":

@@ -10,19 +10,19 @@ from __future__ import annotations
 import os
 import sys
 
-from absl import app, flags
+from absl import flags
 
 if __package__ in (None, ""):
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from bin import common
+from bin import common, launcher, paths
 
 FLAGS = flags.FLAGS
 
 
 def define_flags() -> None:
-    flags.DEFINE_string("model", "mini", "Name or folder of a model, or folder of a training run.")
-    flags.DEFINE_string("out", None, "Folder of the model's versions.")
+    paths.define_path("model", "mini", "Name or folder of a model, or folder of a training run.")
+    paths.define_path("out", None, "Folder of the model's versions.")
     flags.DEFINE_integer("version", None, "Number of the version; default: the next one.")
     flags.DEFINE_enum("coder", "graph", ["graph", "native"], "native needs TFC's kernels to run.")
     flags.DEFINE_float("quality", 5.0, "Of the signature compress, 1 to 8.")
@@ -94,8 +94,7 @@ def main(argv: list[str]) -> int:
 
 
 def run() -> None:
-    define_flags()
-    app.run(main)
+    launcher.launch(define_flags, main, __doc__)
 
 
 if __name__ == "__main__":

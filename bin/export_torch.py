@@ -9,12 +9,12 @@ from __future__ import annotations
 import os
 import sys
 
-from absl import app, flags
+from absl import flags
 
 if __package__ in (None, ""):
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from bin import common
+from bin import common, launcher
 
 FLAGS = flags.FLAGS
 
@@ -56,8 +56,7 @@ def main(argv: list[str]) -> int:
 
 
 def run() -> None:
-    define_flags()
-    app.run(main)
+    launcher.launch(define_flags, main, __doc__)
 
 
 if __name__ == "__main__":

@@ -10,23 +10,23 @@ from __future__ import annotations
 import os
 import sys
 
-from absl import app, flags
+from absl import flags
 
 if __package__ in (None, ""):
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from bin import common
+from bin import common, launcher, paths
 
 FLAGS = flags.FLAGS
 
 
 def define_flags() -> None:
-    flags.DEFINE_string("model", "mini", "Name or folder of the model.")
+    paths.define_path("model", "mini", "Name or folder of the model.")
     flags.DEFINE_string("coder", None, "Implementation of the entropy coder.")
     flags.DEFINE_integer("count", 1000, "Mutations.", lower_bound=1)
     flags.DEFINE_integer("seed", 0, "Chooses the mutations.")
     flags.DEFINE_bool("repair", False, "Give every mutated file a checksum that fits.")
-    flags.DEFINE_string("keep", None, "Folder for the files that came out wrong.")
+    paths.define_path("keep", None, "Folder for the files that came out wrong.")
 
 
 def fuzz(argv: list[str]) -> int:
@@ -87,8 +87,7 @@ def main(argv: list[str]) -> int:
 
 
 def run() -> None:
-    define_flags()
-    app.run(main)
+    launcher.launch(define_flags, main, __doc__)
 
 
 if __name__ == "__main__":

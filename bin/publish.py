@@ -6,20 +6,20 @@ from __future__ import annotations
 import os
 import sys
 
-from absl import app, flags
+from absl import flags
 
 if __package__ in (None, ""):
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from bin import common
+from bin import common, launcher, paths
 
 FLAGS = flags.FLAGS
 
 
 def define_flags() -> None:
-    flags.DEFINE_string("out", None, "Folder for the model's folder; default: the zoo.")
+    paths.define_path("out", None, "Folder for the model's folder; default: the zoo.")
     flags.DEFINE_bool("overwrite", False, "Replace a model of that name.")
-    flags.DEFINE_string(
+    paths.define_path(
         "data",
         None,
         "Folder or glob of photographs to fit the tables to, such as those trained on.",
@@ -33,7 +33,7 @@ def define_flags() -> None:
         ["static", "hyper"],
         "Probabilities of the centres of gc and sc: by channel, or by what is decoded already.",
     )
-    flags.DEFINE_string(
+    paths.define_path(
         "stream_of",
         None,
         "A published model whose files this one is to decode too: its tables are taken over. For "
@@ -136,8 +136,7 @@ def main(argv: list[str]) -> int:
 
 
 def run() -> None:
-    define_flags()
-    app.run(main)
+    launcher.launch(define_flags, main, __doc__)
 
 
 if __name__ == "__main__":

@@ -7,12 +7,12 @@ import json
 import os
 import sys
 
-from absl import app, flags
+from absl import flags
 
 if __package__ in (None, ""):
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from bin import common
+from bin import common, launcher, paths
 
 FLAGS = flags.FLAGS
 
@@ -30,15 +30,15 @@ def define_flags() -> None:
     flags.DEFINE_string("config", "", "Name of one of the system's configurations.")
     flags.DEFINE_string("settings", "{}", "JSON object of configuration settings to replace.")
     flags.DEFINE_integer("bottleneck", None, "Channels of the code of gc and sc: 2, 4, 8, 16.", 1)
-    flags.DEFINE_string(
+    paths.define_path(
         "data",
         None,
         "Folder of images (searched recursively) or a glob; folder or glob of TFRecord shards; or "
         "tfds:NAME[:SPLIT].",
     )
-    flags.DEFINE_string("run_dir", None, "Folder for checkpoints, logs and the configuration.")
+    paths.define_path("run_dir", None, "Folder for checkpoints, logs and the configuration.")
     flags.DEFINE_bool("resume", False, "Continue the run in --run_dir, as it was begun.")
-    flags.DEFINE_string(
+    paths.define_path(
         "init_from", "", "Run, or published or imported model, whose weights a new run begins with."
     )
     flags.DEFINE_integer("steps", 0, "Steps to train for; 0: --minutes decides.", lower_bound=0)
@@ -64,8 +64,8 @@ def define_flags() -> None:
     flags.DEFINE_integer("stage", None, "Stage of the training, for systems with several.", 1)
     flags.DEFINE_string("adversary", None, "Discriminator, for systems with a choice.")
     flags.DEFINE_list("freeze", None, "Parts whose weights stay as they are: encoder,prior.")
-    flags.DEFINE_string("lpips", None, "File of LPIPS weights, for systems that use them.")
-    flags.DEFINE_string("labels", None, "Run of a label autoencoder, for --adversary=illm.")
+    paths.define_path("lpips", None, "File of LPIPS weights, for systems that use them.")
+    paths.define_path("labels", None, "Run of a label autoencoder, for --adversary=illm.")
     flags.DEFINE_integer("batch_size", None, "Crops a step.", lower_bound=1)
     flags.DEFINE_integer("accumulate", None, "Parts that a batch is cut into.", 1, 1024)
     flags.DEFINE_integer("crop", None, "Side of the crops, in pixels.", lower_bound=1)
@@ -219,8 +219,7 @@ def main(argv: list[str]) -> int:
 
 
 def run() -> None:
-    define_flags()
-    app.run(main)
+    launcher.launch(define_flags, main, __doc__)
 
 
 if __name__ == "__main__":

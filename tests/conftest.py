@@ -276,9 +276,24 @@ def whole_codec(whole_models_folder):
     return functools.lru_cache(lambda name: tfhific.load(whole_models_folder / name))
 
 
+def clean_environment(**more: str) -> dict[str, str]:
+    """What a login shell sets, and no more: not what TensorFlow set in this process.
+
+    A variable that an import leaves behind here would hide that a command needs it.
+    """
+    kept = {name: os.environ[name] for name in ("HOME", "PATH") if name in os.environ}
+    return {"LANG": "C.UTF-8", **kept, **{name: str(value) for name, value in more.items()}}
+
+
+@pytest.fixture(scope="session")
+def clean_shell():
+    """The function `clean_environment(**more)`, the environment of commands that tests start."""
+    return clean_environment
+
+
 @pytest.fixture(scope="session")
 def run_python():
-    """A function that runs Python in a new process.
+    """A function that runs Python in a new process, in a clean environment.
 
     `run_python(*arguments, stdin=None, environment=None)` returns the CompletedProcess, its
     streams as bytes.
@@ -290,11 +305,7 @@ def run_python():
             input=stdin,
             stdin=subprocess.DEVNULL if stdin is None else None,
             capture_output=True,
-            env={
-                **os.environ,
-                "PYTHONPATH": str(ROOT),
-                **(environment or {}),
-            },
+            env=clean_environment(PYTHONPATH=ROOT, **(environment or {})),
             timeout=600,
             check=False,
         )

@@ -22,6 +22,11 @@ from tfhific.errors import (
 if TYPE_CHECKING:
     from tfhific.codec.codec import Codec
 
+# TensorFlow sets this itself, but after the first of its modules have asked for it. In a program
+# that imports it within absl's `app.run`, TensorFlow 2.14 then starts as version 1 would, and Keras
+# networks lose their variables.
+os.environ.setdefault("TF2_BEHAVIOR", "1")
+
 __all__ = [
     "ArgumentError",
     "BitstreamError",

@@ -12,11 +12,18 @@ import importlib.util
 
 import tensorflow as tf
 
+from tfhific.errors import TfhificError
+
 
 def _choose_keras():
     major, minor = (int(part) for part in tf.__version__.split(".")[:2])
     if (major, minor) < (2, 16):
         return tf.keras
+    if importlib.util.find_spec("tf_keras") is None:
+        raise TfhificError(
+            f"TensorFlow {tf.__version__} brings Keras 3, and models are trained with Keras 2: pip "
+            f"install 'tf_keras=={major}.{minor}.*'. Compressing does without it."
+        )
     return importlib.import_module("tf_keras")
 
 

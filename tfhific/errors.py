@@ -18,6 +18,10 @@ class ArgumentError(TfhificError, ValueError):
     __init__ = Exception.__init__
 
 
+class TfhificWarning(UserWarning):
+    """Something that was passed over, and that the user may want to know."""
+
+
 class ImageError(TfhificError):
     """A picture, from a file or as an array, that cannot be read, shown or written faithfully."""
 

@@ -85,12 +85,14 @@ def children(pid):
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="this system has no /proc")
-def test_killed_evaluation_leaves_no_process_and_continues(work, call_script):
+def test_killed_evaluation_leaves_no_process_and_continues(work, call_script, clean_shell):
     for name in "bcdef":
         Image.open("in/a.png").save(f"in/{name}.png")
     script = pathlib.Path(__file__).resolve().parents[2] / "bin" / "evaluate.py"
     flags = ["--data=in", "--codecs=jpeg,webp", "--out=out", "--jobs=2", "--nomemory", "--noreport"]
-    with subprocess.Popen([sys.executable, script, *flags], stdout=subprocess.DEVNULL) as process:
+    with subprocess.Popen(
+        [sys.executable, script, *flags], stdout=subprocess.DEVNULL, env=clean_shell()
+    ) as process:
         rows, end = pathlib.Path("out/results.csv"), time.monotonic() + 240
         while not rows.exists() or rows.read_bytes().count(b"\n") < 8:
             assert process.poll() is None

@@ -17,7 +17,7 @@ from tfhific.codec.images import write_png
 
 @pytest.mark.slow
 def test_a_folder_job_killed_50_times_leaves_whole_files_and_is_completed(
-    tmp_path, photo, tiny_codec, models_folder, run_script
+    tmp_path, photo, tiny_codec, models_folder, run_script, clean_shell
 ):
     source, target = tmp_path / "in", tmp_path / "out"
     source.mkdir()
@@ -25,7 +25,7 @@ def test_a_folder_job_killed_50_times_leaves_whole_files_and_is_completed(
         write_png(photo(64 + number % 7, 96, seed=number), source / f"{number:03}.png")
     script = pathlib.Path(__file__).parents[2] / "bin" / "compress.py"
     arguments = [sys.executable, script, source, target, "--model=tiny"]
-    environment = {**os.environ, "TFHIFIC_MODELS": str(models_folder)}
+    environment = clean_shell(TFHIFIC_MODELS=models_folder)
     rng = np.random.default_rng(1)
     seen = 0
     for _ in range(50):

@@ -46,7 +46,7 @@ def images(tmp_path_factory, photo):
 
 
 @pytest.fixture(scope="module")
-def killed_run(images, tmp_path_factory):
+def killed_run(images, tmp_path_factory, clean_shell):
     """A run killed without warning after its second checkpoint, and what it said."""
     import bin.train
 
@@ -55,7 +55,9 @@ def killed_run(images, tmp_path_factory):
     command = [sys.executable, bin.train.__file__, f"--data={images}", f"--run_dir={run_dir}"]
     command += [f"--settings={json.dumps(TINY)}", *FLAGS]
     with open(said, "wb") as stream:
-        process = subprocess.Popen(command, stderr=stream, stdin=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            command, stderr=stream, stdin=subprocess.DEVNULL, env=clean_shell()
+        )
         try:
             deadline = time.monotonic() + 400
             while not (run_dir / "checkpoints" / "ckpt-10.index").exists():

@@ -46,7 +46,9 @@ def checkpoint(run_dir) -> dict[str, np.ndarray]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("stage", [1, 2])
-def test_process_killed_at_any_moment_goes_on_to_the_same_bits(stage, images, tmp_path):
+def test_process_killed_at_any_moment_goes_on_to_the_same_bits(
+    stage, images, tmp_path, clean_shell
+):
     command = [sys.executable, bin.train.__file__, "--model=hific", "--config=hific-tiny"]
     command += [f"--data={images}", f"--stage={stage}", "--crop=64", "--batch_size=2"]
     command += [f"--steps={STEPS}", "--save_every=10", "--log_every=1", "--image_every=0"]
@@ -60,6 +62,7 @@ def test_process_killed_at_any_moment_goes_on_to_the_same_bits(stage, images, tm
             capture_output=True,
             text=True,
             check=False,
+            env=clean_shell(),
             timeout=500,
         )
         assert done.returncode == 0, done.stderr
@@ -73,7 +76,10 @@ def test_process_killed_at_any_moment_goes_on_to_the_same_bits(stage, images, tm
     said = tmp_path / "said"
     with open(said, "wb") as stream:
         killed = subprocess.Popen(
-            [*command, f"--run_dir={tmp_path / 'run'}"], stderr=stream, stdin=subprocess.DEVNULL
+            [*command, f"--run_dir={tmp_path / 'run'}"],
+            stderr=stream,
+            stdin=subprocess.DEVNULL,
+            env=clean_shell(),
         )
     deadline = time.monotonic() + 500
     while last not in lines(said.read_text()):

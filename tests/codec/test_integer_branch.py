@@ -189,7 +189,7 @@ def float_network(*, kernels, ops=("deconv", "conv"), between="relu") -> Network
 def test_weights_that_no_integers_can_hold_are_refused():
     fine = np.ones([3, 3, 4, 4])
     quantise(float_network(kernels=[fine, fine]), 64, 8.0, 18.0)
-    for kernels in ([fine * 1e6, fine], [fine, fine * 1e9], [np.ones([3, 3, 1, 4]) * 1e30, fine]):
+    for kernels in ([fine * 1e6, fine], [fine, fine * 1e9], [np.ones([3, 3, 4, 1]) * 1e30, fine]):
         with pytest.raises(ModelError, match="too large"):
             quantise(float_network(kernels=kernels), 64, 8.0, 18.0)
 

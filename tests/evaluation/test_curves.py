@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tfhific.evaluation.curves import METRIC, complete_pictures, make_curves
+from tfhific.evaluation.metrics import psnr
 
 
 def test_points_are_means_by_rising_rate(make_row):
@@ -54,10 +55,28 @@ def test_memory_is_the_largest_measured_and_codecs_without_rows_are_left_out(mak
     assert math.isnan(curve.peak_memory_mib)
 
 
-def test_equal_pictures_and_missing_measures_are_not_drawn(make_row):
-    rows = [make_row(setting="1", psnr=math.inf), make_row(setting="2", bpp=2.0)]
+def test_a_picture_that_comes_back_exactly_counts_as_one_sample_off_by_one(make_row):
+    size = {"width": 64, "height": 48}
+    rows = [
+        make_row(setting="1", bpp=2.0),
+        make_row(setting="2", bpp=9.0, psnr=math.inf, psnr_y=math.inf, **size),
+        make_row(image="b.png", image_digest="b", setting="1", bpp=2.0),
+        make_row(image="b.png", image_digest="b", setting="2", bpp=9.0),
+    ]
     (curve,) = make_curves(rows, ["a"])
-    assert [list(part) for part in curve.drawn("psnr")] == [[2.0], [30.0]]
+    off_by_one = np.zeros([48, 64, 3], np.uint8)
+    off_by_one[5, 6, 1] = 1
+    nearest = psnr(np.zeros([48, 64, 3], np.uint8), off_by_one)
+    rates, values = curve.drawn("psnr")
+    assert list(rates) == [2.0, 9.0]
+    np.testing.assert_allclose(values, [30.0, (nearest + 30.0) / 2])
+    assert math.isfinite(curve.points[1].means["psnr_y"])
+    low, high = curve.points[1].intervals["psnr"]
+    assert 30.0 <= low < high <= nearest + 1e-9
+
+
+def test_missing_measures_are_not_drawn(make_row):
+    (curve,) = make_curves([make_row(setting="1"), make_row(setting="2", bpp=2.0)], ["a"])
     assert [list(part) for part in curve.drawn("lpips")] == [[], []]
 
 

@@ -23,7 +23,9 @@ LATEST = ROOT / ".venv-latest" / "bin" / "python"
 
 
 def run(*command, **environment) -> subprocess.CompletedProcess:
-    variables = {**os.environ, "PYTHON": sys.executable, **environment}
+    # Not what TensorFlow has set in this process.
+    own = {k: v for k, v in os.environ.items() if not k.startswith(("TF2_", "TF_"))}
+    variables = {**own, "PYTHON": sys.executable, **environment}
     return subprocess.run(
         [str(part) for part in command],
         capture_output=True,

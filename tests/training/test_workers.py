@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import socket
 import subprocess
@@ -27,8 +26,8 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
-def work(*flags: str) -> list[str]:
-    """What two workers with the same flags say, when both are done."""
+def work(environment, *flags: str) -> list[str]:
+    """What two workers with the same flags say, when both are done, in `environment(**more)`."""
     addresses = [f"127.0.0.1:{port}" for port in free_ports(2)]
     processes = []
     for index in range(2):
@@ -40,7 +39,7 @@ def work(*flags: str) -> list[str]:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 text=True,
-                env={**os.environ, "TF_CONFIG": json.dumps(config), "CUDA_VISIBLE_DEVICES": ""},
+                env=environment(TF_CONFIG=json.dumps(config), CUDA_VISIBLE_DEVICES=""),
             )
         )
     try:
@@ -59,14 +58,14 @@ def lines(text: str) -> dict[int, str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("stage", [2])
-def test_two_workers_train_one_model_and_go_on(stage, photo, tmp_path):
+def test_two_workers_train_one_model_and_go_on(stage, photo, tmp_path, clean_shell):
     for seed in range(3):
         Image.fromarray(photo(80, 70, seed)).save(tmp_path / f"{seed}.png")
     run_dir = tmp_path / "run"
     begin = ["--model=hific", "--config=hific-tiny", f"--stage={stage}", f"--data={tmp_path}"]
     begin += ["--crop=64", "--batch_size=4", "--steps=4"]
     keep = [f"--run_dir={run_dir}", "--save_every=2", "--log_every=1", "--image_every=0"]
-    first, second = work(*begin, *keep)
+    first, second = work(clean_shell, *begin, *keep)
     # Numbers are means over both workers' crops.
     assert lines(first) == lines(second)
     assert sorted(lines(first)) == [1, 2, 3, 4]
@@ -80,7 +79,7 @@ def test_two_workers_train_one_model_and_go_on(stage, photo, tmp_path):
     for name, value in weights[0].items():
         np.testing.assert_array_equal(value, weights[1][name], name)
 
-    first, second = work("--resume", "--steps=6", *keep)
+    first, second = work(clean_shell, "--resume", "--steps=6", *keep)
     for said in (first, second):
         assert "from step 4" in said
         assert sorted(lines(said)) == [5, 6]

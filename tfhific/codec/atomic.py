@@ -162,7 +162,22 @@ def _move_unless_taken(temporary: str, target: str, name: str) -> None:
     os.unlink(temporary)
 
 
+def refuse_terminal() -> None:
+    """Fails where standard output is a terminal: a file's bytes would only garble it.
+
+    Raises:
+      OutputError: it is one.
+    """
+    stream = sys.stdout
+    if stream is not None and stream.isatty():
+        raise OutputError(
+            "cannot write standard output: it is a terminal, and these are no lines to read; "
+            "send it into a file (> FILE) or a pipe, or name a file instead of -"
+        )
+
+
 def _write_standard_output(data: Data) -> None:
+    refuse_terminal()
     with _system_errors_of("standard output"):
         if sys.stdout is None:
             raise OutputError("cannot write standard output: it is closed; name a file instead")

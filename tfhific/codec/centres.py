@@ -14,6 +14,7 @@ from tfc_port import coding
 from tfhific.codec import centre_prior, container, label_map
 from tfhific.codec.container import Contents
 from tfhific.codec.kept import Kept, blocks_of, read_kept
+from tfhific.codec.network_shapes import channels_after, factor_of
 from tfhific.codec.noise import normal_noise
 from tfhific.codec.whole_picture import MEMORY, WholePictureCodec, mirrored
 from tfhific.errors import BitstreamError, ImageError
@@ -34,6 +35,31 @@ class CentresCodec(WholePictureCodec):
         """Names of what `encode` takes beside the picture."""
         maps = self.published.decoding["maps"]
         return {"sent": ("labels",), "selective": ("labels", "kept")}.get(maps, ())
+
+    def _fits(self) -> dict[str, bool]:
+        networks, tables = self.published.networks, self.published.tables["code"]
+        decoding, count = self.published.decoding, len(self.centres)
+
+        def after(name: str, channels: int) -> int | None:
+            return channels_after(networks[name].layers, networks[name].weights, channels)
+
+        inputs = self.channels
+        if "features" in networks:
+            inputs += after("features", self.classes)
+        if "noise" in networks:
+            inputs += after("noise", int(decoding["noise"]))
+        rows = count + 1 if decoding["prior"] == "hyper" else 1
+        strides = (factor_of(networks[name].layers) for name in ("encoder", "generator"))
+        return {
+            "centres": self.centres.ndim == 1 and count > 1 and np.isfinite(self.centres).all(),
+            "prior": decoding["prior"] in centre_prior.PRIORS,
+            "maps": ("features" in networks) == ("labels" in self.needs),
+            "tables": tables.rows == self.channels * (rows**3 if rows > 1 else 1),
+            "encoder": after("encoder", 3) == self.channels,
+            "generator": after("generator", inputs) == 3,
+            "strides": tuple(strides) == (STRIDE, 1 / STRIDE),
+            "sizes": self.whole_pixels > 0,
+        }
 
     @functools.cached_property
     def centres(self) -> np.ndarray:

@@ -68,6 +68,11 @@ class IntegerLayer:
         fits = self.op == "conv" or spans(min(self.kernel.shape[:2]), self.stride)
         return fits and self.bias.shape == (self.kernel.shape[3 if self.op == "conv" else 2],)
 
+    @property
+    def inputs(self) -> int:
+        """Channels that it takes."""
+        return self.kernel.shape[2 if self.op == "conv" else 3]
+
     def largest_sum(self, largest_input: int) -> int:
         """A bound on the magnitude of every partial sum, for inputs bounded in magnitude."""
         axes = (0, 1, 2) if self.op == "conv" else (0, 1, 3)
@@ -108,6 +113,23 @@ class IntegerBranch:
                     f"not below 2^{MAX_SUM_BITS}: its arithmetic would not be exact."
                 )
             largest = (1 << ACTIVATION_BITS) - 1
+        for before, after in zip(self.layers, self.layers[1:]):
+            if len(before.bias) != after.inputs:
+                raise ModelError(
+                    f"A layer of the model's integer branch expects {after.inputs} channels and "
+                    f"receives {len(before.bias)}."
+                )
+
+    def takes(self) -> int:
+        """Channels of the hyperlatents that it reads; 0 without layers."""
+        return self.layers[0].inputs if self.layers else 0
+
+    def factor(self) -> float:
+        """Downsampling over upsampling."""
+        factor = 1.0
+        for layer in self.layers:
+            factor *= layer.stride if layer.op == "conv" else 1 / layer.stride
+        return factor
 
     def _thresholds_are_sound(self) -> bool:
         value, limit = self.thresholds, 1 << MAX_SUM_BITS

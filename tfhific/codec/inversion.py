@@ -19,6 +19,7 @@ from tfhific.codec import container
 from tfhific.codec.container import Contents
 from tfhific.codec.fold import fold
 from tfhific.codec.network import Network
+from tfhific.codec.network_shapes import channels_after
 from tfhific.codec.publishable import folded_parts
 from tfhific.codec.search import (
     MAX_BITS,
@@ -37,6 +38,7 @@ _MOST_ENLARGED = 8
 """Larger pictures than so many times the generator's side are refused."""
 
 _KEPT_SEARCHERS = 8
+_LARGEST_SIDE = 4096
 
 
 class InversionCodec(WholePictureCodec):
@@ -47,6 +49,21 @@ class InversionCodec(WholePictureCodec):
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         self._searchers: dict[tuple, Searcher] = {}
+
+    def _fits(self) -> dict[str, bool]:
+        decoding, tables = self.published.decoding, self.published.tables["z"]
+        channels = int(decoding["channels"])
+        generator = self.published.networks["generator"]
+        made = channels_after(generator.layers, generator.weights, self.latent + self.classes)
+        return {
+            "sides": 1 <= self.side <= _LARGEST_SIDE,
+            "channels": channels in (1, 3) and made == channels,
+            "classes": 0 <= self.classes <= 255,
+            "values of z": self.latent > 0,
+            "tables": tables.rows == MAX_BITS,
+            "prior": decoding["prior"] in ("normal", "uniform"),
+            "range": isinstance(decoding["unit"], bool),
+        }
 
     @property
     def side(self) -> int:

@@ -391,9 +391,13 @@ def read_bytes(source: str) -> bytes:
     Raises:
       TfhificError: when it can't be read.
     """
-    if source == "-":
-        return sys.stdin.buffer.read()
     try:
+        if source == "-":
+            if sys.stdin is None:
+                raise TfhificError(
+                    "standard input is closed: name a file, or send one in (< FILE)."
+                )
+            return sys.stdin.buffer.read()
         with open(source, "rb") as file:
             return file.read()
     except OSError as error:

@@ -44,8 +44,8 @@ def check(layer: dict, weights: dict[str, np.ndarray]) -> None:
         value = weights.get(f"{layer.get('name')}/{array}")
         if value is None or value.ndim != rank:
             raise ModelError(
-                f"The model's layer {layer!r} needs its {array} of {rank} dimensions. Received: "
-                f"{None if value is None else value.shape}."
+                f"The model's layer {layer!r:.200} needs its {array} of {rank} dimensions. "
+                f"Received: {None if value is None else value.shape}."
             )
     fits = True
     if op == "depthwise_conv":
@@ -69,7 +69,7 @@ def check(layer: dict, weights: dict[str, np.ndarray]) -> None:
             and math.prod(shape) <= 1 << 24
         )
     if not fits:
-        raise ModelError(f"The model has a layer with impossible fields: {layer!r}.")
+        raise ModelError(f"The model has a layer with impossible fields: {layer!r:.200}.")
 
 
 def run(layer: dict, array_of: Callable, x):

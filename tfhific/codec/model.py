@@ -48,6 +48,7 @@ from tfhific.codec.factorized import FactorizedDensity
 from tfhific.codec.fingerprint import Fingerprint
 from tfhific.codec.integer_branch import IntegerBranch, IntegerLayer
 from tfhific.codec.network import Network
+from tfhific.codec.network_shapes import channels_after, factor_of
 from tfhific.codec.tensor_file import TensorFile, parts
 from tfhific.errors import ModelError
 
@@ -55,6 +56,12 @@ FILE_NAME = "model.safetensors"
 MODEL_FORMATS = (1, 2, 3)
 LIKELIHOODS = ("gaussian", "logistic")
 SCALE_KINDS = ("index", "scale")
+MALFORMED = (
+    *(LookupError, TypeError, ValueError, AttributeError, OverflowError),
+    *(RecursionError, MemoryError),
+)
+"""What reading a description may come to that is not what it should be."""
+
 MAX_MIN_LATENTS = 64
 NETWORKS = (
     "analysis",
@@ -143,10 +150,48 @@ class Model:
             and all(map(math.isfinite, self.pixel_range))
             and self.pixel_range[0] < self.pixel_range[1],
             "fewest latents": 1 <= self.min_latents <= MAX_MIN_LATENTS,
+            "networks' channels and strides": self._networks_fit(channels),
         }
         for what, fits in checks.items():
             if not fits:
                 raise ModelError(f"The model {self.name!r} is inconsistent: its {what} do not fit.")
+
+    def _networks_fit(self, channels: int) -> bool:
+        """Whether what one network gives is what the next takes."""
+        if sorted(self.networks) not in (sorted(NETWORKS), sorted(CHECKERBOARD_NETWORKS)):
+            return False
+        hyper = self.density.channels
+
+        def outputs(name: str, inputs: int) -> int | None:
+            return channels_after(self.networks[name].layers, self.networks[name].weights, inputs)
+
+        sides = {
+            "analysis": (3, channels),
+            "synthesis": (channels, 3),
+            "hyper_analysis": (channels, hyper),
+            "hyper_synthesis_scale": (hyper, channels),
+        }
+        if self.checkerboard:
+            inner = outputs(checkerboard.FEATURES, hyper)
+            sides[checkerboard.FEATURES] = (hyper, inner)
+            sides[checkerboard.NEAR] = (channels, inner)
+            sides[checkerboard.FIRST] = sides[checkerboard.SECOND] = (inner, 2 * channels)
+        else:
+            sides["hyper_synthesis_mean"] = (hyper, channels)
+        if any(
+            outputs(name, before) not in (after, None) for name, (before, after) in sides.items()
+        ):
+            return False
+        factors = {name: factor_of(network.layers) for name, network in self.networks.items()}
+        down, hyper_down = factors["analysis"], factors["hyper_analysis"]
+        if down < 1 or hyper_down < 1 or down * factors["synthesis"] != 1:
+            return False
+        beside = (checkerboard.FIRST, checkerboard.NEAR, checkerboard.SECOND)
+        if any(factors.get(name, 1) != 1 for name in beside):
+            return False
+        means = checkerboard.FEATURES if self.checkerboard else "hyper_synthesis_mean"
+        ups = (factors["hyper_synthesis_scale"], factors[means], self.branch.factor())
+        return self.branch.takes() == hyper and all(hyper_down * each == 1 for each in ups)
 
     @property
     def checkerboard(self) -> bool:
@@ -308,6 +353,8 @@ def read_description(folder: str | os.PathLike) -> dict:
         with safe_open(path, "numpy") as file:
             description = json.loads((file.metadata() or {})["tfhific"])
             version = dict(description)["format"]
+    except RecursionError:
+        raise ModelError(f"{path!r} is not a model of tfhific: it is nested too deeply.") from None
     except (OSError, KeyError, TypeError, ValueError, SafetensorError) as error:
         raise ModelError(f"{path!r} is not a model of tfhific, or is damaged ({error}).") from None
     if version not in MODEL_FORMATS:
@@ -334,7 +381,7 @@ def load_model(folder: str | os.PathLike) -> Model:
         if _digest(description, arrays, file) != description["sha256"]:
             raise ModelError(f"{path!r} is damaged: its checksum does not fit its contents.")
         model = _assemble(description, arrays)
-    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
+    except MALFORMED as error:
         raise ModelError(f"{path!r} is not a complete model ({error!r}).") from None
     except (OSError, SafetensorError, CodingError) as error:
         raise ModelError(f"{path!r} is damaged ({error}).") from None

@@ -34,7 +34,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from tfhific.codec import layer_kinds
+from tfhific.codec import layer_kinds, network_shapes
 from tfhific.errors import ModelError
 from tfhific.models.functional import PADDINGS, centred, channel_norm, conv, deconv, spans
 
@@ -53,6 +53,7 @@ class Network:
 
     def __post_init__(self) -> None:
         _check(self.layers, self.weights)
+        network_shapes.channels_after(self.layers, self.weights)
         object.__setattr__(self, "_tensors", {})
 
     def __call__(self, inputs):
@@ -167,34 +168,40 @@ _ARRAYS = {
 _LARGEST_PAD = 32
 
 
-def _check(layers, weights) -> None:
+def _check(layers, weights, depth: int = 0) -> None:
+    if depth > network_shapes.MAX_DEPTH:
+        raise ModelError(
+            f"The model's branches are nested more than {network_shapes.MAX_DEPTH} deep."
+        )
     if not isinstance(layers, list):
-        raise ModelError(f"Expected a list of layers in the model. Received: {layers!r}.")
+        raise ModelError(f"Expected a list of layers in the model. Received: {layers!r:.200}.")
     for layer in layers:
         op = layer.get("op") if isinstance(layer, dict) else None
         if not isinstance(op, str):
-            raise ModelError(f"Expected a layer of the model with its `op`. Received: {layer!r}.")
+            raise ModelError(
+                f"Expected a layer of the model with its `op`. Received: {layer!r:.200}."
+            )
         if op in _ARRAYS:
             _check_arrays(layer, weights)
         elif op == "sum":
             branches = layer.get("branches")
             if not isinstance(branches, list) or not branches:
-                raise ModelError(f"Expected branches to sum up. Received: {layer!r}.")
+                raise ModelError(f"Expected branches to sum up. Received: {layer!r:.200}.")
             for branch in branches:
-                _check(branch, weights)
+                _check(branch, weights, depth + 1)
         elif op == "residual":
-            _check(layer.get("branch"), weights)
+            _check(layer.get("branch"), weights, depth + 1)
         elif op in ("space_to_depth", "depth_to_space"):
             if layer.get("block") not in range(2, 65):
-                raise ModelError(f"Expected a block of 2 to 64. Received: {layer!r}.")
+                raise ModelError(f"Expected a block of 2 to 64. Received: {layer!r:.200}.")
         elif op in ("leaky_relu", "scale"):
             if not isinstance(layer.get("slope" if op == "leaky_relu" else "factor"), float):
-                raise ModelError(f"Expected a number in the layer. Received: {layer!r}.")
+                raise ModelError(f"Expected a number in the layer. Received: {layer!r:.200}.")
         elif op in layer_kinds.KINDS:
             layer_kinds.check(layer, weights)
         elif op not in ("relu", "tanh"):
             raise ModelError(
-                f"The model has a layer that this version does not know: {layer!r}. "
+                f"The model has a layer that this version does not know: {layer!r:.200}. "
                 "A newer tfhific may read it."
             )
 
@@ -204,7 +211,7 @@ def _check_arrays(layer: dict, weights) -> None:
     for array, rank in _ARRAYS[op].items():
         name = f"{layer.get('name')}/{array}"
         if name not in weights:
-            raise ModelError(f"The model lacks the array {name!r} of its layer {layer!r}.")
+            raise ModelError(f"The model lacks the array {name!r} of its layer {layer!r:.200}.")
         if weights[name].ndim != rank:
             raise ModelError(
                 f"The model's array {name!r} should have {rank} dimensions. "
@@ -212,32 +219,37 @@ def _check_arrays(layer: dict, weights) -> None:
             )
     if op == "gdn":
         if not isinstance(layer.get("inverse"), bool):
-            raise ModelError(f"Expected `inverse`, true or false. Received: {layer!r}.")
+            raise ModelError(f"Expected `inverse`, true or false. Received: {layer!r:.200}.")
         return
     if op == "channel_norm":
         epsilon = layer.get("epsilon")
         if not (isinstance(epsilon, float) and math.isfinite(epsilon) and epsilon > 0):
-            raise ModelError(f"Expected a positive `epsilon`. Received: {layer!r}.")
+            raise ModelError(f"Expected a positive `epsilon`. Received: {layer!r:.200}.")
         if len(weights[f"{layer['name']}/gamma"]) < 2:
-            raise ModelError(f"Expected at least two channels to normalise. Received: {layer!r}.")
+            raise ModelError(
+                f"Expected at least two channels to normalise. Received: {layer!r:.200}."
+            )
         return
     if layer.get("stride") not in range(1, 17):
-        raise ModelError(f"Expected a stride of 1 to 16. Received: {layer!r}.")
+        raise ModelError(f"Expected a stride of 1 to 16. Received: {layer!r:.200}.")
     shape = weights[f"{layer['name']}/kernel"].shape
     if op == "conv":
         _check_amounts(layer, "pads", 4)
         if layer.get("padding", "zeros") not in PADDINGS:
-            raise ModelError(f"Expected padding by {' or '.join(PADDINGS)}. Received: {layer!r}.")
+            raise ModelError(
+                f"Expected padding by {' or '.join(PADDINGS)}. Received: {layer!r:.200}."
+            )
         pads, _ = pads_of(layer, shape)
         for kernel, pad in zip(shape, (sum(pads[:2]), sum(pads[2:]))):
             # Only so does every whole multiple of the stride give one output a stride.
             if not kernel - layer["stride"] <= pad < kernel:
-                raise ModelError(f"Expected pads that fit the kernel, {shape[:2]}: {layer!r}.")
+                raise ModelError(f"Expected pads that fit the kernel, {shape[:2]}: {layer!r:.200}.")
         return
     _check_amounts(layer, "crop", 2)
     if not all(spans(k, layer["stride"], c) for k, c in zip(shape, crop_of(layer, shape))):
         raise ModelError(
-            f"Expected a kernel that reaches over its stride. Received: {shape[:2]} in {layer!r}."
+            f"Expected a kernel that reaches over its stride. Received: {shape[:2]} in "
+            f"{layer!r:.200}."
         )
 
 
@@ -248,7 +260,8 @@ def _check_amounts(layer: dict, field: str, count: int) -> None:
     fits = isinstance(value, list) and len(value) == count
     if not fits or any(type(n) is not int or not 0 <= n <= _LARGEST_PAD for n in value):
         raise ModelError(
-            f"Expected `{field}`, {count} numbers from 0 to {_LARGEST_PAD}. Received: {layer!r}."
+            f"Expected `{field}`, {count} numbers from 0 to {_LARGEST_PAD}. Received: "
+            f"{layer!r:.200}."
         )
 
 

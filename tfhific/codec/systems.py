@@ -32,7 +32,9 @@ def open_codec(folder: str | os.PathLike, **options):
 
         return Codec(model, **options)
     module, name = WHOLE_SYSTEMS[model.system]
-    return getattr(importlib.import_module(module), name)(model, **options)
+    codec = getattr(importlib.import_module(module), name)(model, **options)
+    codec.check_published(os.fspath(folder))
+    return codec
 
 
 def read_model(folder: str | os.PathLike):

@@ -15,7 +15,7 @@ import numpy as np
 
 from tfc_port.coding import CodingError, Tables
 from tfhific.codec.fingerprint import Fingerprint
-from tfhific.codec.model import FILE_NAME, _digest, read_description
+from tfhific.codec.model import FILE_NAME, MALFORMED, _digest, read_description
 from tfhific.codec.network import Network
 from tfhific.codec.tensor_file import TensorFile, parts
 from tfhific.errors import ModelError
@@ -147,7 +147,7 @@ def load_whole_model(folder: str | os.PathLike) -> WholeModel:
             defining=tuple(description["defining"]),
             training=dict(description.get("training") or {}),
         )
-    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
+    except MALFORMED as error:
         raise ModelError(f"{path!r} is not a complete model ({error!r}).") from None
     except (OSError, SafetensorError, CodingError) as error:
         raise ModelError(f"{path!r} is damaged ({error}).") from None

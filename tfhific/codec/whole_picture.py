@@ -12,7 +12,7 @@ from tfhific.codec.container import Contents
 from tfhific.codec.images import Picture, validate_array
 from tfhific.codec.plane import check_plane, decode_plane, encode_plane
 from tfhific.codec.whole_model import WholeModel
-from tfhific.errors import BitstreamError, ImageError, TfhificError
+from tfhific.errors import BitstreamError, ImageError, ModelError, TfhificError
 
 MEMORY = 4 << 30
 """Bytes that a network's largest layer may take, about."""
@@ -94,6 +94,26 @@ class WholePictureCodec:
         self.published = published
         self._coder = coder or ("native" if "native" in coding.available() else "python")
         self._max_pixels = max_pixels
+
+    def check_published(self, folder: str) -> None:
+        """Checks that the model's description and networks fit each other, before they are used.
+
+        Args:
+          folder: where it was read from, for the message.
+
+        Raises:
+          ModelError: when they don't.
+        """
+        try:
+            wrong = [what for what, fits in self._fits().items() if not fits]
+        except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            raise ModelError(f"{folder!r} holds an incomplete model ({error!r:.200}).") from None
+        if wrong:
+            raise ModelError(f"{folder!r} holds an inconsistent model: its {wrong[0]} do not fit.")
+
+    def _fits(self) -> dict[str, bool]:
+        """Whether what the model says of itself holds, by what it is about."""
+        raise NotImplementedError
 
     @property
     def name(self) -> str:

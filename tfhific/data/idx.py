@@ -56,9 +56,10 @@ def read_idx(path: str | os.PathLike) -> np.ndarray:
             if len(numbers) != 4 * head[3]:
                 raise TfhificError(f"{path}: cut short.")
             sizes = np.frombuffer(numbers, ">u4").astype(int).tolist()
-            count = math.prod(sizes)
-            if count > _MAX_BYTES:
+            # A side of 0 makes no room for others that no array has.
+            if math.prod(max(size, 1) for size in sizes) > _MAX_BYTES:
                 raise TfhificError(f"{path}: larger than {_MAX_BYTES:,} bytes.")
+            count = math.prod(sizes)
             data = file.read(count + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise TfhificError(f"{path}: can't be read ({error}).") from None
@@ -86,6 +87,8 @@ def read_digits(folder: str | os.PathLike, split: str = "train") -> Digits:
             f"{os.fspath(folder)}: expected as many labels as pictures. Received: shapes "
             f"{labels.shape} and {images.shape}."
         )
+    if not images.size:
+        raise TfhificError(f"{os.fspath(folder)}: expected pictures. Received: none ({split}).")
     return Digits(images, labels)
 
 

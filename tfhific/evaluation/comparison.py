@@ -14,7 +14,7 @@ from tfhific.evaluation.bjontegaard_delta import (
     quality_difference,
     rate_difference,
 )
-from tfhific.evaluation.curves import METRICS, Curve, Metric
+from tfhific.evaluation.curves import METRICS, Curve, Metric, value_of
 from tfhific.evaluation.statistics import interval, resamples
 
 # Each resample takes a Bjontegaard difference anew, for every pair of curves and metric.
@@ -92,5 +92,5 @@ def _on_scale(curve: Curve, metric) -> tuple[np.ndarray, np.ndarray]:
 def _columns(curve: Curve, metric: Metric) -> np.ndarray:
     """Rates and values, float64 [points, pictures, 2]."""
     return np.array(
-        [[[row.bpp, getattr(row, metric.name)] for row in point.rows] for point in curve.points]
+        [[[row.bpp, value_of(row, metric.name)] for row in point.rows] for point in curve.points]
     )

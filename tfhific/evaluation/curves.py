@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tfhific.evaluation.metrics import PEAK
 from tfhific.evaluation.results import Row
 from tfhific.evaluation.statistics import mean_interval
 
@@ -99,6 +100,18 @@ class Curve:
         return np.array(rates, np.float64), np.array(values, np.float64)
 
 
+def value_of(row: Row, metric: str) -> float:
+    """A row's value as it goes into means.
+
+    A picture that comes back exactly has no finite PSNR, and one such would leave a mean without
+    any: it counts with that of a single sample that is off by one, which it is better than.
+    """
+    value = getattr(row, metric)
+    if value == math.inf and metric in ("psnr", "psnr_y"):
+        return 10 * math.log10(PEAK**2 * 3 * row.width * row.height)
+    return value
+
+
 def make_curves(rows: Sequence[Row], codecs: Sequence[str]) -> list[Curve]:
     """Curves of codecs, in their order; codecs without rows are left out.
 
@@ -123,7 +136,7 @@ def make_curves(rows: Sequence[Row], codecs: Sequence[str]) -> list[Curve]:
 def make_point(name: str, rows: Sequence[Row]) -> CurvePoint:
     """The means of one codec's rows, one a picture."""
     columns = {
-        key: np.array([getattr(row, key) for row in rows], np.float64) for key in ("bpp", *METRIC)
+        key: np.array([value_of(row, key) for row in rows], np.float64) for key in ("bpp", *METRIC)
     }
     means = {key: float(values.mean()) for key, values in columns.items()}
     intervals = {key: mean_interval(values) for key, values in columns.items()}

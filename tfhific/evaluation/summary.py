@@ -37,6 +37,12 @@ def points_note(evaluation: Evaluation) -> str:
     note = "Means over pictures; times are medians of single runs with the codec loaded."
     if any(row.machine.endswith("jobs") for row in evaluation.rows):
         note += " Several were measured at once, so times are longer than alone."
+    exact = sum(row.psnr == math.inf for row in evaluation.rows)
+    if exact:
+        note += (
+            f" {_count(exact, 'file')} give back the picture exactly; its PSNR counts as that of a "
+            "single sample off by one."
+        )
     if any(math.isfinite(row.peak_memory_mib) for row in evaluation.rows):
         note += (
             " Peak memory is of a process of its own that loads the codec, encodes and decodes "

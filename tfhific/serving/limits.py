@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from tfhific.errors import ArgumentError
+
 DEFAULT_MAX_PIXELS = 50_000_000
 REQUEST_FACTOR = 4
 """A request may have so many times the pixels that a picture may, unless an export says else."""
@@ -18,7 +20,7 @@ def request_limit(max_pixels: int, max_request_pixels: int | None) -> int:
       max_request_pixels: what was asked for; None for the default.
 
     Raises:
-      ValueError: when not even the largest picture would be within it.
+      ArgumentError: when not even the largest picture would be within it.
     """
     if max_request_pixels is None:
         return REQUEST_FACTOR * max_pixels

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import warnings
 
 from tfhific.codec.model import FILE_NAME, read_description
-from tfhific.errors import BitstreamError, ModelError
+from tfhific.errors import BitstreamError, ModelError, TfhificWarning
 
 MODELS_VARIABLE = "TFHIFIC_MODELS"
 """Environment variable: folders of models, separated as in PATH."""
@@ -23,6 +24,10 @@ def _search_folders() -> list[str]:
     return [folder for folder in own if folder] + [_zoo_folder()]
 
 
+def _pass_over(what: str) -> None:
+    warnings.warn(f"{what}; passed over.", TfhificWarning, stacklevel=3)
+
+
 def model_folders() -> dict[str, str]:
     """Folders of all the models that can be found, by the folder's name."""
     found: dict[str, str] = {}
@@ -32,7 +37,8 @@ def model_folders() -> dict[str, str]:
             continue
         try:
             names = sorted(os.listdir(folder))
-        except OSError:
+        except OSError as error:
+            _pass_over(f"{folder!r} of {MODELS_VARIABLE} can't be searched ({error.strerror})")
             continue
         for name in names:
             path = os.path.join(folder, name)
@@ -72,7 +78,8 @@ def find_by_fingerprint(fingerprint: bytes) -> str:
     for name, folder in known.items():
         try:
             own = read_description(folder).get("fingerprint")
-        except ModelError:
+        except ModelError as error:
+            _pass_over(str(error).rstrip("."))
             continue
         if own == fingerprint.hex():
             return folder
