@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 
 from absl import flags
@@ -66,6 +67,25 @@ def say(message: str) -> None:
     print(message, file=sys.stderr, flush=True)
 
 
+@contextlib.contextmanager
+def _plain_picture_warnings() -> Iterator[None]:
+    """Shows what is wrong with a picture's file as one line, without the code that found it."""
+    from tfhific.errors import PictureWarning
+
+    before = warnings.formatwarning
+
+    def plain(message, category, *where, **more):
+        if category is PictureWarning:
+            return f"warning: {message}\n"
+        return before(message, category, *where, **more)
+
+    warnings.formatwarning = plain
+    try:
+        yield
+    finally:
+        warnings.formatwarning = before
+
+
 def guarded(work: Callable[[], int], argv: list[str], positional: int | None = None) -> int:
     """Runs `work`; a user's mistake becomes one line on standard error and exit code 1.
 
@@ -81,7 +101,8 @@ def guarded(work: Callable[[], int], argv: list[str], positional: int | None = N
     from tfhific.errors import TfhificError
 
     try:
-        return work()
+        with _plain_picture_warnings():
+            return work()
     except TfhificError as error:
         say(f"error: {error}")
         return 1
