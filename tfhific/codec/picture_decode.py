@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -11,7 +12,12 @@ from PIL import Image
 from tfhific.codec import picture_tiff_folder as tiff
 from tfhific.codec.picture_exif import ORIENTATION, exif_of_tiff, upright_exif
 from tfhific.codec.picture_header import Header
-from tfhific.codec.picture_jpeg import may_lack_samples, with_end, with_other_end
+from tfhific.codec.picture_jpeg import (
+    may_lack_samples,
+    scans_are_missing,
+    with_end,
+    with_other_ends,
+)
 from tfhific.codec.picture_pieces import Pieces
 from tfhific.codec.picture_pillow import open_image, unlimited
 from tfhific.codec.picture_png import rows_are_missing
@@ -87,7 +93,8 @@ def decode(stream: BinaryIO, header: Header, max_pixels: int) -> Decoded:
 def _decode(
     stream: BinaryIO, header: Header, max_pixels: int, file: BinaryIO | None = None
 ) -> Decoded:
-    with open_image(stream, header.format) as image:
+    # Some of Pillow's readers look at the limit as soon as they open a file.
+    with unlimited(header.size or (1, 1)), open_image(stream, header.format) as image:
         _check_size(image.size, max_pixels)
         with unlimited(image.size):
             image.load()
@@ -105,17 +112,20 @@ def _jpeg(stream: BinaryIO, header: Header, max_pixels: int) -> Decoded:
         decoded = _decode(stream, header, max_pixels)
     except OSError:
         ways = with_end(stream)
-        if ways is None:
+        if not ways:
             raise
         decoded = _decode(ways[0], header, max_pixels)
-        if not _are_same(decoded.image, ways[1], header, max_pixels):
+        if not all(_are_same(decoded.image, way, header, max_pixels) for way in ways[1:]):
             raise
         warning = "its end marker is missing, its samples are all there"
-        return Decoded(decoded.image, decoded.profile, decoded.exif, warning)
+        return dataclasses.replace(decoded, warning=warning)
     if may_lack_samples(decoded.image):
-        other = with_other_end(stream)
-        if other is not None and not _are_same(decoded.image, other, header, max_pixels):
-            raise MissingSamplesError("its samples end before the picture does")
+        for way in with_other_ends(stream):
+            if not _are_same(decoded.image, way, header, max_pixels):
+                raise MissingSamplesError("its samples end before the picture does")
+    if decoded.image.info.get("progressive") and scans_are_missing(stream):
+        warning = "some of its scans are missing, it is shown in less detail"
+        return dataclasses.replace(decoded, warning=warning)
     return decoded
 
 

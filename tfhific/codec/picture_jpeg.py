@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import struct
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -39,8 +40,10 @@ _FRAMES = {
 _PROGRESSIVE = (0xC2, 0xCA)
 _MAX_SEGMENTS = 100_000
 _COEFFICIENTS = 64
-# Nothing that begins a marker, and no pattern that Huffman codes would decode to nothing.
-_OTHER_BITS = bytes((37 * k + 11) * (k + 3) % 251 for k in range(512))
+_RESTART = re.compile(rb"\xff[\xd0-\xd7]")
+# No marker begins in them. libjpeg puts zeros where bits are missing; no Huffman code is all ones.
+_MIXED = bytes((37 * k + 11) * (k + 3) % 251 for k in range(256))
+_OTHER_BITS = (b"\xfe" + _MIXED, b"\x5a" + _MIXED[::-1])
 _GREY, _GREY_TOLERANCE = 128, 2
 
 
@@ -73,44 +76,36 @@ def read_jpeg_start(stream: BinaryIO) -> JpegStart:
     return JpegStart()
 
 
-def with_end(stream: BinaryIO) -> tuple[Pieces, Pieces] | None:
-    """Two ways to end a JPEG that has no end marker; None if more than that is missing.
+def with_end(stream: BinaryIO) -> list[Pieces]:
+    """Ways to end a JPEG that has no end marker; none if more than that is missing.
 
-    All samples are there if, and only if, both decode to the same picture.
+    All samples are there if, and only if, all decode to the same picture.
     """
-    held: dict[int, list[int]] = {}
-    progressive, scan = False, None
-    for marker, start, length in _segments(stream, scans=True):
-        if marker == _EOI:
-            return None
-        if marker in _FRAMES:
-            stream.seek(start)
-            frame = stream.read(length)
-            progressive = marker in _PROGRESSIVE
-            number = frame[5] if len(frame) > 5 else 0
-            held = {c: [1] * _COEFFICIENTS for c in frame[6 : 6 + 3 * number : 3]}
-        scan = start + length if marker == _SOS else None
-        if marker == _SOS:
-            stream.seek(start)
-            _note_scan(held, stream.read(length), progressive)
-    if scan is None or not held or any(any(bits) for bits in held.values()):
-        return None
-    total = _without_padding(stream)
-    return _ended(stream, total, b""), _ended(stream, total, _OTHER_BITS)
+    scans = _scans(stream)
+    if scans.ended or scans.last is None or scans.bits_to_come:
+        return []
+    end = _without_padding(stream)
+    return [
+        _ended(stream, end, between) for between in (b"", *_other_bits(stream, scans.last, end))
+    ]
 
 
-def with_other_end(stream: BinaryIO) -> Pieces | None:
+def with_other_ends(stream: BinaryIO) -> list[Pieces]:
     """The JPEG with something else between its first picture's last scan and its end marker.
 
-    It decodes to the same picture if, and only if, that scan is complete. None where there is no
+    All decode to the same picture if, and only if, that scan is complete. None where there is no
     end marker behind a scan.
     """
-    after_scan = False
-    for marker, start, _ in _segments(stream, scans=True):
-        if marker == _EOI:
-            return _ended(stream, start - 2, _OTHER_BITS) if after_scan else None
-        after_scan = marker == _SOS
-    return None
+    scans = _scans(stream)
+    if not scans.ended or scans.last is None:
+        return []
+    others = _other_bits(stream, scans.last, scans.end)
+    return [_ended(stream, scans.end, between) for between in others]
+
+
+def scans_are_missing(stream: BinaryIO) -> bool:
+    """Whether some coefficients' bits are in none of a progressive JPEG's scans."""
+    return _scans(stream).bits_to_come
 
 
 def may_lack_samples(image: Image.Image) -> bool:
@@ -132,6 +127,49 @@ def _ended(stream: BinaryIO, end: int, between: bytes) -> Pieces:
     return Pieces([(stream, 0, end), between + bytes([0xFF, _EOI])])
 
 
+@dataclass(frozen=True)
+class _Scans:
+    """Where the first picture's last scan begins (its samples) and where that picture ends."""
+
+    last: int | None
+    end: int
+    ended: bool
+    bits_to_come: bool
+
+
+def _scans(stream: BinaryIO) -> _Scans:
+    held: dict[int, list[int]] = {}
+    progressive, last = False, None
+    for marker, start, length in _segments(stream, scans=True):
+        if marker in _FRAMES:
+            stream.seek(start)
+            frame = stream.read(length)
+            progressive = marker in _PROGRESSIVE
+            number = frame[5] if len(frame) > 5 else 0
+            held = {c: [1] * _COEFFICIENTS for c in frame[6 : 6 + 3 * number : 3]}
+        to_come = not held or any(any(bits) for bits in held.values())
+        if marker == _EOI:
+            return _Scans(last, start - 2, True, to_come)
+        last = start + length if marker == _SOS else None
+        if marker == _SOS:
+            stream.seek(start)
+            _note_scan(held, stream.read(length), progressive)
+    to_come = not held or any(any(bits) for bits in held.values())
+    return _Scans(last, 0, False, to_come)
+
+
+def _other_bits(stream: BinaryIO, start: int, end: int) -> list[bytes]:
+    """What may stand behind a scan's samples, different from its first bit on.
+
+    With the restarts that would follow: up to one of them, libjpeg skips what it does not expect.
+    """
+    stream.seek(start)
+    restarts = _RESTART.findall(stream.read(end - start))
+    following = (restarts[-1][1] - _RESTARTS[0] + 1) % 8 if restarts else 0
+    marks = [bytes([0xFF, _RESTARTS[(following + k) % 8]]) for k in range(8)]
+    return [b"".join(part for mark in marks for part in (bits, mark)) for bits in _OTHER_BITS]
+
+
 def _note_scan(held: dict[int, list[int]], header: bytes, progressive: bool) -> None:
     """Marks the bits of each component's coefficients that are still to come after a scan."""
     number = header[0] if header else 0
@@ -146,7 +184,7 @@ def _note_scan(held: dict[int, list[int]], header: bytes, progressive: bool) -> 
 
 
 def _without_padding(stream: BinaryIO) -> int:
-    """Where the file ends but for zeros, which cameras' file systems leave behind."""
+    """Where the file ends but for zeros, left by file systems, and half an end marker."""
     end = stream.seek(0, os.SEEK_END)
     while end > 0:
         size = min(end, 1 << 16)
@@ -154,8 +192,10 @@ def _without_padding(stream: BinaryIO) -> int:
         block = stream.read(size)
         kept = block.rstrip(b"\0")
         end -= size - len(kept)
+        if kept.endswith(b"\xff"):
+            return end + 1 if len(kept) < len(block) else end - 1
         if kept:
-            return end + (kept.endswith(b"\xff") and len(kept) < len(block))
+            return end
     return 0
 
 
