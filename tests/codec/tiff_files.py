@@ -38,7 +38,7 @@ NONE, LZW, DEFLATE, OLD_DEFLATE, PACKBITS = 1, 5, 8, 32946, 32773
 COMPRESSIONS = (NONE, LZW, DEFLATE, OLD_DEFLATE, PACKBITS)
 HORIZONTAL, FLOATING = 2, 3
 
-_CODES = {1: "B", 2: "s", 3: "H", 4: "I", 5: "II", 16: "Q"}
+_CODES = {1: "B", 3: "H", 4: "I"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,12 +111,12 @@ def colour_map(bits: int) -> np.ndarray:
     ).astype(np.uint16)
 
 
-def tiff(layout: Layout, values: np.ndarray, *tags: tuple[int, int, list[int]]) -> bytes:
+def tiff(layout: Layout, values: np.ndarray, *tags: tuple[int, int, list]) -> bytes:
     """A TIFF file of the samples [height, width, samples].
 
     Args:
       tags: further ones, or others in place of those that the layout asks for: number, type
-        (3 is short, 4 long), values.
+        (1 is byte, 3 short, 4 long; 2 is text, with its bytes as the one value), values.
     """
     planes = (
         [values] if layout.planar == 1 else [values[..., k : k + 1] for k in range(layout.samples)]
@@ -160,8 +160,11 @@ def _file(order: str, body: bytes, entries: dict[int, tuple[int, list[int]]]) ->
     behind = first + 2 + 12 * len(entries) + 4
     folder, tables = struct.pack(order + "H", len(entries)), b""
     for tag, (kind, content) in sorted(entries.items()):
-        data = struct.pack(f"{order}{len(content)}{_CODES[kind]}", *content)
-        folder += struct.pack(order + "HHI", tag, kind, len(content))
+        if kind == 2:
+            data = content[0]
+        else:
+            data = struct.pack(f"{order}{len(content)}{_CODES[kind]}", *content)
+        folder += struct.pack(order + "HHI", tag, kind, len(data) if kind == 2 else len(content))
         if len(data) <= 4:
             folder += data.ljust(4, b"\0")
         else:

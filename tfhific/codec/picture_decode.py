@@ -13,6 +13,7 @@ from tfhific.codec import picture_tiff_folder as tiff
 from tfhific.codec.picture_exif import ORIENTATION, exif_of_tiff, upright_exif
 from tfhific.codec.picture_header import Header
 from tfhific.codec.picture_jpeg import (
+    has_end,
     may_lack_samples,
     scans_are_missing,
     with_end,
@@ -108,17 +109,16 @@ def _decode(
 
 
 def _jpeg(stream: BinaryIO, header: Header, max_pixels: int) -> Decoded:
-    try:
-        decoded = _decode(stream, header, max_pixels)
-    except OSError:
+    if not has_end(stream):
         ways = with_end(stream)
         if not ways:
-            raise
+            raise MissingSamplesError("the file ends before the image does")
         decoded = _decode(ways[0], header, max_pixels)
         if not all(_are_same(decoded.image, way, header, max_pixels) for way in ways[1:]):
-            raise
+            raise MissingSamplesError("its samples end before the picture does")
         warning = "its end marker is missing, its samples are all there"
         return dataclasses.replace(decoded, warning=warning)
+    decoded = _decode(stream, header, max_pixels)
     if may_lack_samples(decoded.image):
         for way in with_other_ends(stream):
             if not _are_same(decoded.image, way, header, max_pixels):

@@ -40,6 +40,7 @@ _FRAMES = {
 _PROGRESSIVE = (0xC2, 0xCA)
 _MAX_SEGMENTS = 100_000
 _COEFFICIENTS = 64
+_TAIL_BYTES = 1 << 12
 _RESTART = re.compile(rb"\xff[\xd0-\xd7]")
 # No marker begins in them. libjpeg puts zeros where bits are missing; no Huffman code is all ones.
 _MIXED = bytes((37 * k + 11) * (k + 3) % 251 for k in range(256))
@@ -74,6 +75,14 @@ def read_jpeg_start(stream: BinaryIO) -> JpegStart:
             unread = "JPEG that states its height behind its samples"
         return JpegStart((width, height), unread)
     return JpegStart()
+
+
+def has_end(stream: BinaryIO) -> bool:
+    """Whether an end marker stands behind the first picture's scans."""
+    end = stream.seek(0, os.SEEK_END)
+    stream.seek(max(end - _TAIL_BYTES, 0))
+    # So do nearly all files end; of others every scan must be looked through.
+    return stream.read().rstrip(b"\0").endswith(bytes([0xFF, _EOI])) or _scans(stream).ended
 
 
 def with_end(stream: BinaryIO) -> list[Pieces]:
