@@ -112,10 +112,10 @@ def test_every_layout_that_people_have_is_read_as_tifffile_reads_it():
 
 
 def test_a_layout_of_any_kind_is_read_rightly_or_refused_by_name():
-    counts, wrong = judge(itertools.islice(tiff_files.layouts(), 5, None, 61))
+    counts, wrong = judge(itertools.islice(tiff_files.layouts(), 5, None, 131))
     assert not wrong
-    assert counts["right"] > 20
-    assert counts["refused"] > 200
+    assert counts["right"] > 10
+    assert counts["refused"] > 100
 
 
 @pytest.mark.slow
