@@ -78,7 +78,7 @@ def _verdict(seen: np.ndarray | None, whole: np.ndarray) -> str:
 
 def main() -> None:
     """Prints the comparison."""
-    from odd_pictures import base_picture, odd_pictures
+    from tests.codec.odd_pictures import base_picture, odd_pictures
 
     whole, counts = base_picture(), Counter()
     quantised = {"gif": None}  # compared with the sound one of their kind

@@ -83,6 +83,7 @@ _MAKERS = (
 _MAX_SUB_FOLDERS = 64
 _MAX_SAMPLES = 8
 _MAX_TILE_SIDE = 1 << 16
+_HEADER_BYTES = 8
 
 
 @dataclass(frozen=True)
@@ -304,6 +305,8 @@ def _check_chunks(page: Page, total: int) -> None:
     needed *= page.samples if page.planar == 2 else 1
     tags = page.folder.tags
     if len(tags.get(offsets, ())) < needed:
+        raise TruncatedError("some of its samples are missing")
+    if (tags[offsets][:needed] < _HEADER_BYTES).any():
         raise TruncatedError("some of its samples are missing")
     number = min(len(tags[offsets]), len(tags.get(lengths, ())))
     starts, sizes = tags[offsets][:number], tags.get(lengths, tags[offsets])[:number]
