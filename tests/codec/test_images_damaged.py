@@ -205,6 +205,7 @@ def test_png_cut_anywhere_is_refused():
         refusal(data[:length])
 
 
+@pytest.mark.filterwarnings("ignore::tfhific.errors.PictureWarning")
 @settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_changed_bytes_give_a_picture_or_an_image_error(data):
