@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 
 from absl import flags
 
@@ -44,6 +46,25 @@ def say(message: str) -> None:
     print(as_flags(message), file=sys.stderr, flush=True)
 
 
+@contextlib.contextmanager
+def _plain_picture_warnings() -> Iterator[None]:
+    """Shows what is wrong with a picture's file as one line, without the code that found it."""
+    from tfhific.errors import PictureWarning
+
+    before = warnings.formatwarning
+
+    def plain(message, category, *where, **more):
+        if category is PictureWarning:
+            return f"warning: {message}\n"
+        return before(message, category, *where, **more)
+
+    warnings.formatwarning = plain
+    try:
+        yield
+    finally:
+        warnings.formatwarning = before
+
+
 def guarded(work: Callable[[], int], argv: list[str], positional: int | None = None) -> int:
     """Runs `work`; what the user or the system got wrong is one line and exit code 1.
 
@@ -57,7 +78,8 @@ def guarded(work: Callable[[], int], argv: list[str], positional: int | None = N
         say(f"error: unexpected argument {argv[positional + 1]!r}. See --help.")
         return 1
     try:
-        return work()
+        with _plain_picture_warnings():
+            return work()
     except KeyboardInterrupt:
         say("stopped")
         return 130

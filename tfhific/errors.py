@@ -36,3 +36,7 @@ class ModelError(TfhificError):
 
 class OutputError(TfhificError):
     """A destination that cannot be written."""
+
+
+class PictureWarning(UserWarning):
+    """A file is damaged, and its picture is not."""

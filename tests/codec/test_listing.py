@@ -50,7 +50,7 @@ def test_regular_files_are_taken_and_every_other_is_counted(folder):
 def test_folders_below_are_counted_where_they_are_not_searched(folder):
     found = list_folder("in", IMAGE_EXTENSIONS, recursive=False)
     assert found.left_out.folders_below == 2
-    assert "2 folders below (not without --recursive)" in found.left_out.line()
+    assert "2 folders below (not without `recursive`)" in found.left_out.line()
     own = list_folder("in", IMAGE_EXTENSIONS, recursive=False, ignored_folder="in/below")
     assert own.left_out.folders_below == 1
 

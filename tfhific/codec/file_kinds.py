@@ -65,5 +65,5 @@ def refuse_other_kind(
     expected = ", ".join(endings)
     raise OutputError(
         f"{destination}: expected a name that ends in {expected}, because {written} is written. "
-        f"Received: {found or 'no ending'}. Name another output, or use --force_name."
+        f"Received: {found or 'no ending'}. Name another output, or use `force_name`."
     )

@@ -1,7 +1,8 @@
 """Pictures as people have them, in and out: files of many kinds, 8-bit RGB arrays inside.
 
-Which colours and depths are read, and how, is tabled in `picture_colour`. Of several frames or
-pages the first is read. A PNG's gAMA and cHRM chunks are not applied.
+Which colours and depths are read, and how, is tabled in `picture_colour`. Of several frames the
+first is read, of a TIFF's pages the first that is no smaller version of another. Colours that a
+file states without an ICC profile (PNG's cICP or gAMA, AVIF's nclx) become one.
 
 Damage that a format cannot show by itself (a changed byte inside a JPEG's scan) goes unnoticed, as
 in any viewer. On such damage in a compressed TIFF, libtiff may print a line on standard error.
@@ -9,10 +10,8 @@ in any viewer. On such damage in a compressed TIFF, libtiff may print a line on 
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
-import threading
 import warnings
 from dataclasses import dataclass
 
@@ -21,11 +20,11 @@ from PIL import Image
 
 from tfhific.codec.atomic import STANDARD_STREAM, write_atomically
 from tfhific.codec.picture_colour import UnfaithfulError, to_colours
-from tfhific.codec.picture_exif import ORIENTATION, exif_of_tiff, upright_exif
+from tfhific.codec.picture_decode import TooLargeError, decode
 from tfhific.codec.picture_header import Header, read_header
+from tfhific.codec.picture_pillow import quiet_pillow
 from tfhific.codec.picture_source import Source, open_source
-from tfhific.codec.picture_tiff import check_tiff_is_whole
-from tfhific.errors import ImageError, OutputError
+from tfhific.errors import ImageError, OutputError, PictureWarning
 
 # Where Pillow, too, stops believing that a picture is meant well.
 DEFAULT_MAX_PIXELS = 178_956_970
@@ -33,16 +32,6 @@ READABLE = "JPEG, PNG, WebP, TIFF, BMP, GIF or AVIF"
 # 16-bit RGBA without compression, and room for metadata.
 _MAX_BYTES_PER_PIXEL = 8
 _MAX_EXTRA_BYTES = 1 << 26
-# For each EXIF orientation, what turns the stored rows upright (EXIF 2.32, table 6).
-_UPRIGHT_BY = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 _FORMAT_OF_EXTENSION = {
     ".png": "PNG",
     ".jpg": "JPEG",
@@ -95,31 +84,30 @@ def read_picture(source: Source, max_pixels: int = DEFAULT_MAX_PIXELS) -> Pictur
 
     Raises:
       ImageError: nothing readable there, not a picture of a known format, cut short, damaged,
-        too large, or of a kind that 8-bit RGB cannot show faithfully. The message is one line
+        too large, or of a kind that is not read, which is then named. The message is one line
         and names the source.
+
+    Warns:
+      PictureWarning: the file is damaged where the picture is not (a JPEG without end marker).
     """
     max_bytes = _MAX_BYTES_PER_PIXEL * max_pixels + _MAX_EXTRA_BYTES
-    with open_source(source, max_bytes) as (stream, name), _quiet_pillow:
+    with open_source(source, max_bytes) as (stream, name), quiet_pillow:
         try:
             header = read_header(stream)
             _check_format(header, name)
-            if header.size:
-                _check_size(header.size, max_pixels, name)
-            if header.format == "TIFF":
-                check_tiff_is_whole(stream)
-            with Image.open(stream, formats=[header.format]) as image:
-                _check_size(image.size, max_pixels, name)
-                image.load()
-                _check_size(image.size, max_pixels, name)
-                exif, orientation = _exif(image)
-                profile = image.info.get("icc_profile")
-                colours = to_colours(_upright(image, orientation), header, profile)
+            decoded = decode(stream, header, max_pixels)
+            colours = to_colours(decoded.image, header, decoded.profile)
         except ImageError:
             raise
         except UnfaithfulError as error:
             raise ImageError(
-                f"cannot read {name}: expected samples that 8-bit RGB can show, received {error}; "
-                "convert the picture to 8 or 16 bits unsigned first"
+                f"cannot read {name}: this kind is not read: {error}, convert it first (expected "
+                "samples that 8-bit RGB can show, in a common layout)"
+            ) from error
+        except TooLargeError as error:
+            raise ImageError(
+                f"cannot read {name}: expected at most {max_pixels} pixels, received "
+                f"{error.size[0]} x {error.size[1]}; shrink the picture or raise the limit"
             ) from error
         except Image.DecompressionBombError as error:
             raise ImageError(
@@ -138,7 +126,9 @@ def read_picture(source: Source, max_pixels: int = DEFAULT_MAX_PIXELS) -> Pictur
                 f"cannot read {name}: expected a whole {READABLE} file, received one that is cut "
                 f"short or damaged ({_one_line(error)}); get the file again"
             ) from error
-    return Picture(colours.pixels, colours.alpha, colours.icc, exif)
+    if decoded.warning:
+        warnings.warn(f"{name}: {decoded.warning}", PictureWarning, stacklevel=2)
+    return Picture(colours.pixels, colours.alpha, colours.icc, decoded.exif)
 
 
 def validate_array(image: object) -> np.ndarray:
@@ -267,12 +257,19 @@ def _encode(image: Image.Image, kind: str) -> bytes:
             if key in image.info:
                 options[key] = image.info[key]
     held = io.BytesIO()
-    with _quiet_pillow:
+    with quiet_pillow:
         image.save(held, kind, **options)
     return held.getvalue()
 
 
 def _check_format(header: Header, name: str) -> None:
+    if header.unread and header.format:
+        raise UnfaithfulError(header.unread)
+    if header.unread:
+        raise ImageError(
+            f"cannot read {name}: this kind is not read: {header.unread}, convert it first "
+            f"(expected a {READABLE} file)"
+        )
     if header.format is None:
         raise ImageError(
             f"cannot read {name}: expected a {READABLE} file, received none of these; "
@@ -287,72 +284,6 @@ def _check_format(header: Header, name: str) -> None:
         )
 
 
-def _check_size(size: tuple[int, int], max_pixels: int, name: str) -> None:
-    if size[0] * size[1] > max_pixels:
-        raise ImageError(
-            f"cannot read {name}: expected at most {max_pixels} pixels, received {size[0]} x "
-            f"{size[1]}; shrink the picture or raise the limit"
-        )
-
-
-def _exif(image: Image.Image) -> tuple[bytes | None, int]:
-    """The block to keep and the orientation that is still to be applied."""
-    block = image.info.get("exif")
-    tags = getattr(image, "tag_v2", None)
-    try:
-        exif = image.getexif()
-        if tags is not None:
-            # Pillow turns a TIFF upright as it loads it, and then takes the tag away.
-            return _upright_or_none(exif_of_tiff(exif)), tags.get(ORIENTATION, 1)
-        orientation = exif.get(ORIENTATION, 1)
-        if block is None and len(exif):
-            block = exif.tobytes()  # PNG's text chunk "Raw profile type exif", or XMP
-    except Exception:  # any: see read_picture. Viewers show such a picture as it is stored.
-        return None, 1
-    return _upright_or_none(block), orientation
-
-
-def _upright_or_none(block: bytes | None) -> bytes | None:
-    return upright_exif(block) if isinstance(block, bytes) else None
-
-
-def _upright(image: Image.Image, orientation: object) -> Image.Image:
-    method = _UPRIGHT_BY.get(orientation) if isinstance(orientation, int) else None
-    return image if method is None else image.transpose(method)
-
-
 def _one_line(error: BaseException) -> str:
     text = " ".join(str(error).split()) or type(error).__name__
     return text if len(text) <= 200 else text[:200] + "..."
-
-
-class _QuietPillow(contextlib.AbstractContextManager):
-    """Ignores Pillow's warnings while any thread is inside.
-
-    Python's warning filters belong to the whole process: `warnings.catch_warnings` in two threads
-    at once can leave the filters of one behind for good. Here the first thread in sets the filter
-    and the last one out restores what was there.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._inside = 0
-        self._saved: warnings.catch_warnings | None = None
-
-    def __enter__(self) -> None:
-        with self._lock:
-            if self._inside == 0:
-                self._saved = warnings.catch_warnings()
-                self._saved.__enter__()
-                warnings.filterwarnings("ignore", module=r"PIL\.")
-            self._inside += 1
-
-    def __exit__(self, *error: object) -> None:
-        with self._lock:
-            self._inside -= 1
-            if self._inside == 0:
-                self._saved.__exit__(*error)
-                self._saved = None
-
-
-_quiet_pillow = _QuietPillow()

@@ -58,7 +58,7 @@ class LeftOut:
             (self.companions, "companion", " of macOS (._*)"),
             (self.special, "pipe or device", ""),
             (self.linked_folders, "linked folder", ""),
-            (self.folders_below, "folder", " below (not without --recursive)"),
+            (self.folders_below, "folder", " below (not without `recursive`)"),
             (len(self.unreadable), "folder", " that can't be read"),
         ]
         return ", ".join(_many(count, what) + more for count, what, more in parts if count)

@@ -59,8 +59,6 @@ def to_colours(image: Image.Image, header: Header, profile: object) -> Colours:
     Raises:
       UnfaithfulError: the samples' meaning cannot be kept in 8-bit RGB.
     """
-    if header.hdr:
-        raise UnfaithfulError(f"high dynamic range samples ({header.hdr})")
     _check_tiff_samples(image)
     icc, space = _profile(profile)
     alpha = None

@@ -1,42 +1,22 @@
 """What must be known about an image file before Pillow decodes it, read from the file itself.
 
-Pillow states the size only after it has set up its decoder, does not mind a PNG whose last chunks
-are missing, and does not tell how many bits a PNG's samples had.
+Pillow states the size only after it has set up its decoder, trips over damage that does not matter,
+takes no notice of some that does, and does not tell how many bits a PNG's samples had.
 """
 
 from __future__ import annotations
 
-import os
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import BinaryIO
 
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_MAGIC = (
-    (0, PNG_SIGNATURE, "PNG"),
-    (0, b"\xff\xd8\xff", "JPEG"),
-    (8, b"WEBP", "WEBP"),
-    (0, b"GIF87a", "GIF"),
-    (0, b"GIF89a", "GIF"),
-    (0, b"BM", "BMP"),
-    (0, b"II*\x00", "TIFF"),
-    (0, b"MM\x00*", "TIFF"),
-    (0, b"II+\x00", "TIFF"),
-    (0, b"MM\x00+", "TIFF"),
-    (4, b"ftypavif", "AVIF"),
-    (4, b"ftypavis", "AVIF"),
-    (4, b"ftypmif1", "AVIF"),
-)
-_PNG_GREY = 0
-_PNG_RGB = 2
-# Code points of ITU-T H.273: transfer functions of high dynamic range.
-_HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
-# An AVIF file's properties precede its data and are small.
-_AVIF_PROPERTIES_BYTES = 1 << 16
+from tfhific.codec.picture_boxes import read_avif_colours
+from tfhific.codec.picture_jpeg import read_jpeg_start
+from tfhific.codec.picture_kinds import PNG_SIGNATURE, START_BYTES, kind_of
+from tfhific.codec.picture_png import PngFile, read_png
+from tfhific.codec.picture_profile import profile_of_code_points, unread_code_points
 
-
-class TruncatedError(ValueError):
-    """The file ends before its structure does."""
+__all__ = ["PNG_SIGNATURE", "Header", "read_header"]
 
 
 @dataclass(frozen=True)
@@ -49,62 +29,67 @@ class Header:
       bit_depth: bits per sample of a PNG.
       colour_key: the sample values a PNG declares transparent: one for grey, three for RGB, at
         `bit_depth`.
-      hdr: name of the high dynamic range transfer function the samples use.
+      unread: a name for a kind that is not read.
+      profile: ICC profile for a picture that has none of its own, made from what the file states.
+      info: what belongs into Pillow's `info`, where Pillow is not to read it itself.
+      png: a PNG's chunks.
     """
 
     format: str | None = None
     size: tuple[int, int] | None = None
     bit_depth: int | None = None
     colour_key: tuple[int, ...] | None = None
-    hdr: str | None = None
+    unread: str | None = None
+    profile: bytes | None = None
+    info: dict[str, object] = field(default_factory=dict)
+    png: PngFile | None = None
 
 
 def read_header(stream: BinaryIO) -> Header:
     """Tells the format of a file from its first bytes, and reads its header where that helps.
 
-    Leaves the stream at its beginning. Takes memory that does not grow with the file.
+    Leaves the stream at its beginning.
 
     Raises:
-      TruncatedError: a PNG without its end.
+      DamagedPngError: a PNG that is cut short, or damaged where it matters.
     """
     try:
-        start = stream.read(32)
-        kind = next((kind for at, magic, kind in _MAGIC if start.startswith(magic, at)), None)
+        start = stream.read(START_BYTES)
+        kind, unread = kind_of(start)
         if kind == "PNG":
-            return _read_png(stream)
+            png = read_png(stream)
+            return Header(
+                kind,
+                size=(png.width, png.height),
+                bit_depth=png.depth,
+                colour_key=png.key,
+                unread=png.unread,
+                profile=png.profile,
+                info=png.info,
+                png=png,
+            )
         if kind == "WEBP":
             return Header(kind, size=_webp_size(start))
+        if kind == "JPEG":
+            found = read_jpeg_start(stream)
+            return Header(kind, size=found.size, unread=found.unread)
         if kind == "AVIF":
-            return Header(kind, hdr=_avif_transfer(start + stream.read(_AVIF_PROPERTIES_BYTES)))
-        return Header(kind)
+            return _avif(stream)
+        return Header(kind, unread=unread)
     finally:
         stream.seek(0)
 
 
-def _read_png(stream: BinaryIO) -> Header:
-    total = stream.seek(0, os.SEEK_END)
-    position = len(PNG_SIGNATURE)
-    size = depth = colour_type = key = transfer = None
-    while True:
-        stream.seek(position)
-        head = stream.read(8)
-        if len(head) < 8:
-            raise TruncatedError("the file ends before the image does")
-        length, kind = struct.unpack(">I4s", head)
-        position += 12 + length
-        if position > total:
-            raise TruncatedError("the file ends before the image does")
-        if kind == b"IHDR" and length >= 10:
-            width, height, depth, colour_type = struct.unpack(">IIBB", stream.read(10))
-            size = (width, height)
-        elif kind == b"tRNS" and length >= 6 and colour_type == _PNG_RGB:
-            key = struct.unpack(">3H", stream.read(6))
-        elif kind == b"tRNS" and length >= 2 and colour_type == _PNG_GREY:
-            key = struct.unpack(">H", stream.read(2))
-        elif kind == b"cICP" and length == 4:
-            transfer = _HDR_TRANSFERS.get(stream.read(4)[1])
-        elif kind == b"IEND":
-            return Header("PNG", size, depth, key, transfer)
+def _avif(stream: BinaryIO) -> Header:
+    colours = read_avif_colours(stream)
+    if colours.cropped:
+        return Header("AVIF", unread="AVIF of which only a part is to be shown (clean aperture)")
+    if colours.primaries is None or colours.transfer is None:
+        return Header("AVIF")
+    points = colours.primaries, colours.transfer
+    return Header(
+        "AVIF", unread=unread_code_points(*points), profile=profile_of_code_points(*points)
+    )
 
 
 def _webp_size(start: bytes) -> tuple[int, int] | None:
@@ -121,11 +106,3 @@ def _webp_size(start: bytes) -> tuple[int, int] | None:
         width, height = struct.unpack_from("<HH", start, 26)
         return width & 0x3FFF, height & 0x3FFF
     return None
-
-
-def _avif_transfer(properties: bytes) -> str | None:
-    # Box "colr" of type "nclx": primaries, transfer, matrix as 16-bit code points.
-    found = properties.find(b"colrnclx")
-    if found < 0 or found + 12 > len(properties):
-        return None
-    return _HDR_TRANSFERS.get(int.from_bytes(properties[found + 10 : found + 12], "big"))

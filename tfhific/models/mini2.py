@@ -200,6 +200,16 @@ class Mini2(Mini):
     """The trainable codec. Input of `call`: float32 [batch, H, W, 3] in 0..255."""
 
     checkerboard = True
+    FOLDED = (
+        "analysis",
+        "synthesis",
+        "hyper_analysis",
+        "hyper_synthesis_scale",
+        "context_features",
+        "context_first",
+        "context_near",
+        "context_second",
+    )
 
     def __init__(self, config: Mini2Config | None = None, clip_norm: float = 1.0, **kwargs) -> None:
         TrainableSystem.__init__(self, **kwargs)
