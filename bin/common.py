@@ -120,11 +120,14 @@ def plan_files(argv: list[str], *, extensions: Sequence[str], suffix: str):
       TfhificError: without an input.
     """
     from tfhific.codec import jobs
+    from tfhific.codec.atomic import refuse_terminal
     from tfhific.errors import TfhificError
 
     if len(argv) < 2:
         raise TfhificError("Expected an input: a file, a folder, or -. See --help.")
     output = argv[2] if len(argv) > 2 else None
+    if "-" in (output or argv[1], output):
+        refuse_terminal()
     return jobs.plan(
         argv[1],
         output,
