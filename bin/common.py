@@ -158,11 +158,14 @@ def plan_files(
       TfhificError: without an input, or for an output that can't be written or must not be.
     """
     from tfhific.codec import jobs
+    from tfhific.codec.atomic import refuse_terminal
     from tfhific.errors import TfhificError
 
     if len(argv) < 2:
         raise TfhificError("Expected an input: a file, a folder, or -. See --help.")
     output = argv[2] if len(argv) > 2 else None
+    if "-" in (output or argv[1], output):
+        refuse_terminal()
     return jobs.plan(
         argv[1],
         output,

@@ -256,3 +256,50 @@ def test_weights_that_are_not_finite_are_not_published(name, tiny_model):
             publish(tiny_model, "broken")
     finally:
         variable.assign(before)
+
+
+def test_a_description_nested_deeply_is_told(load_bytes, data):
+    length = struct.unpack("<Q", data[:8])[0]
+    header = json.loads(data[8 : 8 + length])
+    header["__metadata__"]["tfhific"] = "[" * 50_000
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    message = refusal(load_bytes, struct.pack("<Q", len(text)) + text + data[8 + length :])
+    assert "nested too deeply" in message
+
+
+@pytest.mark.parametrize("depth", [17, 300])
+def test_branches_nested_deeply_are_told(depth, load_bytes, data):
+    def nest(description):
+        for _ in range(depth):
+            inner = {"op": "residual", "branch": description["networks"]["hyper_analysis"]}
+            description["networks"]["hyper_analysis"] = [inner]
+
+    message = refusal(load_bytes, rewritten(data, nest, sealed=True))
+    assert "nested" in message
+    assert len(message) < 500
+
+
+@pytest.mark.parametrize(
+    ("network", "change"),
+    [
+        ("analysis", lambda layers: layers.pop()),
+        ("hyper_analysis", lambda layers: layers.pop()),
+        ("hyper_analysis", lambda layers: layers.insert(0, layers.pop())),
+        (
+            "hyper_synthesis_mean",
+            lambda layers: layers.append({"op": "depth_to_space", "block": 2}),
+        ),
+        ("hyper_synthesis_scale", lambda layers: layers[0].update(stride=1)),
+        ("synthesis", lambda layers: layers.append({"op": "space_to_depth", "block": 2})),
+        ("synthesis", lambda layers: layers.append(dict(layers[0]))),
+    ],
+    ids=range(7),
+)
+def test_networks_that_do_not_fit_each_other_are_told_before_they_are_used(
+    network, change, load_bytes, data
+):
+    def damage(description):
+        change(description["networks"][network])
+
+    refusal(load_bytes, rewritten(data, damage, sealed=True))

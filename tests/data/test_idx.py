@@ -84,3 +84,21 @@ def test_batches_follow_from_the_step_and_leave_the_validation_pictures_out(fold
     assert len(seen) == 50
     later, _ = next(iter(data.batches(5)))
     np.testing.assert_array_equal(later, data.batch(5)[0])
+
+
+def test_sides_of_0_beside_sides_that_no_array_has_are_refused(tmp_path):
+    for sizes in ([0, 2**32 - 1, 2**32 - 1], [2**32 - 1, 0], [0, 2**32 - 1]):
+        head = bytes([0, 0, 8, len(sizes)]) + b"".join(size.to_bytes(4, "big") for size in sizes)
+        path = tmp_path / "train-images-idx3-ubyte"
+        path.write_bytes(head)
+        with pytest.raises(TfhificError, match="larger than"):
+            read_idx(path)
+
+
+def test_digits_without_pictures_are_refused(tmp_path):
+    (tmp_path / "train-images-idx3-ubyte").write_bytes(
+        bytes([0, 0, 8, 3, 0, 0, 0, 0, 0, 0, 0, 28, 0, 0, 0, 28])
+    )
+    (tmp_path / "train-labels-idx1-ubyte").write_bytes(bytes([0, 0, 8, 1, 0, 0, 0, 0]))
+    with pytest.raises(TfhificError, match="expected pictures"):
+        read_digits(tmp_path)
