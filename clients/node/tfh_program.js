@@ -53,7 +53,16 @@ function readFile(name) {
   if (file && file.size > MAX_INPUT) {
     throw new Error(`${name}: expected at most ${MAX_INPUT} bytes, received more`);
   }
-  return fs.readFileSync(name);
+  return named(name, () => fs.readFileSync(name));
+}
+
+/** What a piece of work returns; the system's errors name the file, and say no more than is needed. */
+function named(name, work) {
+  try {
+    return work();
+  } catch (error) {
+    throw new Error(`${name}: ${error.message.split(', ')[0]}`);
+  }
 }
 
 /** Writes a file whole or not at all; to pipes and devices directly. */
@@ -133,7 +142,7 @@ async function main(compress) {
     const model = new Model(options.model);
     const result = await (compress ? model.compress(data, quality) : model.decompress(data));
     about = '';
-    writeFile(output, result, options.overwrite);
+    named(output, () => writeFile(output, result, options.overwrite));
     return 0;
   } catch (error) {
     const [message] = String(error && error.message || error).split('\n');
