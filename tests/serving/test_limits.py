@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tests.serving import pictures
+from tfc_port import coding
 from tfhific.codec import container
 from tfhific.serving.limits import TOO_MUCH, request_limit
 from tfhific.serving.pipeline import SavedModel, _in_requests
@@ -22,10 +23,17 @@ def small_file(tiny_codec, photo) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def large_file(small_file) -> bytes:
-    """A file that claims as many pixels as a picture may have; it does not hold them."""
-    contents = container.unpack(small_file)
-    return container.pack(dataclasses.replace(contents, height=LARGE[0], width=LARGE[1]))
+def large_file(small_file, tiny_published) -> bytes:
+    """A file of as many pixels as a picture may have; what is wrong is seen once it is decoded."""
+    tables = tiny_published.z_tables
+    positions = (-(-LARGE[0] // 64)) * (-(-LARGE[1] // 64))
+    rows = np.tile(np.arange(tables.rows, dtype=np.int32), positions)
+    modes = (tables.minimum + tables.mode)[rows]
+    z = coding.encode(modes, rows, tables, streams=1, implementation="python")
+    contents = dataclasses.replace(
+        container.unpack(small_file), height=LARGE[0], width=LARGE[1], z=z, z_streams=1
+    )
+    return container.pack(dataclasses.replace(contents, y=b"\0" + bytes(2000), y_streams=1))
 
 
 def test_pictures_beyond_a_requests_pixels_have_an_error_and_cost_nothing(call, photo):
@@ -56,9 +64,13 @@ def test_files_beyond_a_requests_pixels_have_an_error_and_cost_nothing(
     assert out["error"][1] == b""
     assert TOO_MUCH in out["error"][2].decode()
     assert [png == b"" for png in out["image_bytes"]] == [True, False, True]
-    # Alone it is within the limit, and has another fault.
+    # Alone it is within the limit, and has another fault; what is seen to be none takes no room.
     error = call("decompress", compressed_bytes=[large_file])["error"][0].decode()
-    assert "can't hold" in error
+    assert "Every stream must end" in error
+    contents = container.unpack(large_file)
+    empty = container.pack(dataclasses.replace(contents, y=b""))
+    out = call("decompress", compressed_bytes=[empty, small_file])
+    assert [error == b"" for error in out["error"]] == [False, True]
 
 
 def test_raw_pictures_beyond_a_requests_pixels_have_an_error(call):
@@ -119,7 +131,7 @@ def test_files_that_are_too_much_for_a_request_are_sent_again(loaded, small_file
     results = model.decompress([small_file, large_file, small_file])
     assert [error == "" for _, error in results] == [True, False, True]
     assert results[0] == results[2]
-    assert "can't hold" in results[1][1]
+    assert "Every stream must end" in results[1][1]
 
 
 def test_a_request_may_always_have_the_largest_picture():

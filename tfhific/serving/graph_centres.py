@@ -88,10 +88,16 @@ class GraphCentres(tf.Module):
             exif=exif,
         )
 
-    def decode(self, data: tf.Tensor) -> Decoded:
-        """Decodes a file's bytes, whatever they are."""
+    def examine(self, data: tf.Tensor) -> tuple[tf.Tensor, GraphContents]:
+        """What is wrong with a file's bytes, without decoding anything; see `GraphCodec`."""
         contents = graph_container.unpack(data, self.max_pixels)
         error = own_error(contents, data, self.model)
+        error = tf.cond(tf.equal(error, ""), lambda: self._claims_error(contents), lambda: error)
+        return error, contents
+
+    def decode(self, data: tf.Tensor) -> Decoded:
+        """Decodes a file's bytes, whatever they are."""
+        error, contents = self.examine(data)
         error, pixels = tf.cond(
             tf.equal(error, ""),
             lambda: self._decode_sound(contents),
@@ -99,13 +105,13 @@ class GraphCentres(tf.Module):
         )
         return Decoded(error, tf.ensure_shape(pixels, [None, None, 3]), contents)
 
-    def _decode_sound(self, contents: GraphContents) -> tuple[tf.Tensor, tf.Tensor]:
+    def _claims_error(self, contents: GraphContents) -> tf.Tensor:
         height, width = self._latent_size(contents.height, contents.width)
         held = 8 * (tf.strings.length(contents.y) + 4 * contents.y_streams)
         positions = tf.cast(height, tf.float64) * tf.cast(width, tf.float64)
         count = height * width * self._channels
         wrong = check_tensors(contents.y, count, contents.y_streams)
-        error = first_error(
+        return first_error(
             [
                 (
                     tf.cast(held, tf.float64) < self._least_bits * positions,
@@ -120,19 +126,16 @@ class GraphCentres(tf.Module):
             ]
         )
 
-        def symbols():
-            values, wrong = self._coder.decode(
-                contents.y, self._indexes(height, width), contents.y_streams
-            )
-            centres = len(self._centres)
-            beyond = tf.reduce_any((values < 0) | (values >= centres))
-            said = f"The file's code has a symbol beyond the model's {centres} centres."
-            wrong = first_error([(tf.not_equal(wrong, ""), wrong), (beyond, said)])
-            return wrong, tf.clip_by_value(values, 0, centres - 1)
-
-        error, values = tf.cond(
-            tf.equal(error, ""), symbols, lambda: (error, tf.zeros([0], tf.int32))
+    def _decode_sound(self, contents: GraphContents) -> tuple[tf.Tensor, tf.Tensor]:
+        height, width = self._latent_size(contents.height, contents.width)
+        values, wrong = self._coder.decode(
+            contents.y, self._indexes(height, width), contents.y_streams
         )
+        centres = len(self._centres)
+        beyond = tf.reduce_any((values < 0) | (values >= centres))
+        said = f"The file's code has a symbol beyond the model's {centres} centres."
+        error = first_error([(tf.not_equal(wrong, ""), wrong), (beyond, said)])
+        values = tf.clip_by_value(values, 0, centres - 1)
         pixels = tf.cond(
             tf.equal(error, ""),
             lambda: self._generate(

@@ -132,10 +132,23 @@ class GraphCodec(tf.Module):
             exif=exif,
         )
 
-    def decode(self, data: tf.Tensor) -> Decoded:
-        """Decodes a file's bytes, whatever they are."""
+    def examine(self, data: tf.Tensor) -> tuple[tf.Tensor, GraphContents]:
+        """What is wrong with a file's bytes, as far as it can be told without decoding anything.
+
+        Args:
+          data: the file, a string, whatever it is.
+
+        Returns:
+          The error, a string, and what the file holds.
+        """
         contents = graph_container.unpack(data, self.max_pixels)
         error = own_error(contents, data, self.model)
+        error = tf.cond(tf.equal(error, ""), lambda: self._claims_error(contents), lambda: error)
+        return error, contents
+
+    def decode(self, data: tf.Tensor) -> Decoded:
+        """Decodes a file's bytes, whatever they are."""
+        error, contents = self.examine(data)
         error, pixels = tf.cond(
             tf.equal(error, ""),
             lambda: self._decode_sound(contents),
@@ -143,12 +156,11 @@ class GraphCodec(tf.Module):
         )
         return Decoded(error, tf.ensure_shape(pixels, [None, None, 3]), contents)
 
-    def _decode_sound(self, contents: GraphContents) -> tuple[tf.Tensor, tf.Tensor]:
-        """What is wrong, and the picture, of a file whose container is sound and of this model."""
+    def _claims_error(self, contents: GraphContents) -> tf.Tensor:
+        """What is wrong with what a file claims, a string; see `tfhific.codec.plausible`."""
         transforms, channels = self._transforms, self._transforms.channels
         height, width = transforms.latent_size(contents.height, contents.width)
         z_height, z_width = transforms.hyper_size(height, width)
-        # See `tfhific.codec.plausible`.
         positions = tf.cast(z_height, tf.float64) * tf.cast(z_width, tf.float64)
         z_bytes = tf.strings.length(contents.z)
         held = tf.cast(8 * (z_bytes + 4 * contents.z_streams), tf.float64)
@@ -186,21 +198,25 @@ class GraphCodec(tf.Module):
                 ),
             ]
         )
-        error = tf.cond(
+        return tf.cond(
             tf.equal(error, ""),
             lambda: self._payload_error(contents, z_height * z_width, height, rows, row),
             lambda: error,
         )
 
-        def latents():
-            shape = tf.stack([z_height, z_width, self.model.z_tables.rows])
-            z, wrong = self._z_coder.decode(
-                contents.z, self._channel_indexes(shape), contents.z_streams
-            )
-            return self._decode_bands(contents, tf.reshape(z, shape), wrong, height, width, rows)
-
-        nothing = tf.zeros([0, 0, channels])
-        error, y_hat = tf.cond(tf.equal(error, ""), latents, lambda: (error, nothing))
+    def _decode_sound(self, contents: GraphContents) -> tuple[tf.Tensor, tf.Tensor]:
+        """What is wrong, and the picture, of a file whose container is sound and of this model."""
+        transforms, channels = self._transforms, self._transforms.channels
+        height, width = transforms.latent_size(contents.height, contents.width)
+        z_height, z_width = transforms.hyper_size(height, width)
+        rows = tf.where(tf.equal(contents.band_rows, 0), height, contents.band_rows)
+        shape = tf.stack([z_height, z_width, self.model.z_tables.rows])
+        z, error = self._z_coder.decode(
+            contents.z, self._channel_indexes(shape), contents.z_streams
+        )
+        error, y_hat = self._decode_bands(
+            contents, tf.reshape(z, shape), error, height, width, rows
+        )
         y_hat = tf.ensure_shape(y_hat, [None, None, channels])
         pixels = tf.cond(
             tf.equal(error, ""),
@@ -251,7 +267,9 @@ class GraphCodec(tf.Module):
         def band(top, at, error):
             bottom = tf.minimum(top + rows, height)
             behind, length, error = _next_band(octets, at, tf.equal(bottom, height), error)
-            count = tf.cast(tf.cast(bottom - top, tf.int64) * row, tf.int32)
+            count = tf.cast(
+                tf.minimum(tf.cast(bottom - top, tf.int64) * row, tf.int32.max), tf.int32
+            )
             payload = tf.strings.substr(contents.y, behind, length)
             wrong = check_tensors(payload, count, contents.y_streams)
             return bottom, behind + length, tf.where(tf.equal(error, ""), wrong, error)

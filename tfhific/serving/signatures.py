@@ -8,9 +8,9 @@ from tfhific.codec import container
 from tfhific.codec.model import Model
 from tfhific.codec.whole_model import WholeModel
 from tfhific.errors import TfhificError
-from tfhific.serving import graph_container, graph_images, graph_info
+from tfhific.serving import graph_images, graph_info
 from tfhific.serving.budget import PARALLEL, beyond_array, beyond_sum, of_several
-from tfhific.serving.graph_codec import GraphCodec, own_error
+from tfhific.serving.graph_codec import GraphCodec
 from tfhific.serving.graph_coders import CoreCoder
 from tfhific.serving.graph_plane import with_plane
 from tfhific.serving.graph_png_metadata import with_metadata
@@ -169,9 +169,9 @@ class Served(tf.Module):
 
     def _size_one(self, data) -> tf.Tensor:
         """Height and width of a file's picture, int32 [2]; 0 if it is refused without decoding."""
-        contents = graph_container.unpack(data, self._codec.max_pixels)
-        fine = tf.equal(own_error(contents, data, self._codec.model), "")
-        return tf.stack([contents.height, contents.width]) * tf.cast(fine, tf.int32)
+        error, contents = self._codec.examine(data)
+        fine = tf.cast(tf.equal(error, ""), tf.int32)
+        return tf.stack([contents.height, contents.width]) * fine
 
     def _decode_one(self, data) -> tuple[tf.Tensor, ...]:
         """Error, pixels, and the three entries of metadata; only an alpha plane is never empty."""
