@@ -22,6 +22,16 @@ def quiet_tensorflow() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
+def _name_a_temporary_folder() -> None:
+    """Importing TensorFlow asks for one and fails without, though it writes nothing there then."""
+    import tempfile
+
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError:
+        tempfile.tempdir = os.path.join(os.sep, "tmp")
+
+
 def start_tensorflow(configure: Callable[[], None] = lambda: None) -> None:
     """Imports TensorFlow and starts its runtime without its notices.
 
@@ -31,6 +41,7 @@ def start_tensorflow(configure: Callable[[], None] = lambda: None) -> None:
     Args:
       configure: called when TensorFlow is there and has not started yet.
     """
+    _name_a_temporary_folder()
     if os.environ.get("TF_CPP_MIN_LOG_LEVEL") != "3" or "tensorflow" in sys.modules:
         configure()
         return
