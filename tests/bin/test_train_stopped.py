@@ -40,7 +40,7 @@ def stopped(run_dir, by: int, *flags) -> tuple[int, str]:
     with open(said, "wb") as stream:
         process = subprocess.Popen(command, stderr=stream, stdin=subprocess.DEVNULL, env=clean)
         try:
-            deadline = time.monotonic() + 300
+            deadline = time.monotonic() + 500
             while not re.search(r"^step \d+ ", said.read_text(), re.MULTILINE):
                 assert process.poll() is None, said.read_text()
                 assert time.monotonic() < deadline, said.read_text()
