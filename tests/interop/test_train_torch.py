@@ -111,6 +111,7 @@ def test_the_keras_networks_compute_what_pytorchs_do(run, photo, monkeypatch):
     tool = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(tool)
     from configuration import Mini2Config
+    from keras_weights import assign
     from networks import Mini2
 
     weights = run / "weights.safetensors"
@@ -121,7 +122,7 @@ def test_the_keras_networks_compute_what_pytorchs_do(run, photo, monkeypatch):
     theirs = Mini2(Mini2Config(**settings))
     theirs.load_state_dict({name: torch.tensor(value) for name, value in state.items()})
     ours = tool.keras_model(weights)
-    tool.assign(ours, state)
+    assign(ours, state)
     picture = photo(128, 192)[None].astype(np.float32)
     quality = np.array([1.3], np.float32)
 
@@ -160,6 +161,17 @@ def test_a_runs_weights_become_a_model_that_codes(run, photos, tmp_path, photo):
     import tfhific
 
     codec = tfhific.load(str(tmp_path / "tried"))
+    out = tmp_path / "again.safetensors"
+    done = call("weights_of.py", tmp_path / "tried", out)
+    assert done.returncode == 0, done.stderr
+    from safetensors.numpy import load_file
+
+    again, before = load_file(out), load_file(weights)
+    assert again.keys() == before.keys()
+    for name, value in before.items():
+        # What lies behind softplus and tanh is published evaluated.
+        np.testing.assert_allclose(again[name], value, rtol=0.01, atol=2e-3, err_msg=name)
+    assert call("weights_of.py", tmp_path / "tried", out).stderr.startswith("error: ")
     picture = photo(70, 90)
     coded = codec.encode(picture, 4.0)
     np.testing.assert_array_equal(codec.decompress(coded.data), codec.reconstruct(coded))

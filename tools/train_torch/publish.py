@@ -39,97 +39,10 @@ def read_weights(path: Path) -> tuple[dict[str, np.ndarray], dict]:
         return {name: file.get_tensor(name).astype(np.float32) for name in names}, config
 
 
-def assign(model, state: dict[str, np.ndarray]) -> None:
-    """Sets every weight of a built Keras `Mini2`.
-
-    Raises:
-      SystemExit: where the two have other weights.
-    """
-    from tfhific.backend import keras
-
-    left = dict(state)
-
-    def put(variable, value: np.ndarray) -> None:
-        if tuple(variable.shape) != value.shape:
-            raise SystemExit(f"error: expected the shape {variable.shape}, received {value.shape}.")
-        variable.assign(value)
-
-    def convolution(layer, name: str) -> None:
-        kernel = left.pop(f"{name}.weight")
-        if isinstance(layer, keras.layers.DepthwiseConv2D):
-            put(layer.depthwise_kernel, kernel.transpose(2, 3, 0, 1))
-        else:
-            # Both kinds: PyTorch has [out, in, k, k], or [in, out, k, k] for upsampling ones, and
-            # Keras the same order of channels as [k, k, in, out] and [k, k, out, in].
-            put(layer.kernel, kernel.transpose(2, 3, 1, 0))
-        put(layer.bias, left.pop(f"{name}.bias"))
-
-    def together(network, names: list[str]) -> None:
-        layers = [layer for layer in flat(network) if layer.trainable_variables]
-        if len(layers) != len(names):
-            raise SystemExit(f"error: expected {len(layers)} layers, received {names}.")
-        for layer, name in zip(layers, names):
-            convolution(layer, name)
-
-    def blocks(part: str, count: int) -> list[str]:
-        kinds = ("depthwise", "expand", "reduce")
-        return [f"{part}.blocks.{i}.{kind}" for i in range(count) for kind in kinds]
-
-    def hyper_synthesis(name: str) -> list[str]:
-        return [f"{name}.up.0", f"{name}.up.1", f"{name}.out"]
-
-    config = model.config
-    together(
-        model.analysis,
-        [
-            "analysis.linear.conv",
-            "analysis.embed",
-            *blocks("analysis", config.encoder_blocks),
-            "analysis.out",
-        ],
-    )
-    together(
-        model.synthesis,
-        [
-            "synthesis.linear.conv",
-            "synthesis.embed",
-            *blocks("synthesis", config.decoder_blocks),
-            *(f"synthesis.{name}" for name in ("spread", "render", "out")),
-        ],
-    )
-    together(model.hyper_analysis, [f"hyper_analysis.convs.{i}" for i in range(3)])
-    together(model.hyper_synthesis_scale, hyper_synthesis("scales"))
-    together(model.context_features, hyper_synthesis("context.from_z"))
-    together(model.context_first, ["context.first"])
-    together(model.context_near, ["context.near", "context.mix"])
-    together(model.context_second, ["context.hidden", "context.second"])
-    base = model.z_prior.base
-    for kind in ("matrices", "biases", "factors"):
-        for number, variable in enumerate(getattr(base, f"_{kind}")):
-            put(variable, left.pop(f"z_prior.{kind}.{number}"))
-    for name in ("log_gain", "log_inverse_gain"):
-        put(getattr(model, name), left.pop(name))
-    if left:
-        raise SystemExit(f"error: the Keras model has no place for {', '.join(left)}.")
-
-
-def flat(layer) -> list:
-    """The layers within a Keras network that compute something themselves, in order."""
-    from tfhific.backend import keras
-    from tfhific.models.layers import Parallel, Residual
-
-    if isinstance(layer, keras.Sequential):
-        return [inner for part in layer.layers for inner in flat(part)]
-    if isinstance(layer, Parallel):
-        return [inner for part in layer.branches for inner in flat(part)]
-    if isinstance(layer, Residual):
-        return flat(layer.branch)
-    return [layer]
-
-
 def keras_model(weights: Path):
     """The Keras `Mini2` with a run's weights."""
     import tensorflow as tf
+    from keras_weights import assign
 
     from tfhific.models.mini2 import Mini2, Mini2Config
 
