@@ -21,6 +21,8 @@ def list_images(pattern: str | os.PathLike) -> list[str]:
       ImageError: when there is none.
     """
     pattern = os.fspath(pattern)
+    if os.path.isfile(pattern) and not pattern.lower().endswith(IMAGE_EXTENSIONS):
+        raise ImageError(f"{pattern!r} is a file: expected a folder of images, or a glob of them.")
     if os.path.isdir(pattern):
         candidates = [
             os.path.join(folder, name)

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfhific.backend import keras
-from tfhific.errors import TfhificError
+from tfhific.errors import OutputError, TfhificError
 from tfhific.models.system import TrainableSystem
 from tfhific.training.run import Run, RunOptions, read_config, write_config
 from tfhific.training.schedule import Budget, Schedule
@@ -50,7 +50,16 @@ class _Keeper(keras.callbacks.Callback):
 
     def _save(self) -> None:
         self._run.seconds.assign(self._seconds())
-        self._run.save()
+        try:
+            self._run.save()
+        except (tf.errors.OpError, OSError) as error:
+            # Not as it is: Keras takes one of TensorFlow's errors for the end of the data.
+            reason = str(error).strip().splitlines()[0]
+            raise OutputError(
+                f"The checkpoint of step {self._step} can't be written ({reason:.200}). Make room, "
+                "then --resume goes on from "
+                f"{self._run.manager.latest_checkpoint or 'the beginning'}."
+            ) from None
 
     def on_train_batch_begin(self, batch, logs=None) -> None:
         progress = self._budget.progress(self._step, self._seconds())
@@ -144,6 +153,7 @@ def fit(
 
     Raises:
       TrainingDiverged: when a loss or the gradient's norm is not finite.
+      OutputError: when a checkpoint can't be written.
     """
     if budget.progress(run.step, float(run.seconds.numpy())) >= 1.0:
         return run.step
