@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import sys
 
 _ADVICE = {
@@ -64,7 +65,10 @@ def _of_tensorflow(error: BaseException) -> str | None:
         return None
     if isinstance(error, (errors.InvalidArgumentError, errors.UnimplementedError)):
         return None
-    said = _one_line(error.message)
+    # Of an error in a graph, the first lines say where; what was raised in Python says what.
+    raised = re.findall(r"\b\w+(?:Error|Diverged): (.+)", error.message)
+    inner = "Graph execution error" in error.message and raised
+    said = _one_line(inner[-1] if inner else error.message)
     full = isinstance(error, errors.ResourceExhaustedError)
     return f"{said}" + ("; make room on the disk or in memory." if full else "")
 

@@ -381,6 +381,9 @@ def load_model(folder: str | os.PathLike) -> Model:
         if _digest(description, arrays, file) != description["sha256"]:
             raise ModelError(f"{path!r} is damaged: its checksum does not fit its contents.")
         model = _assemble(description, arrays)
+    except ModelError as error:
+        said = str(error)
+        raise ModelError(said if repr(path) in said else f"{path!r}: {said}") from None
     except MALFORMED as error:
         raise ModelError(f"{path!r} is not a complete model ({error!r}).") from None
     except (OSError, SafetensorError, CodingError) as error:

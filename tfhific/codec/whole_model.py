@@ -147,6 +147,9 @@ def load_whole_model(folder: str | os.PathLike) -> WholeModel:
             defining=tuple(description["defining"]),
             training=dict(description.get("training") or {}),
         )
+    except ModelError as error:
+        said = str(error)
+        raise ModelError(said if repr(path) in said else f"{path!r}: {said}") from None
     except MALFORMED as error:
         raise ModelError(f"{path!r} is not a complete model ({error!r}).") from None
     except (OSError, SafetensorError, CodingError) as error:

@@ -42,6 +42,8 @@ def find_images(pattern: str | os.PathLike) -> Listing:
       ImageError: when there is no image.
     """
     pattern = os.fspath(pattern)
+    if os.path.isfile(pattern) and not pattern.lower().endswith(IMAGE_EXTENSIONS):
+        raise ImageError(f"{pattern!r} is a file: expected a folder of images, or a glob of them.")
     if os.path.isdir(pattern):
         found = list_folder(pattern, IMAGE_EXTENSIONS, recursive=True)
     else:
