@@ -41,6 +41,17 @@ def test_importing_the_package_and_the_coder_imports_no_tensorflow():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+def test_without_tensorflow_probability_one_message_says_what_to_install():
+    code = (
+        "import sys; sys.modules['tensorflow_probability'] = None;"
+        "import tfc_port; tfc_port.GDN, tfc_port.pmf_to_quantized_cdf;"
+        "tfc_port.ContinuousBatchedEntropyModel"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "pip install" in run.stderr.strip().splitlines()[-1]
+    assert "tensorflow-probability" in run.stderr.strip().splitlines()[-1]
+
+
 @pytest.mark.parametrize(
     ("lookup", "message"),
     [

@@ -52,11 +52,19 @@ def create_range_decoder(encoded, lookup, name=None) -> RangeDecoder:
     """
     with tf.name_scope(name or "create_range_decoder"), tf.device("CPU:0"):
         encoded = tf.convert_to_tensor(encoded, tf.string, name="encoded")
-        lookup = tf.convert_to_tensor(lookup, tf.int32, name="lookup")
-        parse_lookup(lookup)
         check = require(tf.size(encoded) > 0, "`encoded` is empty: expected at least one string.")
         with tf.control_dependencies([] if check is None else [check]):
-            strings = tf.reshape(encoded, [-1])
+            encoded = tf.identity(encoded)
+        return decoder_of(encoded, lookup)
+
+
+@tf.autograph.experimental.do_not_convert
+def decoder_of(encoded, lookup) -> RangeDecoder:
+    """As `create_range_decoder`, for any number of strings; the entropy models' way in."""
+    with tf.device("CPU:0"):
+        lookup = tf.convert_to_tensor(lookup, tf.int32, name="lookup")
+        parse_lookup(lookup)
+        strings = tf.reshape(encoded, [-1])
         lengths = tf.strings.length(strings)
         # At least the two words of the first value; `decode_raw` wants whole words.
         width = tf.maximum((tf.reduce_max(lengths) + 1) // 2 * 2, 4)
