@@ -19,20 +19,6 @@ def test_every_public_name_can_be_used():
     assert set(tfc_port.__all__) <= set(dir(tfc_port))
 
 
-@pytest.mark.parametrize(
-    ("name", "hint"),
-    [
-        ("PowerLawEntropyModel", "ContinuousBatchedEntropyModel"),
-        ("Y4MDataset", "no replacement"),
-        ("run_length_encode", "no replacement"),
-        ("stochastic_round", "tf.random.uniform"),
-    ],
-)
-def test_names_left_out_name_their_replacement(name, hint):
-    with pytest.raises(AttributeError, match=hint):
-        getattr(tfc_port, name)
-
-
 def test_importing_the_package_and_the_coder_imports_no_tensorflow():
     code = (
         "import sys, tfc_port, tfc_port.coding;"

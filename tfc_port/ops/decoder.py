@@ -64,16 +64,21 @@ def decoder_of(encoded, lookup) -> RangeDecoder:
     with tf.device("CPU:0"):
         lookup = tf.convert_to_tensor(lookup, tf.int32, name="lookup")
         parse_lookup(lookup)
-        strings = tf.reshape(encoded, [-1])
-        lengths = tf.strings.length(strings)
-        # At least the two words of the first value; `decode_raw` wants whole words.
-        width = tf.maximum((tf.reduce_max(lengths) + 1) // 2 * 2, 4)
-        octets = tf.cast(tf.io.decode_raw(strings, tf.uint8, fixed_length=width), tf.int64)
-        words = shift_left(octets[:, 0::2], 8) | octets[:, 1::2]
-        value = shift_left(words[:, 0], 16) | words[:, 1]
-        size = tf.fill(tf.shape(value), tf.constant(1 << 32, tf.int64))
-        state = tf.stack([value, size, tf.zeros_like(value) + 2, tf.ones_like(value)], axis=1)
-        return RangeDecoder(tf.shape(encoded), lookup, words, tf.cast(lengths, tf.int64), state)
+        words, lengths, state = read_strings(tf.reshape(encoded, [-1]))
+        return RangeDecoder(tf.shape(encoded), lookup, words, lengths, state)
+
+
+def read_strings(strings):
+    """The words, lengths and state of a `RangeDecoder` at the beginning of strings [decoders]."""
+    lengths = tf.strings.length(strings)
+    # At least the two words of the first value; `decode_raw` wants whole words.
+    width = tf.maximum((tf.reduce_max(lengths) + 1) // 2 * 2, 4)
+    octets = tf.cast(tf.io.decode_raw(strings, tf.uint8, fixed_length=width), tf.int64)
+    words = shift_left(octets[:, 0::2], 8) | octets[:, 1::2]
+    value = shift_left(words[:, 0], 16) | words[:, 1]
+    size = tf.fill(tf.shape(value), tf.constant(1 << 32, tf.int64))
+    state = tf.stack([value, size, tf.zeros_like(value) + 2, tf.ones_like(value)], axis=1)
+    return words, tf.cast(lengths, tf.int64), state
 
 
 @tf.autograph.experimental.do_not_convert
