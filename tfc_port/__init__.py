@@ -10,12 +10,10 @@ from tfc_port import _names
 from tfc_port._lazy import lazy_attributes
 
 _HOMES = {
-    **_names.OPS,
-    **_names.LAYERS,
-    **_names.DISTRIBUTIONS,
-    **_names.ENTROPY_MODELS,
-    **_names.OTHERS,
-    **dict.fromkeys(("coding", "distributions", "entropy_models", "layers", "ops"), ""),
+    **_names.ALL,
+    **dict.fromkeys(
+        ("coding", "datasets", "distributions", "entropy_models", "layers", "ops", "v1"), ""
+    ),
 }
 
 __all__ = sorted(_HOMES)

@@ -21,6 +21,13 @@ OPS = _homes(
         "tfc_port.ops.padding": "same_padding_for_kernel",
         "tfc_port.ops.perturb": "perturb_and_apply",
         "tfc_port.ops.quantized_cdf": "pmf_to_quantized_cdf",
+        "tfc_port.ops.range_coding": (
+            "range_decode range_encode unbounded_index_range_decode unbounded_index_range_encode"
+        ),
+        "tfc_port.ops.run_length": (
+            "run_length_decode run_length_encode run_length_gamma_decode run_length_gamma_encode"
+        ),
+        "tfc_port.ops.stochastic": "stochastic_round",
         "tfc_port.ops.rounding": (
             "round_st soft_round soft_round_conditional_mean soft_round_inverse"
         ),
@@ -63,33 +70,36 @@ ENTROPY_MODELS = _homes(
     {
         "tfc_port.entropy_models.continuous_batched": "ContinuousBatchedEntropyModel",
         "tfc_port.entropy_models.continuous_indexed": "ContinuousIndexedEntropyModel",
+        "tfc_port.entropy_models.laplace": "LaplaceEntropyModel",
+        "tfc_port.entropy_models.power_law": "PowerLawEntropyModel",
         "tfc_port.entropy_models.location_scale": "LocationScaleIndexedEntropyModel",
         "tfc_port.entropy_models.universal_batched": "UniversalBatchedEntropyModel",
         "tfc_port.entropy_models.universal_indexed": "UniversalIndexedEntropyModel",
     }
 )
 
+DATASETS = {"Y4MDataset": "tfc_port.datasets.y4m_dataset"}
+
 OTHERS = {"PackedTensors": "tfc_port.packed_tensors"}
 
-_RUN_LENGTH = (
-    "there is no replacement; code the values with entropy_encode_channel or entropy_encode_index."
-)
+ALL = {**OPS, **LAYERS, **DISTRIBUTIONS, **ENTROPY_MODELS, **DATASETS, **OTHERS}
 
-LEFT_OUT = {
-    "LaplaceEntropyModel": (
-        "it needs the run-length ops. Use ContinuousBatchedEntropyModel with NoisyLaplace."
-    ),
-    "PowerLawEntropyModel": (
-        "it needs the run-length ops. Use ContinuousBatchedEntropyModel with NoisyDeepFactorized."
-    ),
-    "Y4MDataset": "there is no replacement; read the frames with a tf.data generator.",
-    "range_decode": "use create_range_decoder and entropy_decode_index.",
-    "range_encode": "use create_range_encoder and entropy_encode_index.",
-    "run_length_decode": _RUN_LENGTH,
-    "run_length_encode": _RUN_LENGTH,
-    "run_length_gamma_decode": _RUN_LENGTH,
-    "run_length_gamma_encode": _RUN_LENGTH,
-    "stochastic_round": "use tf.floor(x + tf.random.uniform(tf.shape(x))).",
-    "unbounded_index_range_decode": "use create_range_decoder and entropy_decode_index.",
-    "unbounded_index_range_encode": "use create_range_encoder and entropy_encode_index.",
-}
+V1 = _homes(
+    {
+        "tfc_port.v1.conditional": (
+            "GaussianConditional LaplacianConditional LogisticConditional SymmetricConditional"
+        ),
+        "tfc_port.v1.entropy_bottleneck": "EntropyBottleneck",
+        "tfc_port.v1.entropy_model": "EntropyModel",
+        "tfc_port.v1.layers": "GDN SignalConv1D SignalConv2D SignalConv3D",
+        "tfc_port.v1.packed_tensors": "PackedTensors",
+        "tfc_port.v1.parameterizers": (
+            "NonnegativeParameterizer Parameterizer RDFTParameterizer StaticParameterizer"
+            " irdft_matrix"
+        ),
+    }
+)
+"""What `tfc_port.v1` has of its own."""
+
+LEFT_OUT: dict[str, str] = {}
+"""Names of TFC that are not here, and what to use instead."""

@@ -85,8 +85,13 @@ class PackedTensors:
           RuntimeError: if a type is neither integer, float nor string.
         """
         dtypes = [tf.as_dtype(dtype) for dtype in dtypes]
+        lists = self.unpack_lists(dtypes)
+        return [tf.constant(values, dtype=dtype) for values, dtype in zip(lists, dtypes)]
+
+    def unpack_lists(self, dtypes: Iterable[tf.DType]) -> list[list]:
+        """Returns the tensors' values as lists; `unpack` without making tensors of them."""
         return [
-            tf.constant(_values(self._features[chr(number)], dtype), dtype=dtype)
+            list(_values(self._features[chr(number)], tf.as_dtype(dtype)))
             for number, dtype in enumerate(dtypes, start=1)
         ]
 

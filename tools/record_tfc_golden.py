@@ -14,15 +14,20 @@ from collections import defaultdict
 import numpy as np
 import tensorflow as tf
 import tensorflow_compression as tfc
+from tensorflow_compression.python.ops import gen_ops
 
 CODING_CASES = 300
 PMF_CASES = 120
 MODEL_CASES = 60
 DENSITY_CASES = 120
 DEEP_CASES = 20
+RUN_LENGTH_CASES = 150
+RANGE_CASES = 40
+UNBOUNDED_CASES = 80
 
-# Further out, the overflow code of the kernels does not end.
+# Further out, the overflow codes of the kernels do not end, or not as they should.
 FURTHEST = 2**29
+FURTHEST_UNBOUNDED = 2**26
 
 
 class Recorder:
@@ -233,6 +238,87 @@ def record_deep(rng) -> Recorder:
     return recorder
 
 
+def record_run_length(rng) -> Recorder:
+    """Strings of the run-length ops."""
+    recorder = Recorder()
+    for case in range(RUN_LENGTH_CASES):
+        count = 0 if case % 30 == 0 else int(rng.integers(1, 60))
+        codes = int(rng.integers(-1, 5)), int(rng.integers(-1, 5)), bool(case % 2)
+        values = np.rint(rng.normal(size=count) * rng.choice([0.3, 1, 20]))
+        values *= rng.random(count) < rng.choice([0.1, 0.6, 1])
+        values = values.astype(np.int32)
+        if case % 7 == 0 and count and codes[1] < 0:
+            values[-1] = rng.choice([-(2**31), 2**31 - 1, 2**30, -(2**30) + 1])
+        recorder.add(values=values, codes=np.array(codes, np.int32))
+        recorder.add_strings([tfc.run_length_encode(values, *codes).numpy()])
+    return recorder
+
+
+def strict_cdf(rng, symbols, precision):
+    """Counts that rise strictly from 0 to 2**precision."""
+    inner = rng.choice(np.arange(1, 1 << precision), symbols - 1, replace=False)
+    return np.concatenate([[0], np.sort(inner), [1 << precision]]).astype(np.int32)
+
+
+def record_range(rng) -> Recorder:
+    """Strings of `range_encode`."""
+    recorder = Recorder()
+    for case in range(RANGE_CASES):
+        precision = int(rng.integers(4, 17))
+        symbols = int(rng.integers(2, 14))
+        shape = [int(rng.integers(1, 4)), int(rng.integers(1, 9))]
+        if case % 10 == 0:
+            shape[1] = 0
+        prefix = [1 if rng.random() < 0.5 else size for size in shape]
+        cdf = [strict_cdf(rng, symbols, precision) for _ in range(int(np.prod(prefix)))]
+        cdf = np.array(cdf, np.int32).reshape([*prefix, symbols + 1])
+        data = rng.integers(0, symbols, shape).astype(np.int16)
+        string = gen_ops.range_encode(data, cdf, precision=precision).numpy()
+        recorder.add(
+            shape=np.array(shape, np.int32),
+            cdf=cdf,
+            cdf_shape=np.array(cdf.shape, np.int32),
+            precision=precision,
+            data=data,
+        )
+        recorder.add_strings([string])
+    return recorder
+
+
+def record_unbounded(rng) -> Recorder:
+    """Strings of `unbounded_index_range_encode`."""
+    recorder = Recorder()
+    for case in range(UNBOUNDED_CASES):
+        precision = 16 if case % 2 else int(rng.integers(4, 16))
+        # The kernels' own shifts by 32 bits and more would spoil wider ones.
+        width = 4 if case % 2 else int(rng.integers(1, min(precision, 7) + 1))
+        rows = int(rng.integers(1, 4))
+        sizes = rng.integers(3, 14, rows).astype(np.int32)
+        cdf = np.zeros([rows, int(sizes.max()) + case % 2], np.int32)
+        for row, size in enumerate(sizes):
+            cdf[row, :size] = strict_cdf(rng, int(size) - 1, precision)
+        offset = rng.integers(-9, 3, rows).astype(np.int32)
+        count = 0 if case % 20 == 0 else int(rng.integers(1, 40))
+        index = rng.integers(0, rows, count).astype(np.int32)
+        data = rng.integers(-12, 12, count).astype(np.int32)
+        if case % 3 == 0 and count:
+            data[0] = rng.choice([FURTHEST_UNBOUNDED, -FURTHEST_UNBOUNDED, 10**5, -(10**5)])
+        string = gen_ops.unbounded_index_range_encode(
+            data, index, cdf, sizes, offset, precision=precision, overflow_width=width
+        ).numpy()
+        recorder.add(
+            data=data,
+            index=index,
+            cdf=cdf,
+            cdf_size=sizes,
+            offset=offset,
+            precision=precision,
+            overflow_width=width,
+        )
+        recorder.add_strings([string])
+    return recorder
+
+
 def main(folder: str) -> None:
     """Writes the recordings into `folder`."""
     target = pathlib.Path(folder)
@@ -244,6 +330,9 @@ def main(folder: str) -> None:
             "models": record_models,
             "densities": record_densities,
             "deep": record_deep,
+            "run_length": record_run_length,
+            "range": record_range,
+            "unbounded": record_unbounded,
         }.items()
     ):
         record(np.random.default_rng(seed)).save(target / f"{name}.npz")

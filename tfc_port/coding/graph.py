@@ -257,7 +257,7 @@ def _decode_sound(
         first,
         first + counts,
         bases,
-        tables.lookup(),
+        tables.finder(),
         *tables.counts(),
     )
     code = tf.where(tf.reduce_all(sound & (ends - starts <= 2 * read)), 0, _STREAM)

@@ -9,6 +9,8 @@ operations, not their size, that takes the time; and among them arithmetic takes
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
 from tfc_port.coding.graph_tables import WHOLE
@@ -118,7 +120,7 @@ def find_entries(
     first: tf.Tensor,
     last: tf.Tensor,
     bases: tf.Tensor,
-    lookup: tf.Tensor,
+    find: Callable[[tf.Tensor], tf.Tensor],
     low: tf.Tensor,
     high: tf.Tensor,
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
@@ -129,9 +131,9 @@ def find_entries(
       first: int32 [N], where each stream's begin.
       last: int32 [N], from where on each stream's words are 0; there are two before it at least,
         and `UNROLL` from it on.
-      bases: int32 [steps, N], where each symbol's row begins in the lookup; steps a multiple of
-        `UNROLL`.
-      lookup: int32 [rows * 2**16], the entry at each count of each row.
+      bases: int32 [steps, N], where each symbol's row begins in the numbering of all counts; steps
+        a multiple of `UNROLL`.
+      find: from such numbers, int32 [N], to the entries there; see `GraphTables.finder`.
       low: float64 [entries], the entries' lower cumulative counts.
       high: float64 [entries], their upper ones.
 
@@ -157,7 +159,7 @@ def find_entries(
             # point too: a quotient below 2**16 of a multiple of 2**-16 and one of 2**-16 below
             # 2**16 that isn't whole is 2**-32 off the next whole number, and rounding moves it by
             # less than 2**-37.
-            entry = tf.gather(lookup, base + tf.cast(ahead / scaled, tf.int32))
+            entry = find(base + tf.cast(ahead / scaled, tf.int32))
             begin = tf.floor(scaled * tf.gather(low, entry))
             size = tf.floor(scaled * tf.gather(high, entry)) - begin
             room = shift_room(size)

@@ -7,6 +7,7 @@ only symbol of a filler row, which codes to nothing.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
@@ -18,7 +19,10 @@ WHOLE = 1 << 16
 """Counts in a row; every row is brought to precision 16."""
 
 MAX_CODED_ROWS = 4096
-"""The lookup takes 256 KiB per row that is not certain."""
+"""How many rows that are not certain the coder takes: their counts are numbered by int32."""
+
+MAX_LOOKUP_ROWS = 256
+"""Up to so many the decoder has a lookup of 256 KiB each; for more it searches, a little slower."""
 
 
 class _Lookup(tf.saved_model.experimental.TrackableResource):
@@ -42,13 +46,14 @@ class _Lookup(tf.saved_model.experimental.TrackableResource):
 
     def _initialize(self) -> None:
         with tf.device("/CPU:0"):
-            # Each entry starts at one place, and they are in order: the number of starts so far.
+            # Each entry starts at one place, and they are in order: the number of starts so far,
+            # not counting the first entry's.
             starts = tf.scatter_nd(
-                tf.constant(self._positions[:, None]),
-                tf.ones([self._positions.size], tf.int32),
+                tf.constant(self._positions[1:, None]),
+                tf.ones([self._positions.size - 1], tf.int32),
                 [self._size],
             )
-            tf.raw_ops.AssignVariableOp(resource=self.resource_handle, value=tf.cumsum(starts) - 1)
+            tf.raw_ops.AssignVariableOp(resource=self.resource_handle, value=tf.cumsum(starts))
 
     def read(self) -> tf.Tensor:
         with tf.device("/CPU:0"):
@@ -66,13 +71,13 @@ class GraphTables(tf.Module):
       first, last: int32 [rows], a row's lowest and highest value.
       mode_entry: int32 [rows], the entry of its most probable symbol.
       value_base: int32 [rows], what to add to a row's entry for its value, modulo 2**32.
-      lookup_base: int32 [rows], where a row's part of the lookup begins.
+      lookup_base: int32 [rows], where a row's counts begin in the numbering of all counts.
       low: int32 [entries], the entry's lower cumulative count, 0 to 2**16 - 1.
       length: int32 [entries], what an entry takes, in 1/256 bit; 0 for the filler's.
 
     Attributes:
-      filler_entry, filler_base: the filler row's entry and part of the lookup, behind all others;
-        a certain row has them too.
+      filler_entry, filler_base: the filler row's entry and where its counts begin, behind all
+        others; a certain row has them too.
     """
 
     def __init__(self, tables: Tables) -> None:
@@ -114,7 +119,10 @@ class GraphTables(tf.Module):
         }
         self.filler_entry = entries
         self.filler_base = coded.size * WHOLE
-        self._lookup = _Lookup((number * WHOLE + low).astype(np.int32), coded.size + 1)
+        self._starts = (number * WHOLE + low).astype(np.int32)
+        self._lookup = None
+        if coded.size <= MAX_LOOKUP_ROWS:
+            self._lookup = _Lookup(self._starts, coded.size + 1)
 
     def constant(self, name: str) -> tf.Tensor:
         """Returns one of the arrays as a constant of the graph that is being built."""
@@ -128,6 +136,18 @@ class GraphTables(tf.Module):
         high = tf.where(tf.equal(high, 0), WHOLE, high)
         return tf.cast(low, tf.float64), tf.cast(high, tf.float64)
 
-    def lookup(self) -> tf.Tensor:
-        """Returns int32 [rows * 2**16], the entry at each count of each row."""
-        return self._lookup.read()
+    def finder(self) -> Callable[[tf.Tensor], tf.Tensor]:
+        """Returns a function from counts, int32 [k], to their entries, int32 [k].
+
+        A count of a row stands `lookup_base` of the row behind its own number.
+        """
+        if self._lookup is not None:
+            lookup = self._lookup.read()
+            return lambda places: tf.gather(lookup, places)
+        starts = tf.constant(self._starts[np.newaxis])
+
+        def search(places: tf.Tensor) -> tf.Tensor:
+            found = tf.raw_ops.UpperBound(sorted_inputs=starts, values=places[tf.newaxis])
+            return found[0] - 1
+
+        return search

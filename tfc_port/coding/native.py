@@ -70,7 +70,7 @@ def kernels() -> object:
     reasons = []
     for package in _PACKAGES:
         imported = sys.modules.get(_PACKAGES[package][1])
-        if _has_kernels(imported):
+        if _has_kernels(imported) and not hasattr(imported, "__tfc_port_alias__"):
             return imported
         path = _library_of(package)
         if path is None:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import tensorflow as tf
-import tensorflow_probability as tfp
+
+from tfc_port._keras_files import KeptByKeras
+from tfc_port._probability import load_probability
+
+tfp = load_probability()
 
 
 class ShapesOfBase:
@@ -31,7 +35,7 @@ class ShapesOfBase:
         raise NotImplementedError(f"`{cls.__name__}` does not implement `_parameter_properties`.")
 
 
-class Adapter(ShapesOfBase, tfp.distributions.Distribution):
+class Adapter(ShapesOfBase, tfp.distributions.Distribution, KeptByKeras):
     """A distribution of some function of values from a base distribution."""
 
     def __init__(self, base, name):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import tensorflow as tf
-import tensorflow_probability as tfp
 
+from tfc_port._keras_files import KeptByKeras
+from tfc_port._probability import load_probability
 from tfc_port.distributions.tails import estimate_tails
 from tfc_port.distributions.uniform_noise import UniformNoiseAdapter
 
+tfp = load_probability()
 
-class DeepFactorized(tfp.distributions.Distribution):
+
+class DeepFactorized(tfp.distributions.Distribution, KeptByKeras):
     """Batch of independent scalar distributions, each given by a network for its logit CDF.
 
     Layer k maps h to a + tanh(factor_k) tanh(a), where a = softplus(matrix_k) h + bias_k; the last

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import tensorflow as tf
-import tensorflow_probability as tfp
 
+from tfc_port._keras_files import KeptByKeras
+from tfc_port._probability import load_probability
 from tfc_port.distributions.adapter import ShapesOfBase
 from tfc_port.distributions.tails import lower_tail, quantization_offset, upper_tail
 from tfc_port.distributions.uniform_noise import UniformNoiseAdapter
 
+tfp = load_probability()
 
-class NoisyMixtureSameFamily(ShapesOfBase, tfp.distributions.MixtureSameFamily):
+
+class NoisyMixtureSameFamily(ShapesOfBase, tfp.distributions.MixtureSameFamily, KeptByKeras):
     """Mixture of components of one family, with uniform noise on [-1/2, 1/2] added."""
 
     def __init__(

@@ -7,13 +7,15 @@ https://arxiv.org/abs/2006.09952.
 from __future__ import annotations
 
 import tensorflow as tf
-import tensorflow_probability as tfp
 
+from tfc_port._probability import load_probability
 from tfc_port.distributions.adapter import Adapter
 from tfc_port.distributions.deep_factorized import DeepFactorized
 from tfc_port.distributions.tails import lower_tail, quantization_offset, upper_tail
 from tfc_port.distributions.uniform_noise import UniformNoiseAdapter
 from tfc_port.ops.rounding import soft_round, soft_round_inverse
+
+tfp = load_probability()
 
 
 class MonotonicAdapter(Adapter):

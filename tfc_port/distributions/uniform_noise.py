@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import tensorflow as tf
-import tensorflow_probability as tfp
 
+from tfc_port._probability import load_probability
 from tfc_port.distributions.adapter import Adapter
 from tfc_port.distributions.tails import lower_tail, quantization_offset, upper_tail
+
+tfp = load_probability()
 
 
 class UniformNoiseAdapter(Adapter):

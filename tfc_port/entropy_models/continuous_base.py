@@ -9,6 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfc_port._keras import load_keras
+from tfc_port._keras_files import KeptByKeras
+from tfc_port.coding.graph_tables import MAX_CODED_ROWS
 from tfc_port.distributions.uniform_noise import NoisyLaplace
 from tfc_port.entropy_models import stream_coding
 from tfc_port.entropy_models.table_building import build_tables
@@ -18,7 +20,7 @@ from tfc_port.ops import decoder, encoder
 _SMALLEST_PROBABILITY = 1e-10
 
 
-class ContinuousEntropyModelBase(tf.Module, metaclass=abc.ABCMeta):
+class ContinuousEntropyModelBase(tf.Module, KeptByKeras, metaclass=abc.ABCMeta):
     """Base class of entropy models for continuous values.
 
     An entropy model estimates the rate of its values under a prior while the prior is trained.
@@ -170,6 +172,7 @@ class ContinuousEntropyModelBase(tf.Module, metaclass=abc.ABCMeta):
             raise ValueError(
                 "Either both `cdf` and `cdf_offset`, or `cdf_shapes` must be provided."
             )
+        self._check_rows(cdf_offset, cdf_shapes)
         if cdf_shapes is not None:
             if self.stateless:
                 raise ValueError("With `stateless=True`, can't provide `cdf_shapes`.")
@@ -195,6 +198,21 @@ class ContinuousEntropyModelBase(tf.Module, metaclass=abc.ABCMeta):
 
         self._cdf = variable(cdf, "cdf")
         self._cdf_offset = variable(cdf_offset, "cdf_offset")
+
+    def _check_rows(self, cdf_offset, cdf_shapes) -> None:
+        """Checks that strings of these tables can be decoded wherever they are brought."""
+        if self.streams == 1:
+            return
+        if cdf_shapes is not None:
+            count = tuple(cdf_shapes)[-1]
+        else:
+            count = tf.convert_to_tensor(cdf_offset).shape[0]
+        if count is not None and int(count) > MAX_CODED_ROWS:
+            raise ValueError(
+                f"With `streams > 1`, an entropy model can have at most {MAX_CODED_ROWS} tables. "
+                f"Received: {int(count)}. Reduce the index ranges (or noise levels), or use "
+                f"`streams=1`."
+            )
 
     def _encode(self, values, batch_shape, rows=None):
         """Codes integers.
@@ -237,7 +255,7 @@ class ContinuousEntropyModelBase(tf.Module, metaclass=abc.ABCMeta):
             tables = self._stream_tables.read(self._cdf, self._cdf_offset)
             values, sane = stream_coding.decode(strings, rows, shape, tables, self.streams)
         else:
-            handle = decoder.create_range_decoder(strings, self.cdf)
+            handle = decoder.decoder_of(strings, self.cdf)
             if rows is None:
                 handle, symbols = decoder.entropy_decode_channel(handle, shape, tf.int32)
                 values = symbols + self.cdf_offset

@@ -18,7 +18,7 @@ class PriorFamily:
           TypeError: if `prior_fn` or a value of `parameter_fns` is not callable, or a key no
             string.
         """
-        if not callable(prior_fn):
+        if not callable(prior_fn) or isinstance(prior_fn, tf.Module):
             raise TypeError("`prior_fn` must be a class or factory function.")
         for name, function in parameter_fns.items():
             if not isinstance(name, str):

@@ -160,11 +160,16 @@ def decode(strings, rows, shape, tables, streams):
             decoded, error = decode_tensors(unit[0], unit[1], tables, tf.constant(streams))
             return decoded, tf.equal(error, "")
 
+        # One more string where there is none: a map without elements has no shape to return.
+        more = tf.cast(tf.equal(units, 0), tf.int32)
+        flat = tf.concat([flat, tf.fill([more], "")], 0)
+        rows = tf.pad(rows, [[0, more], [0, 0]])
         values, sound = tf.map_fn(
             decode_unit,
             (flat, rows),
             fn_output_signature=(tf.TensorSpec([None], tf.int32), tf.TensorSpec([], tf.bool)),
         )
+        values, sound = values[:units], sound[:units]
     return tf.reshape(values, full_shape), tf.reshape(sound, tf.shape(strings))
 
 

@@ -75,24 +75,22 @@ class Convolution:
             raise UnsupportedConvolution
 
         padding = [(0, 0)] * self.rank
-        if self.padding != "valid":
+        # Zeros beside the input add nothing to a transposed convolution.
+        if self.padding == "same_reflect" or (self.padding == "same_zeros" and corr):
             padding = same_padding_for_kernel(self.kernel_support, corr, self.strides_up)
-        by_op = self._op_pads(corr)
+        by_op = corr and self._op_pads()
         if not by_op:
             mode = _PAD_MODES.get(self.padding, "CONSTANT")
             if any(pair != (0, 0) for pair in padding):
                 inputs = tf.pad(inputs, self._spatial(padding, (0, 0)), mode)
         if corr:
             return self._correlate(inputs, kernel, padding if by_op else None)
-        return self._transpose(inputs, kernel, [(0, 0)] * self.rank if by_op else padding)
+        return self._transpose(inputs, kernel, padding)
 
-    def _op_pads(self, corr: bool) -> bool:
-        if self.padding == "same_reflect" or self.separable or self.rank > 2:
+    def _op_pads(self) -> bool:
+        if self.separable or self.rank > 2:
             return False
-        if corr:
-            return self.padding == "same_zeros" and self.use_explicit
-        # Also for "valid": the ops then need not compute what would be cut off.
-        return self.use_explicit
+        return self.padding == "same_zeros" and self.use_explicit
 
     def _spatial(self, values, fill) -> list:
         """`values` for the spatial dimensions, `fill` for the others."""
@@ -150,36 +148,35 @@ class Convolution:
         The transposed op puts the first sample of the kernel onto the first (padded) sample of the
         input, so its output starts K // 2 samples before the centre.
         """
-        cut = []
+        outputs = self._transposed_conv(inputs, kernel)
+        slices, missing = [], []
         for length, factor, (before, after) in zip(
             self.kernel_support, self.strides_up, prepadding
         ):
             if self.padding == "valid":
-                cut.append((length - 1, length - 1))
+                first, last = length - 1, length - 1
             else:
-                cut.append((before * factor + length // 2, after * factor + (length - 1) // 2))
-        if self._op_pads(corr=False):
-            outputs = self._transposed_conv(inputs, kernel, cut)
-            return self._downsample(outputs, self.strides_down)
-        outputs = self._transposed_conv(inputs, kernel, None)
-        slices = [
-            slice(before or None, -after or None, factor if factor > 1 else None)
-            for (before, after), factor in zip(cut, self.strides_down)
-        ]
-        return outputs[tuple(self._spatial(slices, slice(None)))]
+                first = before * factor + length // 2
+                last = after * factor + (length - 1) // 2
+            # The op's output ends where the last sample's kernel does, not behind the zeros that
+            # follow the sample.
+            last -= factor - 1 if self.extra_pad_end else 0
+            missing.append((0, max(-last, 0)))
+            slices.append(slice(first or None, -last if last > 0 else None))
+        if any(pair != (0, 0) for pair in missing):
+            outputs = tf.pad(outputs, self._spatial(missing, (0, 0)))
+        outputs = outputs[tuple(self._spatial(slices, slice(None)))]
+        return self._downsample(outputs, self.strides_down)
 
-    def _transposed_conv(self, inputs, kernel, cut):
-        """The transposed convolution, less `cut` samples at the ends if the op shall drop them."""
+    def _transposed_conv(self, inputs, kernel):
+        """The transposed convolution, with padding "VALID": what other runtimes have too."""
         shape = tf.shape(inputs)
         channel_axis = 1 if self.channels_first else self.rank + 1
         channels = shape[channel_axis] if self.separable else self.filters
         lengths = []
         for index, axis in enumerate(self._axes()):
             length, factor = self.kernel_support[index], self.strides_up[index]
-            behind = 0 if self.extra_pad_end else factor - 1
-            dropped = 0 if cut is None else sum(cut[index])
-            lengths.append(shape[axis] * factor - behind + length - 1 - dropped)
-        padding = "VALID" if cut is None else self._spatial(cut, (0, 0))
+            lengths.append((shape[axis] - 1) * factor + length)
         strides = self.strides_up
         if self.rank == 3:
             if self.separable:
@@ -189,7 +186,7 @@ class Convolution:
                 _swap_channels(kernel),
                 self._output_shape(shape[0], lengths, channels),
                 strides=strides,
-                padding=padding,
+                padding="VALID",
                 data_format=_data_format(3, self.channels_first),
             )
         if self.separable and (self.filters != 1 or len(set(strides)) > 1):
@@ -200,15 +197,13 @@ class Convolution:
             # The depthwise op takes one stride for both dimensions; for the other, of length 1, it
             # makes no difference.
             strides = strides * 2
-            if cut is not None:
-                padding = self._spatial([(0, 0), *cut], (0, 0))
         if self.separable:
             outputs = tf.nn.depthwise_conv2d_backprop_input(
                 self._output_shape(shape[0], lengths, channels),
                 kernel,
                 inputs,
                 strides=self._spatial(strides, 1),
-                padding=padding,
+                padding="VALID",
                 data_format=_data_format(2, self.channels_first),
             )
         else:
@@ -217,7 +212,7 @@ class Convolution:
                 _swap_channels(kernel),
                 self._output_shape(shape[0], lengths, channels),
                 strides=strides,
-                padding=padding,
+                padding="VALID",
                 data_format=_data_format(2, self.channels_first),
             )
         return self._from_2d(outputs) if self.rank == 1 else outputs

@@ -7,6 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfc_port._keras import PACKAGE, load_keras, require_legacy_keras
+from tfc_port._keras_files import SavesParameters
 from tfc_port.layers.build_time_option import BuildTimeOption, boolean, one_of
 from tfc_port.layers.gdn_parameter import GDNParameter
 from tfc_port.layers.parameter import as_tensor
@@ -29,7 +30,7 @@ def _initializer(layer, value):
 
 
 @_KERAS.utils.register_keras_serializable(package=PACKAGE)
-class GDN(_KERAS.layers.Layer):
+class GDN(SavesParameters, _KERAS.layers.Layer):
     """Generalised divisive normalisation, and its approximate inverse.
 
     y[i] = x[i] / (beta[i] + sum_j gamma[j, i] |x[j]|^alpha)^epsilon, with sums over channels and

@@ -7,6 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfc_port._keras import PACKAGE, load_keras, require_legacy_keras
+from tfc_port._keras_files import SavesParameters
 from tfc_port.layers.build_time_option import BuildTimeOption, boolean, one_of
 from tfc_port.layers.convolution import Convolution, UnsupportedConvolution
 from tfc_port.layers.parameter import as_tensor
@@ -77,7 +78,7 @@ class _Padding(BuildTimeOption):
         super().__init__(lambda layer, value: known._normalize(layer, str(value).lower()))
 
 
-class _SignalConv(_KERAS.layers.Layer):
+class _SignalConv(SavesParameters, _KERAS.layers.Layer):
     """Convolution with upsampling before and downsampling after it, a bias and an activation.
 
     Unlike Keras's layers, it defines where samples lie: the centre of a kernel of length K is its

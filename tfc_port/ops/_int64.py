@@ -18,3 +18,10 @@ def shift_left(x, bits: int) -> tf.Tensor:
 def shift_right(x, bits: int) -> tf.Tensor:
     """`x >> bits`."""
     return tf.bitwise.right_shift(x, tf.cast(bits, tf.int64))
+
+
+def bit_length(values) -> tf.Tensor:
+    """Number of bits of positive int64 values below 2**33, exactly."""
+    powers = shift_left(tf.constant(1, tf.int64), tf.range(34, dtype=tf.int64))
+    width = tf.searchsorted(powers, tf.reshape(values, [-1]), side="right", out_type=tf.int64)
+    return tf.reshape(width, tf.shape(values))

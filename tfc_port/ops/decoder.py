@@ -52,20 +52,33 @@ def create_range_decoder(encoded, lookup, name=None) -> RangeDecoder:
     """
     with tf.name_scope(name or "create_range_decoder"), tf.device("CPU:0"):
         encoded = tf.convert_to_tensor(encoded, tf.string, name="encoded")
-        lookup = tf.convert_to_tensor(lookup, tf.int32, name="lookup")
-        parse_lookup(lookup)
         check = require(tf.size(encoded) > 0, "`encoded` is empty: expected at least one string.")
         with tf.control_dependencies([] if check is None else [check]):
-            strings = tf.reshape(encoded, [-1])
-        lengths = tf.strings.length(strings)
-        # At least the two words of the first value; `decode_raw` wants whole words.
-        width = tf.maximum((tf.reduce_max(lengths) + 1) // 2 * 2, 4)
-        octets = tf.cast(tf.io.decode_raw(strings, tf.uint8, fixed_length=width), tf.int64)
-        words = shift_left(octets[:, 0::2], 8) | octets[:, 1::2]
-        value = shift_left(words[:, 0], 16) | words[:, 1]
-        size = tf.fill(tf.shape(value), tf.constant(1 << 32, tf.int64))
-        state = tf.stack([value, size, tf.zeros_like(value) + 2, tf.ones_like(value)], axis=1)
-        return RangeDecoder(tf.shape(encoded), lookup, words, tf.cast(lengths, tf.int64), state)
+            encoded = tf.identity(encoded)
+        return decoder_of(encoded, lookup)
+
+
+@tf.autograph.experimental.do_not_convert
+def decoder_of(encoded, lookup) -> RangeDecoder:
+    """As `create_range_decoder`, for any number of strings; the entropy models' way in."""
+    with tf.device("CPU:0"):
+        lookup = tf.convert_to_tensor(lookup, tf.int32, name="lookup")
+        parse_lookup(lookup)
+        words, lengths, state = read_strings(tf.reshape(encoded, [-1]))
+        return RangeDecoder(tf.shape(encoded), lookup, words, lengths, state)
+
+
+def read_strings(strings):
+    """The words, lengths and state of a `RangeDecoder` at the beginning of strings [decoders]."""
+    lengths = tf.strings.length(strings)
+    # At least the two words of the first value; `decode_raw` wants whole words.
+    width = tf.maximum((tf.reduce_max(lengths) + 1) // 2 * 2, 4)
+    octets = tf.cast(tf.io.decode_raw(strings, tf.uint8, fixed_length=width), tf.int64)
+    words = shift_left(octets[:, 0::2], 8) | octets[:, 1::2]
+    value = shift_left(words[:, 0], 16) | words[:, 1]
+    size = tf.fill(tf.shape(value), tf.constant(1 << 32, tf.int64))
+    state = tf.stack([value, size, tf.zeros_like(value) + 2, tf.ones_like(value)], axis=1)
+    return words, tf.cast(lengths, tf.int64), state
 
 
 @tf.autograph.experimental.do_not_convert

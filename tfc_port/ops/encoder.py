@@ -123,14 +123,16 @@ def entropy_encode_finalize(handle: RangeEncoder, name=None) -> tf.Tensor:
       String tensor of that shape: one string per encoder, TFC's bytes.
     """
     with tf.name_scope(name or "entropy_encode_finalize"), tf.device("CPU:0"):
-        intervals = handle.intervals
-        if tf.executing_eagerly():
-            # Plain Python is far faster than ops called one by one.
-            strings = [encode_stream([0] * len(lane), lane) for lane in intervals.numpy().tolist()]
-            strings = tf.constant(strings, tf.string, shape=[len(strings)])
-        else:
-            strings = encode_lanes(intervals)
-        return tf.reshape(strings, handle.shape)
+        return tf.reshape(intervals_to_strings(handle.intervals), handle.shape)
+
+
+def intervals_to_strings(intervals) -> tf.Tensor:
+    """The strings [encoders] of intervals [encoders, t, 2]."""
+    if tf.executing_eagerly():
+        # Plain Python is far faster than ops called one by one.
+        strings = [encode_stream([0] * len(lane), lane) for lane in intervals.numpy().tolist()]
+        return tf.constant(strings, tf.string, shape=[len(strings)])
+    return encode_lanes(intervals)
 
 
 def checked_rows(index, lookup):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from tfc_port.ops._checks import require
-from tfc_port.ops._int64 import shift_left, shift_right, where
+from tfc_port.ops._int64 import bit_length, shift_right, where
 from tfc_port.ops.lookup import Lookup
 
 _HALF = 1 << 15
@@ -59,7 +59,7 @@ def _insert_gamma_codes(symbol_intervals, values, limit, outside, lanes, n):
     negative = values < 0
     gamma = where(negative, -values, values - limit + 1)
     gamma = where(outside, gamma, 1)
-    width = _bit_length(gamma)
+    width = bit_length(gamma)
     # One interval for the symbol; width - 1 zeros, `width` bits and a sign where it is outside.
     lengths = where(outside, 2 * width + 1, 1)
     steps = tf.reduce_max(tf.reduce_sum(lengths, axis=1))
@@ -91,10 +91,3 @@ def _insert_gamma_codes(symbol_intervals, values, limit, outside, lanes, n):
     whole = tf.tile(tf.constant([[0, _WHOLE]], tf.int64), tf.stack([lanes * steps, 1]))
     whole = tf.tensor_scatter_nd_update(whole, target[:, tf.newaxis], intervals)
     return tf.reshape(whole, tf.stack([lanes, steps, 2]))
-
-
-def _bit_length(values):
-    """Number of bits of positive int64 values below 2**33, exactly."""
-    powers = shift_left(tf.constant(1, tf.int64), tf.range(34, dtype=tf.int64))
-    width = tf.searchsorted(powers, tf.reshape(values, [-1]), side="right", out_type=tf.int64)
-    return tf.reshape(width, tf.shape(values))

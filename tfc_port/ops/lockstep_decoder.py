@@ -29,13 +29,28 @@ _FEW_LANES = 16
 _AHEAD = 1 - 2.0**-_WORD
 
 
-def decode_lanes(lookup: Lookup, words, state, rows):
-    """Decodes the values of each lane; arguments and result as in `serial_decoder.decode_lanes`."""
+def decode_lanes(lookup: Lookup, words, state, rows, decode_with_overflow=None):
+    """Decodes the values of each lane.
+
+    Args:
+      lookup: As in `serial_decoder.decode_lanes`, and the next three.
+      words: See there.
+      state: See there.
+      rows: See there.
+      decode_with_overflow: What decodes where there is an overflow, a function of these four that
+        returns values and state; None for one that reads Elias gamma codes.
+
+    Returns:
+      As there.
+    """
+    decode_with_overflow = decode_with_overflow or _decode_with_overflow
     many = tf.shape(rows)[0] > _FEW_LANES
     values, state = tf.cond(
         many & (tf.reduce_sum(lookup.overflow) > 0),
-        lambda: _decode_with_overflow(lookup, words, state, rows),
-        lambda: _decode_by_blocks(_with_certain_row(lookup), words, state, rows),
+        lambda: decode_with_overflow(lookup, words, state, rows),
+        lambda: _decode_by_blocks(
+            _with_certain_row(lookup), words, state, rows, decode_with_overflow
+        ),
     )
     values = tf.reshape(values, tf.shape(rows))
     possible = tf.equal(state[:, 3:], 1)
@@ -54,7 +69,7 @@ def _with_certain_row(lookup):
     )
 
 
-def _decode_by_blocks(lookup, words, state, rows):
+def _decode_by_blocks(lookup, words, state, rows, decode_with_overflow):
     lanes, steps, width = tf.shape(rows)[0], tf.shape(rows)[1], tf.shape(words)[1]
     blocks = -(-steps // _UNROLL)
     filler = lookup.rows - 1
@@ -101,7 +116,7 @@ def _decode_by_blocks(lookup, words, state, rows):
 
         def with_overflow():
             state = from_floats(*before, possible)
-            found, state = _decode_with_overflow(lookup, words, state, tf.transpose(of_row))
+            found, state = decode_with_overflow(lookup, words, state, tf.transpose(of_row))
             return *to_floats(state), tf.transpose(found)
 
         overflow = tf.reduce_any(tf.gather(announces, ends) > 0)
@@ -134,7 +149,7 @@ def _decode_by_blocks(lookup, words, state, rows):
     return tf.transpose(values), from_floats(*state)
 
 
-def _narrow(distance, size, read, low, high, words):
+def narrow(distance, size, read, low, high, words):
     """The state after reading the interval between `low` and `high`, given times `size`."""
     low = shift_right(low, _WORD)
     distance -= low
@@ -150,19 +165,19 @@ def _narrow(distance, size, read, low, high, words):
     )
 
 
-def _count(distance, size):
+def count_at(distance, size):
     """The count out of 2**16 that the value stands at."""
     numerator = shift_left(distance + 1, _WORD) - 1
     return tf.raw_ops.TruncateDiv(x=numerator, y=size)
 
 
-def _with_zeros(words):
+def with_zeros(words):
     return tf.pad(words, [[0, 0], [0, 1]])
 
 
 def _decode_with_overflow(lookup, words, state, rows):
     lanes, n = tf.unstack(tf.shape(rows, tf.int64))
-    words = _with_zeros(words)
+    words = with_zeros(words)
     distance, size, read, possible = tf.unstack(state, axis=1)
     zero = tf.zeros([lanes], tf.int64)
     lane = tf.range(lanes)
@@ -174,7 +189,7 @@ def _decode_with_overflow(lookup, words, state, rows):
     def body(step, distance, size, read, place, mode, zeros, gamma, possible, targets, written):
         done = (place >= n) | tf.equal(possible, 0)
         row = tf.gather(padded_rows, tf.minimum(place, n), batch_dims=1)
-        count = _count(distance, size)
+        count = count_at(distance, size)
         keys = shift_left(row, ROW_SHIFT) + count
         end = tf.searchsorted(lookup.keys, keys, side="right", out_type=tf.int64)
         at_symbol = tf.equal(mode, _SYMBOL)
@@ -183,7 +198,7 @@ def _decode_with_overflow(lookup, words, state, rows):
         high = where(at_symbol, tf.gather(lookup.cdf, end), (bit + 1) * _HALF)
         low = where(done, 0, low)
         high = where(done, 1 << _WORD, high)
-        distance, size, read = _narrow(distance, size, read, size * low, size * high, words)
+        distance, size, read = narrow(distance, size, read, size * low, size * high, words)
 
         symbol = end - 1 - tf.gather(lookup.starts, row)
         escape = tf.gather(escape_symbol, row)

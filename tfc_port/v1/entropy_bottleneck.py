@@ -1,0 +1,293 @@
+"""Entropy model of TFC 1.3 that learns its distributions."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import tensorflow as tf
+
+from tfc_port._keras import PACKAGE, load_keras
+from tfc_port.v1.entropy_model import EntropyModel, cdf_of
+
+_KERAS = load_keras()
+
+
+@_KERAS.utils.register_keras_serializable(package=f"{PACKAGE}_v1")
+class EntropyBottleneck(EntropyModel):
+    """Layer whose values are independent, with one distribution for each channel.
+
+    Each distribution's cumulative is a small network, as in `tfc_port.DeepFactorized`; see appendix
+    6.1 of Balle et al., "Variational image compression with a scale hyperprior",
+    https://openreview.net/forum?id=rkcQFMZRb. Three quantiles of each, the tails and the median,
+    are variables of their own that follow the distributions: `losses[0]` is what they are trained
+    on, and concerns nothing else. `updates[0]` makes the tables anew that strings are coded by; run
+    it with every step of training, or at the end.
+
+    In a graph of `tf.compat.v1` that is an op, made once. Eagerly, getting `updates` makes the
+    tables.
+
+    Variables: `matrix_k`, `bias_k` and `factor_k` of the networks, `quantiles` [channels, 1, 3],
+    and `quantized_cdf`, int32 [channels, ...], of the size that the last update gave it.
+    """
+
+    def __init__(self, init_scale=10, filters=(3, 3, 3), data_format="channels_last", **kwargs):
+        """Makes the layer.
+
+        Args:
+          init_scale: About the scale of the distributions at the beginning.
+          filters: Integers, the widths of the networks' hidden layers.
+          data_format: "channels_last" or "channels_first".
+          **kwargs: `tail_mass`, `likelihood_bound` and `range_coder_precision`, as in
+            `EntropyModel`; the rest goes to Keras.
+
+        Raises:
+          ValueError: if an argument is not as described.
+        """
+        # Before version 1.3 this chose how values are centred; they are at the median.
+        kwargs.pop("optimize_integer_offset", None)
+        super().__init__(**kwargs)
+        self._init_scale = float(init_scale)
+        self._filters = tuple(int(width) for width in filters)
+        self._data_format = str(data_format)
+        if self.data_format not in ("channels_first", "channels_last"):
+            raise ValueError(
+                f"Unknown data format: expected 'channels_first' or 'channels_last'. "
+                f"Received: {data_format!r}."
+            )
+        self._update = None
+
+    @property
+    def init_scale(self):
+        """Scale of the distributions at the beginning."""
+        return self._init_scale
+
+    @property
+    def filters(self):
+        """Widths of the networks' hidden layers."""
+        return self._filters
+
+    @property
+    def data_format(self):
+        """Where channels are."""
+        return self._data_format
+
+    def _channel_axis(self, rank):
+        return 1 if self.data_format == "channels_first" else rank - 1
+
+    def build(self, input_shape):
+        input_shape = tf.TensorShape(input_shape)
+        if input_shape.rank is None or input_shape.rank < 2:
+            raise ValueError(f"Inputs must have at least rank 2. Received shape: {input_shape}.")
+        axis = self._channel_axis(input_shape.rank)
+        channels = input_shape[axis]
+        if channels is None:
+            raise ValueError(
+                f"The channel dimension of the inputs must be defined. Received: {input_shape}."
+            )
+        self.input_spec = _KERAS.layers.InputSpec(ndim=input_shape.rank, axes={axis: int(channels)})
+        channels = int(channels)
+        self._make_network(channels)
+        tails = np.array([-self.init_scale, 0, self.init_scale])
+        self._quantiles = self.add_weight(
+            "quantiles",
+            shape=(channels, 1, 3),
+            dtype=self._float_dtype,
+            initializer=_KERAS.initializers.Constant(np.tile(tails, (channels, 1, 1))),
+        )
+        eager = tf.executing_eagerly() or tf.inside_function()
+        self._cdf = tf.Variable(
+            lambda: tf.zeros([channels, 3], tf.int32),
+            shape=[channels, None],
+            validate_shape=False,
+            trainable=False,
+            dtype=tf.int32,
+            name="quantized_cdf",
+        )
+        if not eager:
+            self._update = self._cdf.assign(self._current_cdf(), read_value=False)
+        elif not tf.inside_function():
+            self._cdf.assign(self._current_cdf())
+        self.add_loss(self._quantile_loss)
+        super().build(input_shape)
+
+    def _make_network(self, channels):
+        widths = (1, *self.filters, 1)
+        gain = self.init_scale ** (1 / (len(widths) - 1))
+        constant = _KERAS.initializers.Constant
+        self._matrices, self._biases, self._factors = [], [], []
+        for layer, (before, after) in enumerate(zip(widths[:-1], widths[1:])):
+            start = math.log(math.expm1(1 / gain / after))
+            options = {"dtype": self._float_dtype}
+            self._matrices.append(
+                self.add_weight(
+                    f"matrix_{layer}",
+                    shape=(channels, after, before),
+                    initializer=constant(start),
+                    **options,
+                )
+            )
+            self._biases.append(
+                self.add_weight(
+                    f"bias_{layer}",
+                    shape=(channels, after, 1),
+                    initializer=_KERAS.initializers.RandomUniform(-0.5, 0.5),
+                    **options,
+                )
+            )
+            if layer < len(self.filters):
+                self._factors.append(
+                    self.add_weight(
+                        f"factor_{layer}",
+                        shape=(channels, after, 1),
+                        initializer="zeros",
+                        **options,
+                    )
+                )
+
+    def _logits(self, values, stop_gradient=False):
+        """Logits of the cumulatives at values [channels, 1, n]."""
+
+        def weight(variable):
+            value = tf.convert_to_tensor(variable)
+            return tf.stop_gradient(value) if stop_gradient else value
+
+        hidden = values
+        for layer, (matrix, bias) in enumerate(zip(self._matrices, self._biases)):
+            hidden = tf.linalg.matmul(tf.nn.softplus(weight(matrix)), hidden) + weight(bias)
+            if layer < len(self._factors):
+                hidden += tf.math.tanh(weight(self._factors[layer])) * tf.math.tanh(hidden)
+        return hidden
+
+    def _mass(self, values, stop_gradient=False):
+        """Probabilities of unit intervals around values [channels, 1, n]; logits of their ends."""
+        lower = self._logits(values - 0.5, stop_gradient)
+        upper = self._logits(values + 0.5, stop_gradient)
+        # Where both are right of the median, the difference is taken on the other side of it.
+        sign = tf.stop_gradient(-tf.sign(lower + upper))
+        return tf.abs(tf.sigmoid(sign * upper) - tf.sigmoid(sign * lower)), lower, upper
+
+    def _quantile_loss(self):
+        # log(2 / tail_mass - 1) is the logit of the upper tail.
+        target = math.log(2 / self.tail_mass - 1)
+        logits = self._logits(self._quantiles, stop_gradient=True)
+        targets = tf.constant([-target, 0, target], self._float_dtype)
+        return tf.reduce_sum(tf.abs(logits - targets))
+
+    def _medians(self):
+        return tf.stop_gradient(tf.convert_to_tensor(self._quantiles)[:, 0, 1])
+
+    def _reach(self):
+        """How many whole steps the tables go below and above the medians, int32 [channels]."""
+        quantiles = tf.stop_gradient(tf.convert_to_tensor(self._quantiles))[:, 0, :]
+        below = tf.math.ceil(quantiles[:, 1] - quantiles[:, 0])
+        above = tf.math.ceil(quantiles[:, 2] - quantiles[:, 1])
+        return tuple(tf.maximum(tf.cast(reach, tf.int32), 0) for reach in (below, above))
+
+    def _sampled(self):
+        """Probabilities [channels, width], what is left over [channels, 1], lengths [channels]."""
+        below, above = self._reach()
+        length = below + above + 1
+        start = self._medians() - tf.cast(below, self._float_dtype)
+        steps = tf.cast(tf.range(tf.reduce_max(length)), self._float_dtype)
+        mass, lower, upper = self._mass(steps + start[:, None, None], stop_gradient=True)
+        left = tf.sigmoid(lower[:, 0, :1]) + tf.sigmoid(-upper[:, 0, -1:])
+        return mass[:, 0, :], left, length
+
+    def _current_cdf(self):
+        with tf.device("CPU:0"):
+            return cdf_of(*self._sampled(), self.range_coder_precision)
+
+    def _tables(self):
+        below, above = self._reach()
+        return tf.convert_to_tensor(self._cdf), below + above + 3, -below
+
+    @property
+    def updates(self):
+        """A list with what makes the tables anew: an op, or eagerly nothing more to do."""
+        if not self.built:
+            return []
+        if self._update is not None:
+            return [self._update]
+        return [self._cdf.assign(self._current_cdf())]
+
+    def _by_channel(self, vector, rank):
+        shape = [1] * rank
+        shape[self._channel_axis(rank)] = -1
+        return tf.reshape(vector, shape)
+
+    def _centre(self, values):
+        return self._by_channel(self._medians(), values.shape.rank)
+
+    def _rows(self, shape):
+        rank = self.input_spec.ndim
+        return self._by_channel(tf.range(self._cdf.shape[0]), rank)
+
+    def _likelihood(self, values):
+        rank = values.shape.rank
+        axis = self._channel_axis(rank)
+        others = [k for k in range(rank) if k != axis]
+        first = tf.transpose(values, [axis, *others])
+        shape = tf.shape(first)
+        flat = tf.reshape(first, tf.stack([shape[0], 1, -1]))
+        likelihood = tf.reshape(self._mass(flat)[0], shape)
+        back = np.argsort([axis, *others]).tolist()
+        return tf.transpose(likelihood, back)
+
+    def decompress(self, strings, shape, channels=None):
+        """Decodes rounded values.
+
+        Args:
+          strings: String tensor [batch].
+          shape: int32 vector, the shape of the values without the batch.
+          channels: Number of channels; needed where the layer is not built and `shape` is not known
+            when the graph is made.
+
+        Returns:
+          Tensor [batch, ...].
+
+        Raises:
+          ValueError: if the number of channels is not known.
+          tf.errors.InvalidArgumentError: if a string is damaged in a way that can be seen.
+        """
+        strings = tf.convert_to_tensor(strings, tf.string)
+        shape = tf.convert_to_tensor(shape, tf.int32)
+        known = tf.TensorShape(tf.get_static_value(shape, partial=True))
+        if known.rank is None:
+            known = tf.TensorShape([None] * int(shape.shape[0]))
+        known = tf.TensorShape([None]).concatenate(known)
+        axis = self._channel_axis(known.rank)
+        dims = known.as_list()
+        if channels is not None:
+            dims[axis] = int(channels)
+        if not self.built:
+            if dims[axis] is None:
+                raise ValueError(
+                    "The number of channels must be known to build the layer: pass `channels`."
+                )
+            self._build_for(tf.TensorShape(dims))
+        dims[axis] = self._cdf.shape[0]
+        outputs = self._decompress(strings, tf.concat([tf.shape(strings)[:1], shape], 0))
+        outputs.set_shape(dims)
+        return outputs
+
+    def visualize(self):
+        """Makes an image summary of the distributions.
+
+        Returns:
+          The summary: a row of pixels for each channel, each as bright as its value is likely, with
+          the median where the row's table has it. None outside of `tf.compat.v1` graphs where no
+          summary writer is the default.
+        """
+        mass = self._sampled()[0]
+        image = tf.cast(mass * (255 / tf.reduce_max(mass)) + 0.5, tf.uint8)[None, :, :, None]
+        if tf.executing_eagerly() or tf.inside_function():
+            return tf.summary.image(f"{self.name}/pmf", image, max_outputs=1, step=0)
+        return tf.compat.v1.summary.image("pmf", image, max_outputs=1, family=self.name)
+
+    def get_config(self):
+        config = super().get_config()
+        config.update(
+            init_scale=self.init_scale, filters=self.filters, data_format=self.data_format
+        )
+        return config
