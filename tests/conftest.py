@@ -281,7 +281,9 @@ def clean_environment(**more: str) -> dict[str, str]:
 
     A variable that an import leaves behind here would hide that a command needs it.
     """
-    kept = {name: os.environ[name] for name in ("HOME", "PATH") if name in os.environ}
+    # With other thread pools than this process's, pixels may differ by one.
+    names = ("HOME", "PATH", "TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS")
+    kept = {name: os.environ[name] for name in names if name in os.environ}
     return {"LANG": "C.UTF-8", **kept, **{name: str(value) for name, value in more.items()}}
 
 

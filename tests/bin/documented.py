@@ -144,8 +144,10 @@ RECIPES: tuple[tuple[str, Recipe], ...] = (
     (r"curl |printf ", Recipe(_SERVER)),
     (r".*--server=", Recipe(_SERVER)),
     (r"clients/(c|go|node)/", Recipe("needs compilers; tests/serving/test_clients.py runs it")),
-    (r"pip install", Recipe("needs the network")),
+    (r"(\S*python -m )?pip install", Recipe("needs the network")),
     (r"bin/import_lpips\.py", Recipe("needs lpips, torchvision and the network")),
+    (r".*tests/fuzzing", Recipe("tests/fuzzing runs it")),
+    (r"python tools/train_torch/", Recipe("tests/interop/test_train_torch.py runs it")),
     (r"python tools/", Recipe("makes the documentation's own figures from models that took hours")),
     (r"saved_model_cli |python -c", Recipe("tests/serving/test_docs.py runs it")),
     (

@@ -185,7 +185,7 @@ def test_a_run_folder_that_is_a_file_is_told(call_script, tmp_path):
     (tmp_path / "run").write_text("mine")
     done = call_script("train", f"--run_dir={tmp_path / 'run'}", "--data=x", "--steps=1")
     assert done.code == 1
-    assert "which is a file" in one_line(done.err.encode())
+    assert ", a file." in one_line(done.err.encode())
     assert (tmp_path / "run").read_text() == "mine"
 
 

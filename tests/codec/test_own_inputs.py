@@ -49,7 +49,7 @@ def test_files_of_a_folder_that_is_read_are_inputs(work):
 
 def test_names_of_other_kinds_are_refused_and_unknown_ones_are_not(work):
     for name in ("a.png", "a.JPEG", "a.heic", "a.txt", "a.safetensors", "dir/a.zip", "a.tfh.png"):
-        with pytest.raises(OutputError, match="--force_name"):
+        with pytest.raises(OutputError, match="`force_name`"):
             refuse_other_kind(name, [".tfh"], "a compressed picture")
     for name in ("a.tfh", "A.TFH", "a.png.tfh", "a", "-", "/dev/null", "tmp.x8Fq2", "a.jpg/b"):
         refuse_other_kind(name, [".tfh"], "a compressed picture")

@@ -21,8 +21,11 @@ from tfhific.codec.checksum import checksum
 from tfhific.codec.factorized import FactorizedDensity
 from tfhific.codec.integer_branch import IntegerBranch, IntegerLayer
 from tfhific.codec.kept import read_kept
-from tfhific.codec.model import FILE_NAME, NETWORKS, Model, _digest
+from tfhific.codec.model import FILE_NAME, Model, _digest
 from tfhific.codec.network import Network
+from tfhific.codec.picture_colour import UnfaithfulError
+from tfhific.codec.picture_png import DamagedPngError
+from tfhific.codec.picture_tiff_folder import TruncatedError
 from tfhific.codec.plane import check_plane
 from tfhific.codec.systems import read_model
 from tfhific.codec.tensor_file import TensorFile, parts
@@ -98,10 +101,10 @@ def pickle_target(data: bytes) -> None:
 
 def picture_target(data: bytes) -> None:
     """What is read of a picture before it is decoded: header, EXIF block, a TIFF's folders."""
-    for read in (picture_header.read_header, picture_tiff.check_tiff_is_whole):
+    for read in (picture_header.read_header, picture_tiff.read_tiff):
         try:
             read(io.BytesIO(data))
-        except picture_header.TruncatedError:
+        except (TruncatedError, UnfaithfulError, DamagedPngError):
             continue
     picture_exif.upright_exif(data)
 
@@ -109,15 +112,27 @@ def picture_target(data: bytes) -> None:
 def smallest_models() -> dict[str, Model | WholeModel]:
     """A model of each kind of file with next to nothing in it."""
     relu = [{"op": "relu"}]
-    conv = [{"op": "conv", "name": "analysis/0", "stride": 2}]
-    weights = {
-        "analysis/0/kernel": np.ones([3, 3, 1, 2], np.float32),
-        "analysis/0/bias": np.zeros([2], np.float32),
-    }
-    networks = {name: Network(relu, {}) for name in NETWORKS}
-    networks["analysis"] = Network(conv, weights)
-    layer = IntegerLayer("conv", 1, 1, np.ones([1, 1, 1, 2], np.int16), np.zeros([2], np.int64))
     small = tables()
+
+    def network(name: str, op: str, stride: int, inputs: int, outputs: int) -> Network:
+        side = 3 if stride == 2 else 1
+        channels = (inputs, outputs) if op == "conv" else (outputs, inputs)
+        weights = {
+            f"{name}/0/kernel": np.ones([side, side, *channels], np.float32),
+            f"{name}/0/bias": np.zeros([outputs], np.float32),
+        }
+        return Network([{"op": op, "name": f"{name}/0", "stride": stride}], weights)
+
+    hyper = small.rows
+    networks = {
+        "analysis": network("analysis", "conv", 2, 3, 2),
+        "synthesis": network("synthesis", "deconv", 2, 2, 3),
+        "hyper_analysis": network("hyper_analysis", "conv", 1, 2, hyper),
+        "hyper_synthesis_mean": network("hyper_synthesis_mean", "conv", 1, hyper, 2),
+        "hyper_synthesis_scale": network("hyper_synthesis_scale", "conv", 1, hyper, 2),
+    }
+    kernel = np.ones([1, 1, hyper, 2], np.int16)
+    layer = IntegerLayer("conv", 1, 1, kernel, np.zeros([2], np.int64))
     model = Model(
         name="least",
         system="mini",

@@ -148,8 +148,12 @@ def test_the_keras_networks_compute_what_pytorchs_do(run, photo, monkeypatch):
     decoded, bits_y, bits_z = ours(tf.constant(picture), tf.constant(quality))
     out = theirs(x, torch.tensor(quality), noisy=False)
     close(decoded, out["picture"], 1e-3)
-    # Symbols far out in the tails are counted in another way where the training is.
-    close(bits_y, out["bits_y"], 0.02)
+    # Symbols far out in the tails are counted in another way where the training is: none of a
+    # picture with next to no contrast.
+    faint = 127 + 0.02 * (picture - 127)
+    x = torch.tensor(faint.transpose(0, 3, 1, 2))
+    _, bits_y, _ = ours(tf.constant(faint), tf.constant(quality))
+    close(bits_y, theirs(x, torch.tensor(quality), noisy=False)["bits_y"], 1e-2)
     close(bits_z, out["bits_z"], 1e-5)
 
 

@@ -57,8 +57,9 @@ def test_deep_likelihoods_and_gradients_are_those_recorded(golden):
         _assert_close(log_prob, case["log_prob"])
         recorded = np.split(case["gradients"], np.cumsum([x.shape.num_elements(), *sizes])[:-1])
         for gradient, expected in zip(gradients, recorded):
-            # Sums over values whose terms cancel: relative to the largest element.
-            tolerance = 1e-4 * np.abs(expected).max()
+            # Sums over values whose terms cancel, and processors' exponentials differ in their last
+            # bits: relative to the largest element of all.
+            tolerance = 1e-4 * np.abs(case["gradients"]).max()
             np.testing.assert_allclose(
                 gradient.numpy().reshape(-1), expected, rtol=1e-5, atol=tolerance
             )

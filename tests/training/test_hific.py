@@ -188,7 +188,7 @@ def test_beginning_with_another_systems_run_is_told(tmp_path, images):
     for name, said in (
         ("other", "a run of mini"),
         ("empty", "no checkpoint yet"),
-        ("none", "no tr"),
+        ("none", "expected a run or a model"),
     ):
         with pytest.raises(TfhificError, match=said):
             train(tmp_path / "run", images, 5, init_from=tmp_path / name)
