@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import pathlib
 
 import numpy as np
@@ -38,9 +37,10 @@ def test_numbers_are_those_of_the_file_they_came_from():
     if not SHARED.exists():
         pytest.skip("the published numbers are not at ../shared/reference")
     with open(SHARED, newline="", encoding="utf-8") as stream:
-        rows = list(csv.DictReader(stream))
+        # Some names have a comma and no quotes.
+        rows = [line.rstrip("\n").replace('"', "").rsplit(",", 3) for line in stream][1:]
     measure = {"psnr": "psnr_rgb_db", "ms_ssim": "ms_ssim_rgb"}
-    found = {(r["codec"], r["metric"], float(r["bpp"]), float(r["value"])) for r in rows}
+    found = {(codec, kind, float(bpp), float(value)) for codec, kind, bpp, value in rows}
     for curve in kodak_curves():
         points = zip(curve.rates, curve.values)
         assert {(curve.codec, measure[curve.metric], *point) for point in points} <= found

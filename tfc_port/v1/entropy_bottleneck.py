@@ -199,8 +199,15 @@ class EntropyBottleneck(EntropyModel):
             return cdf_of(*self._sampled(), self.range_coder_precision)
 
     def _tables(self):
-        below, above = self._reach()
-        return tf.convert_to_tensor(self._cdf), below + above + 3, -below
+        """CDFs, their lengths [channels], and the value of each one's first symbol [channels].
+
+        A step that trains the quantiles may run beside the update that makes the tables of them,
+        so how long a table is follows from itself: it ends where all of the mass is.
+        """
+        below, _ = self._reach()
+        cdf = tf.convert_to_tensor(self._cdf)
+        is_end = tf.equal(cdf, 1 << self.range_coder_precision)
+        return cdf, tf.argmax(is_end, axis=1, output_type=tf.int32) + 1, -below
 
     @property
     def updates(self):
