@@ -178,7 +178,7 @@ def test_a_full_disk_ends_a_training_with_one_line(start, photo, tmp_path):
     assert b"Traceback" not in done.stderr
     last = done.stderr.decode().splitlines()[-1]
     assert last.startswith("error: ")
-    assert re.search(r"checkpoint of step 2 can't be written to .+ \(.+--resume", last), last
+    assert re.search(r"checkpoint of step 2 can't be written to .+ \(.+There is none\.", last), last
 
 
 def test_a_run_folder_that_is_a_file_is_told(call_script, tmp_path):
