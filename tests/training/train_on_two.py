@@ -6,12 +6,17 @@ In a process of its own, since the number of devices is settled when TensorFlow 
 from __future__ import annotations
 
 import json
+import os
 import pathlib
 import sys
 import tempfile
 
 import numpy as np
-import tensorflow as tf
+
+# As the commands do; read when `tf.keras` is first used.
+os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
+
+import tensorflow as tf  # noqa: E402
 
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
