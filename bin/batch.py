@@ -1,94 +1,14 @@
 #!/usr/bin/env python3
-"""Files through an exported model: batch.py --saved_model=DIR IN [OUT] [--decompress].
-
-IN is a file or a folder of images (with --decompress, of .tfh files), OUT a file or a folder.
-Reading, work and writing overlap. Images are read as a server reads them: see docs/serving.md.
-"""
+"""Starts `tfhific/commands/batch.py` from a checkout."""
 
 from __future__ import annotations
 
 import os
 import sys
-import time
 
-from absl import flags
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-if __package__ in (None, ""):
-    sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-
-from bin import common, launcher, paths
-
-FLAGS = flags.FLAGS
-
-
-def define_flags() -> None:
-    paths.define_path("saved_model", None, "Folder that export.py wrote.")
-    flags.DEFINE_bool("decompress", False, "Decompress .tfh files to PNG.")
-    flags.DEFINE_float("quality", None, "1 to 8; default: the exported model's.")
-    flags.DEFINE_integer("batch_size", 8, "Most files of a batch.", lower_bound=1)
-    flags.DEFINE_bool("overwrite", False, "Replace outputs that are there already.")
-    flags.DEFINE_bool("recursive", False, "Also the folders below a folder.")
-    flags.DEFINE_bool("force_name", False, "Write even to a name with another kind's ending.")
-
-
-def batch(argv: list[str]) -> int:
-    from tfhific.codec.file_kinds import CODED_EXTENSION, IMAGE_EXTENSIONS, refuse_other_kind
-    from tfhific.errors import TfhificError
-
-    if not FLAGS.saved_model:
-        raise TfhificError("Expected --saved_model=DIR, a folder that export.py wrote.")
-    taken, suffix, what = IMAGE_EXTENSIONS, CODED_EXTENSION, "a compressed picture"
-    if FLAGS.decompress:
-        taken, suffix, what = (CODED_EXTENSION,), ".png", "a PNG"
-    planned = common.plan_files(
-        argv,
-        extensions=taken,
-        suffix=suffix,
-        check_name=lambda name: refuse_other_kind(name, [suffix], what),
-        beside=(FLAGS.saved_model,),
-    )
-
-    from tqdm import tqdm
-
-    common.start_tensorflow()
-    from tfhific.serving import pipeline
-
-    model = pipeline.SavedModel(FLAGS.saved_model)
-    work = model.decompress
-    if not FLAGS.decompress:
-
-        def work(images):
-            return model.compress(images, FLAGS.quality)
-
-    for problem in planned.problems:
-        common.say(f"error: {problem}")
-    jobs = planned.to_do
-    skipped = sum(job.done for job in planned.jobs)
-    started, failures, written, done = time.perf_counter(), len(planned.problems), 0, 0
-    results = pipeline.run(jobs, work, batch_size=FLAGS.batch_size, overwrite=FLAGS.overwrite)
-    for facts in tqdm(results, total=len(jobs), leave=False, disable=not sys.stderr.isatty()):
-        if "error" in facts:
-            failures += 1
-            with tqdm.external_write_mode():
-                common.say(f"error: {facts['error']}")
-        else:
-            done += 1
-            written += facts["bytes"]
-    seconds = time.perf_counter() - started
-    common.say_left_out(planned.left_out, argv[1])
-    print(
-        f"{done} done, {skipped} skipped, {failures} failed; {written:,} bytes in {seconds:.1f} s"
-    )
-    return 1 if failures else 0
-
-
-def main(argv: list[str]) -> int:
-    return common.guarded(lambda: batch(argv), argv, positional=2)
-
-
-def run() -> None:
-    launcher.launch(define_flags, main, __doc__)
-
+from tfhific.commands.batch import run
 
 if __name__ == "__main__":
     run()

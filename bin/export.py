@@ -1,101 +1,14 @@
 #!/usr/bin/env python3
-"""Exports a model for serving: export.py --model=NAME_OR_RUN --out=DIR [--version=N].
-
-Writes DIR/N, a SavedModel of core TensorFlow ops with the signatures compress, compress_at,
-decompress, compress_raw, decompress_raw and info: see docs/serving.md.
-"""
+"""Starts `tfhific/commands/export.py` from a checkout."""
 
 from __future__ import annotations
 
 import os
 import sys
 
-from absl import flags
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-if __package__ in (None, ""):
-    sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-
-from bin import common, launcher, paths
-
-FLAGS = flags.FLAGS
-
-
-def define_flags() -> None:
-    paths.define_path("model", "mini", "Name or folder of a model, or folder of a training run.")
-    paths.define_path("out", None, "Folder of the model's versions.")
-    flags.DEFINE_integer("version", None, "Number of the version; default: the next one.")
-    flags.DEFINE_enum("coder", "graph", ["graph", "native"], "native needs TFC's kernels to run.")
-    flags.DEFINE_float("quality", 5.0, "Of the signature compress, 1 to 8.")
-    flags.DEFINE_integer("max_pixels", 50_000_000, "Larger pictures are refused.", lower_bound=1)
-    flags.DEFINE_integer(
-        "max_request_pixels",
-        None,
-        "Of all pictures of a request together; default: four times --max_pixels.",
-        lower_bound=1,
-    )
-    flags.DEFINE_bool("warmup", True, "Add requests that a server makes when it loads the model.")
-
-
-def _load(name: str):
-    """A published model, or that of a training run."""
-    from tfhific import zoo
-    from tfhific.codec.model import FILE_NAME
-    from tfhific.codec.systems import WHOLE_SYSTEMS, read_model
-    from tfhific.errors import ModelError, TfhificError
-
-    try:
-        return read_model(zoo.find_by_name(name))
-    except ModelError:
-        # A folder without a model in it may be a run's.
-        if not os.path.isdir(name) or os.path.exists(os.path.join(name, FILE_NAME)):
-            raise
-    from tfhific.codec.publish import publish
-    from tfhific.training.restore import restore_trained
-
-    trained, training = restore_trained(name)
-    if training["system"] in WHOLE_SYSTEMS:
-        raise TfhificError(
-            f"{name!r} is a run of {training['system']}, whose tables come from pictures: publish "
-            "it first (bin/publish.py RUN NAME --data=DIR --out=MODELS) and export that model."
-        )
-    return publish(trained, os.path.basename(os.path.normpath(name)), training)
-
-
-def export(argv: list[str]) -> int:
-    from tfhific.errors import TfhificError
-
-    if not FLAGS.out:
-        raise TfhificError("Expected --out=DIR, the folder of the model's versions.")
-    from absl import logging
-
-    common.start_tensorflow()
-    # Saving says a lot that is of no use here.
-    logging.set_verbosity(logging.ERROR)
-    from tfhific.serving.export import export as write
-
-    model = _load(FLAGS.model)
-    folder = write(
-        model,
-        FLAGS.out,
-        FLAGS.version,
-        quality=FLAGS.quality,
-        coder=FLAGS.coder,
-        max_pixels=FLAGS.max_pixels,
-        max_request_pixels=FLAGS.max_request_pixels,
-        warmup=FLAGS.warmup,
-    )
-    size = sum(os.path.getsize(os.path.join(at, n)) for at, _, ns in os.walk(folder) for n in ns)
-    print(f"{folder}: {model.name} ({model.fingerprint.hex()}), {size:,} bytes")
-    return 0
-
-
-def main(argv: list[str]) -> int:
-    return common.guarded(lambda: export(argv), argv, positional=0)
-
-
-def run() -> None:
-    launcher.launch(define_flags, main, __doc__)
-
+from tfhific.commands.export import run
 
 if __name__ == "__main__":
     run()

@@ -126,7 +126,7 @@ def _resize(network, output, deviation: float) -> None:
 @pytest.fixture(scope="session")
 def tiny_published(tiny_model):
     """The tiny model, published; in memory."""
-    from tfhific.codec.publish import publish
+    from tfhific.publishing.hyperprior import publish
 
     return publish(tiny_model, "tiny", {"system": "mini", "step": 0})
 
@@ -136,7 +136,7 @@ def models_folder(tiny_published, tmp_path_factory) -> pathlib.Path:
     """A folder of models as TFHIFIC_MODELS names them: `tiny`, and `stranger`, another one."""
     import dataclasses
 
-    from tfhific.codec.model import save_model
+    from tfhific.published.hyperprior import save_model
 
     folder = tmp_path_factory.mktemp("models")
     save_model(tiny_published, folder / "tiny")
@@ -237,10 +237,10 @@ def whole_models_folder(extreme_models, tmp_path_factory) -> pathlib.Path:
     """
     from tfhific.backend import keras
     from tfhific.codec.inversion import publish_cgan, publish_inversion
-    from tfhific.codec.publish_whole import publish_extreme
-    from tfhific.codec.whole_model import save_whole_model
     from tfhific.models.cgan import CGAN, CGANConfig
     from tfhific.models.inversion import Inversion, InversionConfig
+    from tfhific.published.model import save_whole_model
+    from tfhific.publishing.centres import publish_extreme
 
     folder = tmp_path_factory.mktemp("whole_models")
     pictures = [(natural_picture(128, 160, seed), None) for seed in range(4)]

@@ -9,7 +9,7 @@ import re
 import pytest
 
 import tfhific
-from tfhific.models import registry
+from tfhific import systems
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
@@ -24,7 +24,7 @@ def text(name: str) -> str:
 def test_selective_example_trains_the_classes_that_it_keeps():
     section = text("docs/extreme.md").split("## Selective compression (SC)")[1].split("\n## ")[0]
     given = re.search(r"--settings='(.*)'$", section, re.M)[1]
-    config = registry.configuration("sc", json.loads(given))
+    config = systems.configuration("sc", json.loads(given))
     kept = {name for names in re.findall(r"--keep=(\S+)", section) for name in names.split(",")}
     assert kept
     assert kept <= set(config.class_names)

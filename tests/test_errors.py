@@ -13,16 +13,16 @@ import tensorflow as tf
 from absl import flags
 
 import tfhific
-from bin.wording import as_flags
+from tfhific.commands.wording import as_flags
 from tfhific.errors import ArgumentError, TfhificError
 
 PACKAGE = pathlib.Path(tfhific.__file__).parent
 
 # What raises a `ValueError` of its own, and catches it: it reaches no caller.
 CAUGHT_NEXT_DOOR = {
-    "codec/picture_exif.py",
-    "codec/picture_pieces.py",
-    "codec/tensor_file.py",
+    "pictures/exif.py",
+    "pictures/pieces.py",
+    "published/tensor_file.py",
     "evaluation/features.py",
     "evaluation/results.py",
 }

@@ -20,7 +20,7 @@ from tfhific.errors import (
 )
 
 if TYPE_CHECKING:
-    from tfhific.codec.codec import Codec
+    from tfhific.codec.hyperprior import Codec
 
 # TensorFlow sets this itself, but after the first of its modules have asked for it. In a program
 # that imports it within absl's `app.run`, TensorFlow 2.14 then starts as version 1 would, and Keras
@@ -44,7 +44,7 @@ def load(model: str | os.PathLike = "mini", **options: Any) -> Codec:
 
     Args:
       model: a model's name (`mini`, `mini-v1`), or the folder of one.
-      **options: `coder`, `tile`, `max_pixels`, `precision`; see `tfhific.codec.codec.Codec`.
+      **options: `coder`, `tile`, `max_pixels`, `precision`; see `tfhific.codec.hyperprior.Codec`.
 
     Raises:
       ModelError: when there is no such model, or it is damaged.
@@ -66,7 +66,7 @@ def load_for(data: bytes, **options: Any) -> Codec:
       BitstreamError: when the bytes are no such file, damaged, or of a model that is not here.
     """
     from tfhific import zoo
-    from tfhific.codec import container
+    from tfhific.bitstream import container
     from tfhific.codec.systems import open_codec
 
     max_pixels = options.get("max_pixels", container.DEFAULT_MAX_PIXELS)

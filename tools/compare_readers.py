@@ -24,8 +24,8 @@ _LOSSY = 24.0
 
 
 def _ours(path: str) -> np.ndarray | None:
-    from tfhific.codec.images import read_picture
     from tfhific.errors import ImageError
+    from tfhific.pictures.images import read_picture
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -22,13 +22,13 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 from PIL import Image
 
 import tfhific
-from tfhific.codec.images import read_picture
-from tfhific.codec.kept import Kept
-from tfhific.codec.label_map import read_label_map
-from tfhific.codec.search import SearchOptions
+from tfhific.bitstream.kept import Kept
+from tfhific.bitstream.label_map import read_label_map
+from tfhific.codec.inversion_search import SearchOptions
 from tfhific.data.folders import list_images
 from tfhific.evaluation import classical
 from tfhific.evaluation.metrics import ms_ssim, psnr
+from tfhific.pictures.images import read_picture
 
 CLASSICAL = {"JPEG": (1, 2, 5, 10), "WebP": (1, 2, 5, 10)}
 ENCODERS = {"JPEG": classical.encode_jpeg, "WebP": classical.encode_webp}

@@ -17,8 +17,8 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 def main() -> None:
     import tfhific
-    from tfhific.codec import container
-    from tfhific.codec.images import write_png
+    from tfhific.bitstream import container
+    from tfhific.pictures.images import write_png
 
     folder = sys.argv[1]
     codec = tfhific.load("mini")

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tfhific.codec import container
-from tfhific.codec.images import read_picture
+from tfhific.bitstream import container
+from tfhific.pictures.images import read_picture
 
 
 def png(array) -> bytes:
@@ -189,7 +189,7 @@ def test_verified_file_is_the_same_and_its_psnr_reported(work, compress, tiny_co
 
 
 def test_file_that_fails_verification_is_not_written(work, compress, monkeypatch):
-    from tfhific.codec.codec import Codec
+    from tfhific.codec.hyperprior import Codec
 
     decode = Codec.decompress_picture
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import io
 import json
 import os
+import pathlib
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from tfhific.codec.images import Picture, read_picture
+from tfhific.pictures.images import Picture, read_picture
+
+SCRIPT = pathlib.Path(__file__).resolve().parents[2] / "bin" / "decompress.py"
 
 
 @pytest.fixture
@@ -82,17 +85,21 @@ def test_decoding_loads_nothing_that_only_training_needs(
         "except SystemExit as exit:\n"
         "    code = exit.code\n"
         "heavy = ('tensorflow_compression', 'tensorflow_probability', 'matplotlib',\n"
-        "         'tfhific.backend', 'tfhific.models.layers', 'tfhific.models.registry',\n"
+        "         'tfhific.backend', 'tfhific.models.layers', 'tfhific.training',\n"
         "         'tfhific.models.mini', 'tfhific.models.hific', 'tfc_port.layers')\n"
         "print([name for name in heavy if name in sys.modules], file=sys.stderr)\n"
         "sys.exit(code)\n"
     )
-    import bin.decompress
 
     coded = tiny_codec.encode(photo(23, 31), 6)
     environment = {"TFHIFIC_MODELS": str(models_folder)}
     done = run_python(
-        "-c", program, bin.decompress.__file__, "-", stdin=coded.data, environment=environment
+        "-c",
+        program,
+        SCRIPT,
+        "-",
+        stdin=coded.data,
+        environment=environment,
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr.decode().splitlines()[-1] == "[]"

@@ -66,7 +66,7 @@ def torch_checkpoint(tmp_path_factory) -> pathlib.Path:
     from tfhific.interop.hific_checkpoint import checkpoint_of
     from tfhific.interop.torch_writer import write_checkpoint
     from tfhific.models.hific import HiFiC
-    from tfhific.models.registry import configuration
+    from tfhific.systems import configuration
 
     keras.utils.set_random_seed(4)
     model = HiFiC(configuration("hific", {"variant": "pytorch"}, "hific-tiny"))

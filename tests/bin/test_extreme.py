@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tfhific.codec import container
+from tfhific.bitstream import container
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def test_sc_keeps_what_is_named(call_script, search_whole, street, tmp_path, who
     done = call_script("compress", source, tmp_path / "a.tfh", *flags, "--verify")
     assert done.code == 0, done.err
     data = (tmp_path / "a.tfh").read_bytes()
-    from tfhific.codec.kept import Kept
+    from tfhific.bitstream.kept import Kept
 
     with Image.open(labels / "0.png") as image:
         expected = np.asarray(image)

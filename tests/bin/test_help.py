@@ -9,7 +9,7 @@ import re
 import pytest
 from absl import flags
 
-from bin import launcher, paths
+from tfhific.commands import launcher, paths
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SCRIPTS = sorted(
@@ -54,7 +54,8 @@ def test_every_installed_command_is_one_of_these_scripts(script):
 
 @pytest.mark.parametrize("flag", ["--help", "-h", "-?", "--helpfull"])
 def test_help_of_an_installed_command_names_it_and_exits_with_0(flag, run_python):
-    code = "import sys; sys.argv[0] = 'tfhific-compress'; import bin.compress; bin.compress.run()"
+    code = "import sys; from tfhific.commands import compress; "
+    code += "sys.argv[0] = 'tfhific-compress'; compress.run()"
     done = run_python("-c", code, "a.png", flag)
     assert (done.returncode, done.stderr) == (0, b"")
     text = done.stdout.decode()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import pathlib
 
 import pytest
 
-from tfhific.codec import container
-from tfhific.codec.images import Picture
+from tfhific.bitstream import container
+from tfhific.pictures.images import Picture
+
+SCRIPT = pathlib.Path(__file__).resolve().parents[2] / "bin" / "info.py"
 
 
 @pytest.fixture
@@ -92,9 +95,8 @@ def test_script_neither_needs_nor_loads_tensorflow(file, run_python, models_fold
         "except SystemExit as exit:\n"
         "    sys.exit(exit.code or 'tensorflow' in sys.modules)\n"
     )
-    import bin.info
 
     environment = {"TFHIFIC_MODELS": str(models_folder)}
-    done = run_python("-c", program, bin.info.__file__, file, environment=environment)
+    done = run_python("-c", program, SCRIPT, file, environment=environment)
     assert done.returncode == 0, done.stderr
     assert b"tiny" in done.stdout

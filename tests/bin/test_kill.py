@@ -12,7 +12,7 @@ import time
 import numpy as np
 import pytest
 
-from tfhific.codec.images import write_png
+from tfhific.pictures.images import write_png
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ import sys
 import numpy as np
 import pytest
 
-from tfhific.codec.images import read_picture, write_png
+from tfhific.pictures.images import read_picture, write_png
 
 BIN = pathlib.Path(__file__).resolve().parents[2] / "bin"
 

@@ -15,7 +15,7 @@ import types
 import pytest
 from PIL import Image
 
-from bin import streams
+from tfhific.commands import streams
 from tfhific.errors import TfhificError, TfhificWarning
 
 BIN = pathlib.Path(__file__).resolve().parents[2] / "bin"
@@ -154,7 +154,7 @@ def test_lines_held_back_are_shown_when_the_work_fails_and_dropped_otherwise(mon
 
 
 def test_bytes_are_not_written_to_a_terminal(run_python, clean_shell):
-    code = "from tfhific.codec.atomic import write_atomically as w; w('-', b'binary')"
+    code = "from tfhific.files.atomic import write_atomically as w; w('-', b'binary')"
     ours, theirs = pty.openpty()
     done = subprocess.run(
         [sys.executable, "-c", code],
@@ -251,9 +251,9 @@ def test_keras_networks_keep_their_variables_in_a_program_of_absl(run_python):
     program = (
         "from absl import app\n"
         "def main(argv):\n"
-        "    import tfhific.models.registry as registry\n"
+        "    from tfhific import systems\n"
         "    from tfhific.models.hific import HiFiC\n"
-        "    model = HiFiC(registry.configuration('hific', {}, 'hific-tiny'))\n"
+        "    model = HiFiC(systems.configuration('hific', {}, 'hific-tiny'))\n"
         "    print(model.count_params())\n"
         "app.run(main)\n"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pathlib
 import re
 import signal
 import subprocess
@@ -15,7 +16,9 @@ import pytest
 from PIL import Image
 
 import tfhific
-from tfhific.codec.model import FILE_NAME
+from tfhific.published.hyperprior import FILE_NAME
+
+SCRIPT = pathlib.Path(__file__).resolve().parents[2] / "bin" / "train.py"
 
 TINY = {
     "latent_channels": 32,
@@ -48,11 +51,15 @@ def images(tmp_path_factory, photo):
 @pytest.fixture(scope="module")
 def killed_run(images, tmp_path_factory, clean_shell):
     """A run killed without warning after its second checkpoint, and what it said."""
-    import bin.train
 
     run_dir = tmp_path_factory.mktemp("runs") / "tiny"
     said = run_dir.parent / "said"
-    command = [sys.executable, bin.train.__file__, f"--data={images}", f"--run_dir={run_dir}"]
+    command = [
+        sys.executable,
+        SCRIPT,
+        f"--data={images}",
+        f"--run_dir={run_dir}",
+    ]
     command += [f"--settings={json.dumps(TINY)}", *FLAGS]
     with open(said, "wb") as stream:
         process = subprocess.Popen(

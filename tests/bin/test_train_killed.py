@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pathlib
 import re
 import signal
 import subprocess
@@ -14,7 +15,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-import bin.train
+SCRIPT = pathlib.Path(__file__).resolve().parents[2] / "bin" / "train.py"
+
 
 STEPS = 60
 
@@ -49,7 +51,12 @@ def checkpoint(run_dir) -> dict[str, np.ndarray]:
 def test_process_killed_at_any_moment_goes_on_to_the_same_bits(
     stage, images, tmp_path, clean_shell
 ):
-    command = [sys.executable, bin.train.__file__, "--model=hific", "--config=hific-tiny"]
+    command = [
+        sys.executable,
+        SCRIPT,
+        "--model=hific",
+        "--config=hific-tiny",
+    ]
     command += [f"--data={images}", f"--stage={stage}", "--crop=64", "--batch_size=2"]
     command += [f"--steps={STEPS}", "--save_every=10", "--log_every=1", "--image_every=0"]
     # The rate control's and the learning rate's steps come after most of the kills.

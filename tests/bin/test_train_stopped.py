@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pathlib
 import re
 import signal
 import subprocess
@@ -13,7 +14,8 @@ import time
 import pytest
 from PIL import Image
 
-import bin.train
+SCRIPT = pathlib.Path(__file__).resolve().parents[2] / "bin" / "train.py"
+
 
 TINY = {
     "latent_channels": 16,
@@ -35,7 +37,7 @@ def images(tmp_path_factory, photo):
 def stopped(run_dir, by: int, *flags) -> tuple[int, str]:
     """Exit code and words of a training that a signal stops once it has logged a step."""
     said = run_dir.parent / f"said-{by}"
-    command = [sys.executable, bin.train.__file__, f"--run_dir={run_dir}", *flags]
+    command = [sys.executable, SCRIPT, f"--run_dir={run_dir}", *flags]
     clean = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     with open(said, "wb") as stream:
         process = subprocess.Popen(command, stderr=stream, stdin=subprocess.DEVNULL, env=clean)

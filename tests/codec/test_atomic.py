@@ -10,9 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tfhific.codec import atomic
-from tfhific.codec.atomic import write_atomically
 from tfhific.errors import OutputError
+from tfhific.files import atomic
+from tfhific.files.atomic import write_atomically
 
 
 def refusal(destination, data=b"new", overwrite=False):
@@ -176,7 +176,7 @@ def test_dash_works_where_standard_output_is_replaced(capsysbinary):
 def test_closed_pipe_is_told_once_and_not_again_at_exit():
     program = (
         "import sys\n"
-        "from tfhific.codec.atomic import write_atomically\n"
+        "from tfhific.files.atomic import write_atomically\n"
         "from tfhific.errors import OutputError\n"
         "sys.stdin.read()\n"
         "try:\n"

@@ -7,15 +7,15 @@ import dataclasses
 import numpy as np
 import pytest
 
-from tfhific.codec import calibration
-from tfhific.codec.calibration import calibrate, count_symbols, fit_weights, fitted_tables
-from tfhific.codec.codec import Codec
-from tfhific.codec.model import load_model, save_model
-from tfhific.codec.network import Network
-from tfhific.codec.publish import with_stream_of
-from tfhific.codec.tables import TAIL_MASS
+from tfhific.codec.hyperprior import Codec
 from tfhific.errors import ModelError
 from tfhific.models.mini import MiniConfig
+from tfhific.published.hyperprior import load_model, save_model
+from tfhific.published.network import Network
+from tfhific.published.tables import TAIL_MASS
+from tfhific.publishing import calibration
+from tfhific.publishing.calibration import calibrate, count_symbols, fit_weights, fitted_tables
+from tfhific.publishing.hyperprior import with_stream_of
 
 
 def bits_by(tables, counts) -> float:
@@ -49,7 +49,7 @@ def scales():
 
 
 def test_fitted_tables_code_heavy_tails_in_fewer_bits_than_gaussian_ones(scales):
-    from tfhific.codec.tables import gaussian_tables
+    from tfhific.published.tables import gaussian_tables
 
     fitted = fitted_tables(scales, laplacian_counts(scales, seed=1))
     unseen = laplacian_counts(scales, seed=2)
@@ -115,7 +115,7 @@ def logistic_counts(scales, number=200_000, seed=0) -> np.ndarray:
 
 
 def test_a_logistic_component_is_the_logistic_that_tables_are_made_of(scales):
-    from tfhific.codec.tables import latent_tables
+    from tfhific.published.tables import latent_tables
 
     tables = latent_tables("logistic", scales[:8])
     for row, scale in enumerate(scales[:8]):
@@ -129,7 +129,7 @@ def test_a_logistic_component_is_the_logistic_that_tables_are_made_of(scales):
 
 def test_tables_of_a_logistic_model_are_of_its_own_family(scales):
     """Rows never seen keep the likelihood's shape, and seen ones cost no more than its tables."""
-    from tfhific.codec.tables import latent_tables
+    from tfhific.published.tables import latent_tables
 
     scales = scales[:8]
     seen = logistic_counts(scales)

@@ -9,9 +9,9 @@ import pytest
 import tensorflow as tf
 
 import tfhific
-from tfhific.codec import container
+from tfhific.bitstream import container
+from tfhific.bitstream.kept import Kept
 from tfhific.codec.centre_prior import context_rows, row_of
-from tfhific.codec.kept import Kept
 from tfhific.codec.whole_picture import fitting_size, mirrored
 from tfhific.errors import BitstreamError, ImageError, ModelError, TfhificError
 
@@ -118,7 +118,7 @@ def test_synthesised_region_follows_the_map_alone(whole_codec, label_picture, ph
 
 
 def test_alpha_and_metadata_travel_along(whole_codec, photo):
-    from tfhific.codec.images import Picture
+    from tfhific.pictures.images import Picture
 
     picture = Picture(photo(40, 50), np.arange(2000, dtype=np.uint8).reshape(40, 50), b"icc", None)
     back = whole_codec("gc").decompress_picture(whole_codec("gc").compress_picture(picture))
@@ -251,7 +251,7 @@ def test_damaged_models_are_refused(whole_models_folder, tmp_path):
 
 
 def test_collapsed_centres_are_not_published(extreme_models):
-    from tfhific.codec.publish_whole import publish_extreme
+    from tfhific.publishing.centres import publish_extreme
 
     model = extreme_models["gc"]
     before = model.quantizer.centres.numpy()
@@ -277,9 +277,9 @@ def test_mirroring_repeats_no_edge(side, target):
 
 def test_folded_layers_compute_what_keras_computes():
     from tfhific.backend import keras
-    from tfhific.codec.fold import fold
     from tfhific.models.addons import instance_normalization
     from tfhific.models.extreme_networks import ReflectionPad
+    from tfhific.publishing.fold import fold
 
     network = keras.Sequential(
         [

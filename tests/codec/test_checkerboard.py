@@ -7,13 +7,14 @@ import dataclasses
 import numpy as np
 import pytest
 
-from tfhific.codec import checkerboard, container
-from tfhific.codec import codec as codec_module
-from tfhific.codec.calibration import calibrate
-from tfhific.codec.codec import Codec
-from tfhific.codec.model import load_model, read_description, save_model
-from tfhific.codec.network import Network
+from tfhific.bitstream import container
+from tfhific.codec import hyperprior as codec_module
+from tfhific.codec.hyperprior import Codec
 from tfhific.errors import BitstreamError, ModelError
+from tfhific.published.hyperprior import load_model, read_description, save_model
+from tfhific.published.network import Network
+from tfhific.publishing.calibration import calibrate
+from tfhific.runtimes import checkerboard
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +48,7 @@ def trained():
 
 @pytest.fixture(scope="module")
 def published(trained, photo):
-    from tfhific.codec.publish import publish
+    from tfhific.publishing.hyperprior import publish
 
     model = publish(trained, "tiny2", {"system": "mini2", "step": 0})
     return calibrate(model, [photo(192, 192, seed=9)], [1.0, 5.0, 8.0])
@@ -208,7 +209,7 @@ def test_depthwise_layers_fold_to_what_keras_computes():
     import tensorflow as tf
 
     from tfhific.backend import keras
-    from tfhific.codec.fold import fold
+    from tfhific.publishing.fold import fold
 
     layer = keras.layers.DepthwiseConv2D(5, padding="same", bias_initializer="ones")
     x = tf.constant(np.random.default_rng(0).normal(size=[1, 7, 9, 6]), tf.float32)
@@ -219,8 +220,8 @@ def test_depthwise_layers_fold_to_what_keras_computes():
 def test_the_graph_writes_and_reads_the_same_files(published, codec, photo, monkeypatch):
     import tensorflow as tf
 
-    from tfhific.serving.graph_codec import GraphCodec
-    from tfhific.serving.graph_coders import CoreCoder
+    from tfhific.serving.graph.coders import CoreCoder
+    from tfhific.serving.graph.hyperprior import GraphCodec
 
     monkeypatch.setattr(codec_module, "_BAND_LATENTS", 11 * 32 * 8)
     graph = GraphCodec(published, CoreCoder, 1 << 20)

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from tfhific.codec.checksum import checksum, farmhash64
+from tfhific.bitstream.checksum import checksum, farmhash64
 
 # Every form of the algorithm, and both sides of the borders between them.
 LENGTHS = [*range(1, 201), 255, 256, 257, 1000, 4095, 4096, 4097, 33_000, 100_001]
@@ -43,7 +43,7 @@ def test_every_bit_counts(data):
 def test_is_computed_without_loading_tensorflow(data, run_python):
     program = (
         "import sys\n"
-        "from tfhific.codec.checksum import checksum\n"
+        "from tfhific.bitstream.checksum import checksum\n"
         "data = sys.stdin.buffer.read()\n"
         "sys.stdout.buffer.write(b''.join(checksum(data[:n]) for n in range(0, len(data), 7)))\n"
         "sys.exit('tensorflow' in sys.modules)\n"

@@ -13,11 +13,11 @@ from PIL import Image
 
 import tfhific
 from tfc_port import coding
-from tfhific.codec import container
-from tfhific.codec.checksum import checksum
-from tfhific.codec.codec import Codec
-from tfhific.codec.images import Picture
+from tfhific.bitstream import container
+from tfhific.bitstream.checksum import checksum
+from tfhific.codec.hyperprior import Codec
 from tfhific.errors import BitstreamError, ImageError
+from tfhific.pictures.images import Picture
 
 SIZES = [(1, 1), (1, 37), (37, 1), (17, 16), (16, 16), (63, 65), (127, 65), (1, 4096)]
 QUALITIES = [1, 3.7, 8]

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tfhific.codec import container
-from tfhific.codec.checksum import checksum
-from tfhific.codec.container import (
+from tfhific.bitstream import container
+from tfhific.bitstream.checksum import checksum
+from tfhific.bitstream.container import (
     Contents,
     join_bands,
     pack,

@@ -40,7 +40,7 @@ def shipped_files(tmp_path_factory):
     if not KODAK.is_dir():
         pytest.skip("needs the Kodak images, which are not here")
     import tfhific
-    from tfhific.codec.images import read_picture
+    from tfhific.pictures.images import read_picture
 
     codec = tfhific.load("mini")
     folder = tmp_path_factory.mktemp("kodak")

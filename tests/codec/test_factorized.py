@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tfhific.codec.factorized import FactorizedDensity
-from tfhific.codec.tables import TAIL_MASS
+from tfhific.published.factorized import FactorizedDensity
+from tfhific.published.tables import TAIL_MASS
 
 
 @pytest.fixture(scope="module")

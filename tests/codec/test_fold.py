@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from tfhific.backend import keras, tfc
-from tfhific.codec.fold import fold
 from tfhific.errors import ModelError
 from tfhific.models.layers import Parallel, Residual, Scale
+from tfhific.publishing.fold import fold
 
 INPUTS = {
     "analysis": [2, 64, 48, 3],

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import tfhific
-from tfhific.codec import container
-from tfhific.codec.images import read_picture
+from tfhific.bitstream import container
+from tfhific.pictures.images import read_picture
 
 DATA = pathlib.Path(__file__).parent / "data"
 SAMPLES = sorted(DATA.glob("format*.tfh"))

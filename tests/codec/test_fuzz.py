@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from tfc_port import coding
-from tfhific.codec import container, fuzz
-from tfhific.codec.codec import Codec
+from tfhific.bitstream import container, fuzz
+from tfhific.codec.hyperprior import Codec
 from tfhific.errors import BitstreamError
 
 FINDS = pathlib.Path(__file__).parent / "data" / "finds"

@@ -11,15 +11,22 @@ import tensorflow as tf
 
 import tfhific
 from tfhific.backend import keras
-from tfhific.codec import tensor_file, tiling
-from tfhific.codec.codec import Codec
-from tfhific.codec.integer_branch import MAX_SUM_BITS, IntegerBranch
-from tfhific.codec.model import FILE_NAME, NETWORKS, load_model, read_description, save_model
-from tfhific.codec.publish import publish
-from tfhific.codec.tables import TAIL_MASS, logistic_tables
-from tfhific.codec.tiling import Geometry
+from tfhific.codec.hyperprior import Codec
 from tfhific.errors import BitstreamError, ModelError
 from tfhific.models.hific import PRESETS, HiFiC
+from tfhific.published import tensor_file
+from tfhific.published.hyperprior import (
+    FILE_NAME,
+    NETWORKS,
+    load_model,
+    read_description,
+    save_model,
+)
+from tfhific.published.integer_branch import MAX_SUM_BITS, IntegerBranch
+from tfhific.published.tables import TAIL_MASS, logistic_tables
+from tfhific.publishing.hyperprior import publish
+from tfhific.runtimes import tiling
+from tfhific.runtimes.tiling import Geometry
 
 FORMS = {
     "official": {"variant": "official"},
@@ -85,7 +92,7 @@ INPUTS = {
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_folded_networks_compute_what_keras_computes(trained, name):
-    from tfhific.codec.fold import fold
+    from tfhific.publishing.fold import fold
 
     layer = getattr(trained, name)
     x = np.random.default_rng(3).normal(size=INPUTS[name]).astype(np.float32)
@@ -118,8 +125,8 @@ def test_networks_in_tiles_give_what_they_give_on_the_whole(published, name, til
 def test_reach_of_the_full_size_networks():
     # 7x7, four of stride 2 that look two positions to the right, 3x3 at 1/16: 3 + 2 + 4 + 8 + 16
     # + 16 pixels, in whole latents. And 19 of 3x3, then 1/2 + 1/4 + 1/8 + 1/16 + 3/16 latents.
-    from tfhific.codec.fold import fold
     from tfhific.models import hific_networks as networks
+    from tfhific.publishing.fold import fold
 
     sizes = dataclasses.replace(PRESETS["hific-tiny"], variant="pytorch", residual_blocks=9)
     for make, channels, reach in ((networks.encoder, 3, 64), (networks.generator, 12, 21)):
@@ -296,7 +303,7 @@ def test_indexes_are_those_of_the_nearest_scale_by_exact_thresholds(published):
 
 
 def test_a_sum_at_a_threshold_reaches_it_and_one_below_does_not():
-    from tfhific.codec.integer_branch import IntegerLayer
+    from tfhific.published.integer_branch import IntegerLayer
 
     layer = IntegerLayer("conv", 1, 0, np.full([1, 1, 1, 1], 3, np.int16), np.array([2]))
     branch = IntegerBranch((layer,), 4, np.array([-4, 5, 5], np.int64))
@@ -320,7 +327,7 @@ def test_a_sum_at_a_threshold_reaches_it_and_one_below_does_not():
     ids=range(6),
 )
 def test_malformed_thresholds_are_refused(thresholds):
-    from tfhific.codec.integer_branch import IntegerLayer
+    from tfhific.published.integer_branch import IntegerLayer
 
     layer = IntegerLayer("conv", 1, 0, np.full([1, 1, 1, 1], 3, np.int16), np.array([2]))
     with pytest.raises(ModelError, match="malformed"):
@@ -359,7 +366,7 @@ def other_decoder(published, folder):
 def test_another_decoder_reads_the_same_file(
     codec, folder, other_decoder, call_script, photo, tmp_path, tiny_model_folder
 ):
-    from tfhific.codec.images import read_picture
+    from tfhific.pictures.images import read_picture
 
     data = codec.compress(photo(80, 90))
     (tmp_path / "a.tfh").write_bytes(data)
@@ -382,7 +389,7 @@ def test_another_decoder_reads_the_same_file(
 def test_scripts_know_that_there_is_one_rate(
     codec, folder, call_script, photo, tmp_path, monkeypatch
 ):
-    from tfhific.codec.images import write_png
+    from tfhific.pictures.images import write_png
 
     write_png(photo(80, 96), tmp_path / "a.png")
     model = f"--model={folder}"

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms, ImageOps, features
 
-from tfhific.codec.images import encode_png, read_picture
+from tfhific.pictures.images import encode_png, read_picture
 
 
 def photo(height=40, width=56, channels=3, seed=0):

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from tests.codec.test_images import chunk, in_mode, photo, png, saved, srgb_profile
-from tfhific.codec.images import read_picture
 from tfhific.errors import ImageError
+from tfhific.pictures.images import read_picture
 
 SMALL = photo(9, 11)
 ROWS = [row.tobytes() for row in SMALL]

@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, features
 
-from tfhific.codec.images import read_picture
 from tfhific.errors import ImageError, PictureWarning
+from tfhific.pictures.images import read_picture
 
 KINDS = ["JPEG", "progressive", "PNG", "WEBP", "TIFF", "BMP", "GIF"]
 if features.check("avif"):

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from tests.codec.test_images import in_mode, photo, saved
-from tfhific.codec.images import read_picture
 from tfhific.errors import ImageError, PictureWarning
+from tfhific.pictures.images import read_picture
 
 
 def brands(major, *others):

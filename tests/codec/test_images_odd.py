@@ -7,8 +7,8 @@ import warnings
 import numpy as np
 
 from tests.codec.odd_pictures import odd_pictures
-from tfhific.codec.images import read_picture
 from tfhific.errors import ImageError
+from tfhific.pictures.images import read_picture
 
 # Files that mean another picture than the sound ones, and damage that no reader can tell.
 ANOTHER = {

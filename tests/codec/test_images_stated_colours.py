@@ -11,8 +11,8 @@ import pytest
 from PIL import Image, ImageCms, features
 
 from tests.codec.test_images import chunk, encoded_srgb, photo, png, saved, srgb_profile
-from tfhific.codec.images import encode_png, read_picture
 from tfhific.errors import ImageError
+from tfhific.pictures.images import encode_png, read_picture
 
 # From light in the given primaries (D65) to light in sRGB's: SMPTE EG 432-1 and BT.2087.
 P3_TO_SRGB = np.array([[1.2249, -0.2247, 0.0], [-0.0420, 1.0419, 0.0], [-0.0197, -0.0786, 1.0979]])

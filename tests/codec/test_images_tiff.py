@@ -27,8 +27,8 @@ from tests.codec.tiff_files import (
     sample_values,
     tiff,
 )
-from tfhific.codec.images import read_picture
 from tfhific.errors import ImageError
+from tfhific.pictures.images import read_picture
 
 COMMON = [(0, ()), (1, ()), (1, (2,)), (RGB, ()), (RGB, (2,)), (CMYK, ())]
 PACKED = [(NONE, 1), (DEFLATE, 2), (LZW, 1)]

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from tfhific.codec.images import (
+from tfhific.errors import ImageError, OutputError
+from tfhific.pictures.images import (
     Picture,
     encode_png,
     read_picture,
@@ -15,7 +16,6 @@ from tfhific.codec.images import (
     write_image,
     write_png,
 )
-from tfhific.errors import ImageError, OutputError
 
 
 def photo(height=40, width=56, channels=3, seed=0):

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tfhific.codec.integer_branch import (
+from tfhific.errors import ModelError
+from tfhific.published.integer_branch import (
     ACTIVATION_BITS,
     MAX_INPUT,
     MAX_SUM_BITS,
@@ -18,8 +19,7 @@ from tfhific.codec.integer_branch import (
     IntegerLayer,
     quantise,
 )
-from tfhific.codec.network import Network
-from tfhific.errors import ModelError
+from tfhific.published.network import Network
 
 
 def in_integers(branch: IntegerBranch, hyperlatents: np.ndarray) -> np.ndarray:
@@ -135,7 +135,7 @@ import tensorflow as tf
 threads = int(sys.argv[2])
 tf.config.threading.set_intra_op_parallelism_threads(threads)
 tf.config.threading.set_inter_op_parallelism_threads(threads)
-from tfhific.codec.model import load_model
+from tfhific.published.hyperprior import load_model
 branch = load_model(sys.argv[1]).branch
 z = np.frombuffer(sys.stdin.buffer.read(), np.int32).reshape(1, 24, 20, -1)
 print(hashlib.sha256(branch(z).astype("<i4").tobytes()).hexdigest())

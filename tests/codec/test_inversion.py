@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfhific.codec import container
+from tfhific.bitstream import container
 from tfhific.codec.inversion import with_counted_z, z_tables
-from tfhific.codec.search import (
+from tfhific.codec.inversion_search import (
     Searcher,
     SearchOptions,
     from_levels,

@@ -8,9 +8,9 @@ import time
 
 import pytest
 
-from tfhific.codec import jobs
-from tfhific.codec.jobs import IMAGE_EXTENSIONS, Job, Plan, Tally
 from tfhific.errors import ImageError, OutputError, TfhificError
+from tfhific.files import jobs
+from tfhific.files.jobs import IMAGE_EXTENSIONS, Job, Plan, Tally
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tfhific.codec.kept import Kept, blocks_of, read_kept
+from tfhific.bitstream.kept import Kept, blocks_of, read_kept
 from tfhific.errors import BitstreamError, ImageError
 
 SIZE = 40, 60

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
-from tfhific.codec.label_map import (
+from tfhific.bitstream.label_map import (
     check_label_map,
     decode_label_map,
     encode_label_map,

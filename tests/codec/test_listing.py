@@ -7,11 +7,11 @@ import socket
 
 import pytest
 
-from tfhific.codec.file_kinds import IMAGE_EXTENSIONS
-from tfhific.codec.listing import list_folder
 from tfhific.data.folders import Files, find_images, list_images
 from tfhific.data.images import ImageData
 from tfhific.errors import ImageError
+from tfhific.files.file_kinds import IMAGE_EXTENSIONS
+from tfhific.files.listing import list_folder
 
 
 @pytest.fixture

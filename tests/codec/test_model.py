@@ -10,9 +10,15 @@ import numpy as np
 import pytest
 from safetensors.numpy import load, save
 
-from tfhific.codec.model import FILE_NAME, _digest, load_model, read_description, save_model
-from tfhific.codec.publish import publish
 from tfhific.errors import ModelError, TfhificError
+from tfhific.published.hyperprior import (
+    FILE_NAME,
+    _digest,
+    load_model,
+    read_description,
+    save_model,
+)
+from tfhific.publishing.hyperprior import publish
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from tfhific.codec.network import Network, conv, deconv
 from tfhific.errors import ModelError
+from tfhific.published.network import Network, conv, deconv
 
 
 def correlate(x, kernel, stride):

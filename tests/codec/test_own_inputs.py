@@ -6,9 +6,9 @@ import os
 
 import pytest
 
-from tfhific.codec.file_kinds import refuse_other_kind
-from tfhific.codec.own_inputs import refuse_own_input
 from tfhific.errors import OutputError
+from tfhific.files.file_kinds import refuse_other_kind
+from tfhific.files.own_inputs import refuse_own_input
 
 
 @pytest.fixture

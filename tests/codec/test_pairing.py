@@ -7,8 +7,8 @@ import os
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tfhific.codec.file_kinds import IMAGE_EXTENSIONS
-from tfhific.codec.pairing import Entry, output_names, pair
+from tfhific.files.file_kinds import IMAGE_EXTENSIONS
+from tfhific.files.pairing import Entry, output_names, pair
 
 STEMS = st.sampled_from(["", "1", "2", "a", "A", "1.jpg", "1.webp", "1.jpg.png", "d/1", "d/1.jpg"])
 ENDINGS = st.sampled_from([".jpg", ".webp", ".png", ".JPG"])

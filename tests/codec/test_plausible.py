@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from tfc_port import coding
-from tfhific.codec import container
-from tfhific.codec.codec import Codec
+from tfhific.bitstream import container
+from tfhific.codec.hyperprior import Codec
 from tfhific.codec.plausible import MAX_BAND_LATENTS, least_bits_of_any
 from tfhific.codec.transforms import Transforms
 from tfhific.errors import BitstreamError

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from tfhific.codec.rate import gaussian_bits
+from tfhific.published.rate import gaussian_bits
 
 
 @pytest.mark.parametrize("scale", [0.11, 0.5, 1.0, 7.3, 256.0])

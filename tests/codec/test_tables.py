@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from tfhific.codec.tables import TAIL_MASS, factorized_tables, gaussian_tables
 from tfhific.models.mini import MiniConfig
+from tfhific.published.tables import TAIL_MASS, factorized_tables, gaussian_tables
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from tfhific.codec import tensor_file
-from tfhific.codec.atomic import write_atomically
-from tfhific.codec.tensor_file import TensorFile, parts
+from tfhific.files.atomic import write_atomically
+from tfhific.published import tensor_file
+from tfhific.published.tensor_file import TensorFile, parts
 
 ARRAYS = {
     "kernel": np.arange(3 * 3 * 16 * 16, dtype=np.float32).reshape(3, 3, 16, 16),

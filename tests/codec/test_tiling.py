@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tfhific.codec import codec as codec_module
-from tfhific.codec import container, tiling
-from tfhific.codec.codec import Codec
-from tfhific.codec.tiling import Geometry
+from tfhific.bitstream import container
+from tfhific.codec import hyperprior as codec_module
+from tfhific.codec.hyperprior import Codec
 from tfhific.errors import BitstreamError
+from tfhific.runtimes import tiling
+from tfhific.runtimes.tiling import Geometry
 
 NETWORKS = (
     "analysis",

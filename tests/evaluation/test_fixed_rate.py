@@ -13,9 +13,9 @@ def presets(tmp_path_factory):
     import tensorflow as tf
 
     from tfhific.backend import keras
-    from tfhific.codec.model import save_model
-    from tfhific.codec.publish import publish
     from tfhific.models.hific import PRESETS, HiFiC
+    from tfhific.published.hyperprior import save_model
+    from tfhific.publishing.hyperprior import publish
 
     folder = tmp_path_factory.mktemp("presets")
     for seed, name in enumerate(("small-lo", "small-hi")):

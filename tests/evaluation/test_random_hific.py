@@ -7,10 +7,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from tfhific.codec.codec import Codec
-from tfhific.codec.publish import publish
+from tfhific.codec.hyperprior import Codec
 from tfhific.evaluation.random_hific import random_hific
 from tfhific.models.hific import PRESETS
+from tfhific.publishing.hyperprior import publish
 
 
 def codec_of(preset: str, variant: str, whole: np.ndarray, **changes) -> Codec:

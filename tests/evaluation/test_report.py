@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tfhific.codec.images import read_picture
 from tfhific.errors import TfhificError
 from tfhific.evaluation import evaluate
 from tfhific.evaluation.metrics import psnr
 from tfhific.evaluation.report import ReportOptions, as_json, to_html
 from tfhific.evaluation.report_pictures import choose_sizes, embed_pictures
+from tfhific.pictures.images import read_picture
 
 
 class Page(html.parser.HTMLParser):

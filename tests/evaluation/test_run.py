@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tfhific.codec.images import read_picture
 from tfhific.errors import ModelError, OutputError, TfhificError
 from tfhific.evaluation import EvaluationConfig, evaluate, results
 from tfhific.evaluation.codecs import CodecSpec, open_codec
 from tfhific.evaluation.metrics import ms_ssim, psnr, psnr_y
+from tfhific.pictures.images import read_picture
 
 
 def test_rows_are_of_real_files(pictures, tiny_search, tiny_codec, tmp_path):

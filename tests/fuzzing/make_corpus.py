@@ -24,8 +24,8 @@ sys.path.insert(0, str(HERE.parents[1]))
 
 def containers() -> dict[str, bytes]:
     """Bodies of files, without their checksums."""
-    from tfhific.codec import container
-    from tfhific.codec.kept import Kept
+    from tfhific.bitstream import container
+    from tfhific.bitstream.kept import Kept
 
     base = container.Contents(bytes(8), 40, 60, 8192, b"hyper", b"latents")
     kept = Kept((1, 3), ((2, 3, 10, 12),)).to_bytes()
@@ -60,8 +60,8 @@ def payloads() -> dict[str, bytes]:
 
 def models() -> dict[str, bytes]:
     from tests.fuzzing.targets import smallest_models
-    from tfhific.codec.model import read_description, save_model
-    from tfhific.codec.whole_model import save_whole_model
+    from tfhific.published.hyperprior import read_description, save_model
+    from tfhific.published.model import save_whole_model
 
     cases = {}
     for name, model in smallest_models().items():
@@ -74,7 +74,7 @@ def models() -> dict[str, bytes]:
 
 
 def label_maps() -> dict[str, bytes]:
-    from tfhific.codec.label_map import encode_label_map
+    from tfhific.bitstream.label_map import encode_label_map
 
     cases = {}
     for height, width, classes in ((1, 1, 2), (5, 9, 3), (24, 24, 6)):

@@ -16,22 +16,23 @@ from collections.abc import Callable
 import numpy as np
 
 from tfc_port import coding
-from tfhific.codec import container, label_map, picture_exif, picture_header, picture_tiff
-from tfhific.codec.checksum import checksum
-from tfhific.codec.factorized import FactorizedDensity
-from tfhific.codec.integer_branch import IntegerBranch, IntegerLayer
-from tfhific.codec.kept import read_kept
-from tfhific.codec.model import FILE_NAME, Model, _digest
-from tfhific.codec.network import Network
-from tfhific.codec.picture_colour import UnfaithfulError
-from tfhific.codec.picture_png import DamagedPngError
-from tfhific.codec.picture_tiff_folder import TruncatedError
-from tfhific.codec.plane import check_plane
+from tfhific.bitstream import container, label_map
+from tfhific.bitstream.checksum import checksum
+from tfhific.bitstream.kept import read_kept
 from tfhific.codec.systems import read_model
-from tfhific.codec.tensor_file import TensorFile, parts
-from tfhific.codec.whole_model import WholeModel
 from tfhific.errors import BitstreamError, ModelError
 from tfhific.interop.pickle_reader import read_pickle
+from tfhific.pictures import exif, header, tiff
+from tfhific.pictures.colour import UnfaithfulError
+from tfhific.pictures.plane import check_plane
+from tfhific.pictures.png import DamagedPngError
+from tfhific.pictures.tiff_folder import TruncatedError
+from tfhific.published.factorized import FactorizedDensity
+from tfhific.published.hyperprior import FILE_NAME, Model, _digest
+from tfhific.published.integer_branch import IntegerBranch, IntegerLayer
+from tfhific.published.model import WholeModel
+from tfhific.published.network import Network
+from tfhific.published.tensor_file import TensorFile, parts
 
 
 def container_target(data: bytes) -> None:
@@ -101,12 +102,12 @@ def pickle_target(data: bytes) -> None:
 
 def picture_target(data: bytes) -> None:
     """What is read of a picture before it is decoded: header, EXIF block, a TIFF's folders."""
-    for read in (picture_header.read_header, picture_tiff.read_tiff):
+    for read in (header.read_header, tiff.read_tiff):
         try:
             read(io.BytesIO(data))
         except (TruncatedError, UnfaithfulError, DamagedPngError):
             continue
-    picture_exif.upright_exif(data)
+    exif.upright_exif(data)
 
 
 def smallest_models() -> dict[str, Model | WholeModel]:
@@ -161,8 +162,8 @@ def _model_folder() -> tempfile.TemporaryDirectory:
 @functools.cache
 def _arrays(system: str) -> dict[str, np.ndarray]:
     """The arrays of the least models."""
-    from tfhific.codec.model import save_model
-    from tfhific.codec.whole_model import save_whole_model
+    from tfhific.published.hyperprior import save_model
+    from tfhific.published.model import save_whole_model
 
     models = smallest_models()
     with tempfile.TemporaryDirectory() as folder:

@@ -32,7 +32,7 @@ def _inference(theirs, ours, size: tuple[int, int]) -> dict:
     import tensorflow as tf
     import torch
 
-    from tfhific.codec.fold import fold
+    from tfhific.publishing.fold import fold
 
     height, width = size
     image, y = (height, width, 3), (height // 16, width // 16, 220)

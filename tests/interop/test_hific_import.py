@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 import tfhific
-from tfhific.codec.model import save_model
-from tfhific.codec.publish import publish
 from tfhific.errors import ModelError
 from tfhific.interop.hific_checkpoint import checkpoint_of, model_of
 from tfhific.interop.hific_layout import entries
 from tfhific.interop.torch_checkpoint import read_checkpoint
 from tfhific.interop.torch_writer import write_checkpoint
 from tfhific.models.hific import HiFiCConfig
+from tfhific.published.hyperprior import save_model
+from tfhific.publishing.hyperprior import publish
 
 LAYOUT = pathlib.Path(__file__).parents[3] / "shared/reference/hific_pytorch_state_dict.txt"
 
@@ -175,7 +175,7 @@ def test_export_gives_the_checkpoint_back(pair, imported, tmp_path):
 def test_scripts_import_code_and_export(torch_hific, run_python, photo, tmp_path):
     import torch
 
-    from tfhific.codec.images import write_png
+    from tfhific.pictures.images import write_png
 
     scripts = pathlib.Path(__file__).parents[2] / "bin"
     original = torch_hific.checkpoint(torch_hific.HiFiC())

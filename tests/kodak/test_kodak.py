@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import tfhific
-from tfhific.codec.images import read_picture
 from tfhific.errors import ModelError
+from tfhific.pictures.images import read_picture
 
 KODAK = pathlib.Path(__file__).resolve().parents[3] / "shared" / "data" / "kodak"
 

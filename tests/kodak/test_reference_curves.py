@@ -7,11 +7,11 @@ import pathlib
 import numpy as np
 import pytest
 
-from tfhific.codec.images import read_picture
 from tfhific.evaluation.bjontegaard_delta import quality_difference
 from tfhific.evaluation.codecs import CodecSpec, open_codec
 from tfhific.evaluation.metrics import ms_ssim, psnr
 from tfhific.evaluation.reference import kodak_curve
+from tfhific.pictures.images import read_picture
 
 KODAK = pathlib.Path(__file__).resolve().parents[3] / "shared" / "data" / "kodak"
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfhific import systems
 from tfhific.backend import keras
 from tfhific.errors import ModelError
-from tfhific.models import registry
 from tfhific.models.draws import Draws
 from tfhific.models.extreme import Extreme, GCConfig, SCConfig, split_batch
 from tfhific.models.extreme_networks import MultiscaleDiscriminator, encoder, generator
@@ -145,7 +145,7 @@ def test_discriminators_see_the_maps_where_there_are_any(extreme_models):
 
 
 def test_maps_for_the_discriminators_alone_need_none_in_the_codec(batch):
-    from tfhific.codec.publish_whole import publish_extreme
+    from tfhific.publishing.centres import publish_extreme
 
     tiny = {"width": 2, "blocks": 1, "discriminator_width": 2}
     model = Extreme(GCConfig(maps="discriminator", classes=5, **tiny))
@@ -178,9 +178,9 @@ def test_impossible_settings_are_refused(settings, message):
 
 @pytest.mark.parametrize("name", ["gc", "sc"])
 def test_both_are_registered_with_what_trains_them(name):
-    config = registry.configuration(name, {"bottleneck": 8})
+    config = systems.configuration(name, {"bottleneck": 8})
     assert config.bottleneck == 8
-    assert issubclass(registry.training_class(name), TrainableSystem)
+    assert issubclass(systems.training_class(name), TrainableSystem)
     assert isinstance(config, SCConfig) == (name == "sc")
 
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfhific import systems
 from tfhific.backend import keras
 from tfhific.errors import TfhificError
 from tfhific.models import hific_networks as networks
-from tfhific.models import registry
 from tfhific.models.hific import PRESETS, HiFiC, HiFiCConfig
 
 TINY = PRESETS["hific-tiny"]
@@ -60,8 +60,8 @@ def test_named_configurations_have_the_published_targets():
         second, first = PRESETS[f"hific-{level}"], PRESETS[f"hific-mse-lpips-{level}"]
         assert second.target_bpp == first.target_bpp == target
         assert (second.adversary, first.adversary) == ("patch", "none")
-        assert registry.configuration("hific", preset=f"hific-{level}") == second
-    changed = registry.configuration("hific", {"residual_blocks": 3}, "hific-tiny")
+        assert systems.configuration("hific", preset=f"hific-{level}") == second
+    changed = systems.configuration("hific", {"residual_blocks": 3}, "hific-tiny")
     assert changed == dataclasses.replace(TINY, residual_blocks=3)
 
 
@@ -79,14 +79,14 @@ def test_named_configurations_have_the_published_targets():
 )
 def test_configurations_that_can_not_be_are_refused(settings, preset):
     with pytest.raises(TfhificError):
-        registry.configuration("hific", settings, preset)
+        systems.configuration("hific", settings, preset)
 
 
 def test_configuration_survives_json():
     import json
 
     stored = json.loads(json.dumps(dataclasses.asdict(TINY)))
-    assert registry.configuration("hific", stored) == TINY
+    assert systems.configuration("hific", stored) == TINY
 
 
 def test_networks_map_shapes_as_they_should(tiny):

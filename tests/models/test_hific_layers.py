@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfhific.models import functional
 from tfhific.models.convolutions import CroppedConv2DTranspose, PaddedConv2D
 from tfhific.models.factorized_prior import FactorizedPrior
 from tfhific.models.normalisation import ChannelNorm
 from tfhific.models.spectral import SpectralConv2D
+from tfhific.published import functional
 
 
 @pytest.mark.parametrize("pads", [(0, 0, 0, 0), (1, 1, 1, 1), (1, 0, 0, 1), (3, 3, 3, 3)])

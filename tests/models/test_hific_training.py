@@ -13,8 +13,8 @@ from tfhific.models.hific import HiFiCConfig
 from tfhific.models.hific_training import HiFiCTraining, rate_control
 from tfhific.models.label_discriminator import label_discriminator_loss, label_generator_loss
 from tfhific.models.labels import LabelAutoencoder, LabelConfig
-from tfhific.models.registry import configuration
 from tfhific.models.system import TrainingOptions
+from tfhific.systems import configuration
 from tfhific.training.start import _training
 
 CROP = 64

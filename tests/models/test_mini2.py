@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfhific import systems
 from tfhific.backend import keras
-from tfhific.models import registry
 from tfhific.models.mini2 import Mini2, Mini2Config
 
 SMALL = Mini2Config(
@@ -79,6 +79,6 @@ def test_parts_are_all_of_the_weights_once(model):
 
 
 def test_the_system_is_registered():
-    config = registry.configuration("mini2", {"width": 24})
+    config = systems.configuration("mini2", {"width": 24})
     assert config == Mini2Config(width=24)
-    assert registry.training_class("mini2") is Mini2
+    assert systems.training_class("mini2") is Mini2

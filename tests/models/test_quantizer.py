@@ -7,8 +7,8 @@ import pytest
 import tensorflow as tf
 
 from tfhific.errors import ModelError
-from tfhific.models.centres import nearest, spread_centres
 from tfhific.models.quantizer import CentreQuantizer, CollapseWatch, symbol_entropy
+from tfhific.published.centres import nearest, spread_centres
 
 
 def test_five_centres_are_the_papers():

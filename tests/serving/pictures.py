@@ -9,7 +9,7 @@ import zlib
 import numpy as np
 from PIL import Image, ImageCms, PngImagePlugin
 
-from tfhific.codec.picture_header import PNG_SIGNATURE
+from tfhific.pictures.header import PNG_SIGNATURE
 
 HEIGHT, WIDTH = 61, 83
 

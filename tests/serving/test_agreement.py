@@ -10,11 +10,11 @@ import pytest
 from PIL import Image
 
 from tests.serving import pictures
-from tfhific.codec import container, fuzz
-from tfhific.codec.codec import Codec
-from tfhific.codec.images import Picture, encode_png, read_picture
-from tfhific.codec.plane import encode_plane
+from tfhific.bitstream import container, fuzz
+from tfhific.codec.hyperprior import Codec
 from tfhific.errors import BitstreamError
+from tfhific.pictures.images import Picture, encode_png, read_picture
+from tfhific.pictures.plane import encode_plane
 
 BATCH = 25
 
@@ -43,7 +43,7 @@ def files(same_limit, photo) -> dict[str, bytes]:
 
 
 def _in_bands(codec: Codec, image: np.ndarray) -> bytes:
-    from tfhific.codec import codec as module
+    from tfhific.codec import hyperprior as module
 
     before = module._BAND_LATENTS
     module._BAND_LATENTS = 1

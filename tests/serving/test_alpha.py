@@ -12,11 +12,11 @@ import pytest
 from PIL import Image
 
 from tests.serving import pictures
-from tfhific.codec import container
-from tfhific.codec.images import encode_png
-from tfhific.codec.picture_header import PNG_SIGNATURE
-from tfhific.codec.plane import decode_plane, encode_plane
+from tfhific.bitstream import container
 from tfhific.errors import BitstreamError
+from tfhific.pictures.header import PNG_SIGNATURE
+from tfhific.pictures.images import encode_png
+from tfhific.pictures.plane import decode_plane, encode_plane
 
 HEIGHT, WIDTH = 21, 34
 

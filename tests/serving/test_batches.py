@@ -7,10 +7,11 @@ import time
 import pytest
 
 from tests.serving import pictures
-from tfhific.codec.images import read_picture
-from tfhific.codec.jobs import Job
 from tfhific.errors import ModelError
-from tfhific.serving import load_test, pipeline
+from tfhific.files.jobs import Job
+from tfhific.pictures.images import read_picture
+from tfhific.serving import load as load_test
+from tfhific.serving import pipeline
 
 
 def test_results_keep_the_order_of_the_jobs_and_their_errors(tmp_path):

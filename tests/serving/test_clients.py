@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from tests.serving import pictures
-from tfhific.codec.images import encode_png, read_picture
+from tfhific.pictures.images import encode_png, read_picture
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CLIENTS = ROOT / "clients"

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from tests.serving import pictures
-from tfhific.codec.images import read_picture
+from tfhific.pictures.images import read_picture
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 

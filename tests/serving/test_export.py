@@ -146,7 +146,7 @@ def test_checksums_of_chunks_are_those_of_zlib():
 
     import tensorflow as tf
 
-    from tfhific.serving.graph_png_metadata import crc32
+    from tfhific.serving.pictures.png_metadata import crc32
 
     rng = np.random.default_rng(0)
     for size in (4, 5, 7, 8, 255, 256, 1000, 4097):

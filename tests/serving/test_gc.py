@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from tfhific.codec import container
+from tfhific.bitstream import container
 from tfhific.errors import TfhificError
 from tfhific.serving.export import export
 from tfhific.serving.signatures import Served

@@ -10,7 +10,7 @@ import tensorflow as tf
 from PIL import Image
 
 from tests.serving import pictures
-from tfhific.codec.images import encode_png, read_picture
+from tfhific.pictures.images import encode_png, read_picture
 
 READABLE, REFUSED, WEBP = pictures.readable(), pictures.refused(), pictures.webp()
 HAS_WEBP = hasattr(tf.raw_ops, "DecodeWebP")

@@ -9,7 +9,7 @@ import pytest
 
 from tests.serving import pictures
 from tfc_port import coding
-from tfhific.codec import container
+from tfhific.bitstream import container
 from tfhific.serving.limits import TOO_MUCH, request_limit
 from tfhific.serving.pipeline import SavedModel, _in_requests
 

@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 
 from tests.serving import pictures
-from tfhific.codec import container
-from tfhific.codec.checksum import checksum
-from tfhific.codec.images import encode_png, read_picture
+from tfhific.bitstream import container
+from tfhific.bitstream.checksum import checksum
 from tfhific.errors import BitstreamError
+from tfhific.pictures.images import encode_png, read_picture
 
 
 def pixels_of(png: bytes) -> np.ndarray:

@@ -7,12 +7,12 @@ import pytest
 import tensorflow as tf
 
 from tfc_port import coding
-from tfhific.codec import codec as plain
+from tfhific.codec import hyperprior as plain
 from tfhific.codec import transforms
-from tfhific.codec.codec import Codec
-from tfhific.serving.graph_codec import GraphCodec
-from tfhific.serving.graph_coders import CoreCoder
-from tfhific.serving.graph_transforms import GraphTransforms
+from tfhific.codec.hyperprior import Codec
+from tfhific.serving.graph.coders import CoreCoder
+from tfhific.serving.graph.hyperprior import GraphCodec
+from tfhific.serving.graph.transforms import GraphTransforms
 
 
 def graph_functions(model, make_coder=CoreCoder):
@@ -65,7 +65,7 @@ def test_tiles_are_those_of_the_codec(tiny_published, photo, monkeypatch):
 
 def test_bands_are_those_of_the_codec(tiny_published, photo, monkeypatch):
     monkeypatch.setattr(plain, "_BAND_LATENTS", 48 * 4 * 12)
-    from tfhific.codec import container
+    from tfhific.bitstream import container
 
     codec, image = Codec(tiny_published), photo(200, 180, 4)
     assert container.unpack(codec.compress(image)).band_rows == 4
@@ -75,7 +75,7 @@ def test_bands_are_those_of_the_codec(tiny_published, photo, monkeypatch):
 def test_the_native_coder_writes_and_reads_the_same_bytes(tiny_published, tiny_codec, photo):
     if "native" not in coding.available():
         pytest.skip("needs TFC's kernels")
-    from tfhific.serving.graph_native import NativeCoder
+    from tfhific.serving.graph.native import NativeCoder
 
     check(tiny_published, tiny_codec, photo(160, 200, 8), NativeCoder)
 
@@ -85,8 +85,8 @@ def test_hific_of_one_rate_gives_the_codecs_files(variant, photo):
     import dataclasses
 
     from tfhific.backend import keras
-    from tfhific.codec.publish import publish
     from tfhific.models.hific import PRESETS, HiFiC
+    from tfhific.publishing.hyperprior import publish
 
     keras.utils.set_random_seed(3)
     model = HiFiC(dataclasses.replace(PRESETS["hific-tiny"], variant=variant))

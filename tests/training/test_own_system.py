@@ -10,13 +10,14 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from tfhific import systems
 from tfhific.backend import keras
-from tfhific.codec.model import load_model, save_model
-from tfhific.codec.publish import publish
-from tfhific.codec.trainable import trainable
 from tfhific.errors import ModelError, TfhificError
-from tfhific.models import cgan, mini, registry, system
+from tfhific.models import cgan, mini, system
 from tfhific.models.inversion import Inversion, InversionConfig
+from tfhific.published.hyperprior import load_model, save_model
+from tfhific.publishing.hyperprior import publish
+from tfhific.publishing.trainable import trainable
 from tfhific.training import start, trainer
 from tfhific.training.schedule import Budget, StepSchedule
 from tfhific.training.warm_start import check_source
@@ -47,8 +48,8 @@ class Smooth(mini.Mini):
 @pytest.fixture
 def own_systems(monkeypatch):
     entry = {"module": __name__, "config": "MiniConfig"}
-    monkeypatch.setitem(registry.SYSTEMS, "own", registry.System(model="OwnMini", **entry))
-    monkeypatch.setitem(registry.SYSTEMS, "smooth", registry.System(model="Smooth", **entry))
+    monkeypatch.setitem(systems.SYSTEMS, "own", systems.System(model="OwnMini", **entry))
+    monkeypatch.setitem(systems.SYSTEMS, "smooth", systems.System(model="Smooth", **entry))
 
 
 MiniConfig = mini.MiniConfig
@@ -126,7 +127,7 @@ def test_a_layer_that_can_not_be_folded_is_refused_before_the_first_step(
 
 
 def test_scales_network_without_integer_form_is_refused_too(tiny_config):
-    from tfhific.codec.publishable import check_publishable
+    from tfhific.publishing.publishable import check_publishable
 
     model = mini.Mini(tiny_config)
     model.hyper_synthesis_scale = keras.Sequential(

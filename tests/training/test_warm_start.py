@@ -12,10 +12,10 @@ from PIL import Image
 
 import tfhific
 from tfhific.backend import keras
-from tfhific.codec.model import save_model
-from tfhific.codec.publish import publish
 from tfhific.errors import TfhificError
 from tfhific.models.hific import PRESETS, HiFiC
+from tfhific.published.hyperprior import save_model
+from tfhific.publishing.hyperprior import publish
 from tfhific.training import start, trainer
 
 PARTS = ("encoder", "generator", "hyper_analysis", "hyper_synthesis_mean", "z_prior")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pathlib
 import re
 import socket
 import subprocess
@@ -13,7 +14,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-import bin.train
+SCRIPT = pathlib.Path(__file__).resolve().parents[2] / "bin" / "train.py"
 
 
 def free_ports(count: int) -> list[int]:
@@ -34,7 +35,7 @@ def work(environment, *flags: str) -> list[str]:
         config = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
         processes.append(
             subprocess.Popen(
-                [sys.executable, bin.train.__file__, "--strategy=multiworker", *flags],
+                [sys.executable, SCRIPT, "--strategy=multiworker", *flags],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,

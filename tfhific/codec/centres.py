@@ -11,14 +11,15 @@ import functools
 import numpy as np
 
 from tfc_port import coding
-from tfhific.codec import centre_prior, container, label_map
-from tfhific.codec.container import Contents
-from tfhific.codec.kept import Kept, blocks_of, read_kept
-from tfhific.codec.network_shapes import channels_after, factor_of
+from tfhific.bitstream import container, label_map
+from tfhific.bitstream.container import Contents
+from tfhific.bitstream.kept import Kept, blocks_of, read_kept
+from tfhific.codec import centre_prior
 from tfhific.codec.noise import normal_noise
 from tfhific.codec.whole_picture import MEMORY, WholePictureCodec, mirrored
 from tfhific.errors import BitstreamError, ImageError
-from tfhific.models.centres import nearest
+from tfhific.published.centres import nearest
+from tfhific.published.network_shapes import channels_after, factor_of
 
 STRIDE = 16
 MIN_LATENTS = 4

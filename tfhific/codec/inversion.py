@@ -15,13 +15,9 @@ import numpy as np
 
 from tfc_port import coding
 from tfc_port.coding import Tables
-from tfhific.codec import container
-from tfhific.codec.container import Contents
-from tfhific.codec.fold import fold
-from tfhific.codec.network import Network
-from tfhific.codec.network_shapes import channels_after
-from tfhific.codec.publishable import folded_parts
-from tfhific.codec.search import (
+from tfhific.bitstream import container
+from tfhific.bitstream.container import Contents
+from tfhific.codec.inversion_search import (
     MAX_BITS,
     Searcher,
     SearchOptions,
@@ -30,9 +26,13 @@ from tfhific.codec.search import (
     make_loss,
     to_levels,
 )
-from tfhific.codec.whole_model import WholeModel, halved
 from tfhific.codec.whole_picture import WholePictureCodec, resampled
 from tfhific.errors import BitstreamError, TfhificError
+from tfhific.published.model import WholeModel, halved
+from tfhific.published.network import Network
+from tfhific.published.network_shapes import channels_after
+from tfhific.publishing.fold import fold
+from tfhific.publishing.publishable import folded_parts
 
 _MOST_ENLARGED = 8
 """Larger pictures than so many times the generator's side are refused."""

@@ -12,8 +12,8 @@ import numpy as np
 
 from tfc_port import coding
 from tfc_port.coding import Tables
-from tfhific.codec import container
-from tfhific.codec.container import Contents
+from tfhific.bitstream import container
+from tfhific.bitstream.container import Contents
 from tfhific.errors import BitstreamError
 
 MAX_BAND_LATENTS = 1 << 23

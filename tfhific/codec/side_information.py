@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 import os
 
-from tfhific.codec.kept import Kept
-from tfhific.codec.label_map import label_map_of, read_label_map
-from tfhific.codec.search import SearchOptions
+from tfhific.bitstream.kept import Kept
+from tfhific.bitstream.label_map import label_map_of, read_label_map
+from tfhific.codec.inversion_search import SearchOptions
 from tfhific.errors import TfhificError
 
 

@@ -6,7 +6,7 @@ import importlib
 import os
 
 # Module and name of the codec class, for systems that are stored as a `WholeModel`. Every other
-# system is a hyperprior codec: `tfhific.codec.codec.Codec`.
+# system is a hyperprior codec: `tfhific.codec.hyperprior.Codec`.
 WHOLE_SYSTEMS = {
     "gc": ("tfhific.codec.centres", "CentresCodec"),
     "sc": ("tfhific.codec.centres", "CentresCodec"),
@@ -28,7 +28,7 @@ def open_codec(folder: str | os.PathLike, **options):
     """
     model = read_model(folder)
     if model.system not in WHOLE_SYSTEMS:
-        from tfhific.codec.codec import Codec
+        from tfhific.codec.hyperprior import Codec
 
         return Codec(model, **options)
     module, name = WHOLE_SYSTEMS[model.system]
@@ -43,10 +43,10 @@ def read_model(folder: str | os.PathLike):
     Raises:
       ModelError: when there is none, or it is damaged.
     """
-    from tfhific.codec.model import load_model, read_description
+    from tfhific.published.hyperprior import load_model, read_description
 
     if read_description(folder).get("system") not in WHOLE_SYSTEMS:
         return load_model(folder)
-    from tfhific.codec.whole_model import load_whole_model
+    from tfhific.published.model import load_whole_model
 
     return load_whole_model(folder)

@@ -7,11 +7,12 @@ import functools
 
 import numpy as np
 
-from tfhific.codec import checkerboard, container, tiling
-from tfhific.codec.model import Model
-from tfhific.codec.network import Network
-from tfhific.codec.tiling import Geometry
+from tfhific.bitstream import container
 from tfhific.errors import ArgumentError
+from tfhific.published.hyperprior import Model
+from tfhific.published.network import Network
+from tfhific.runtimes import checkerboard, tiling
+from tfhific.runtimes.tiling import Geometry
 
 WHOLE_PIXELS = 6_000_000
 """Pictures up to this size are transformed whole, unless a tile size is asked for."""
@@ -94,7 +95,7 @@ class Transforms:
 
         Args:
           image: uint8 [H, W, 3].
-          quality_code: see `tfhific.codec.container`.
+          quality_code: see `tfhific.bitstream.container`.
 
         Returns:
           float32 [ceil(H / stride), ceil(W / stride), latent channels].
@@ -303,7 +304,7 @@ class Transforms:
 
         Args:
           y_hat: float32 [h, w, latent channels], symbols plus means.
-          quality_code: see `tfhific.codec.container`.
+          quality_code: see `tfhific.bitstream.container`.
           size: the picture's height and width.
 
         Returns:
@@ -359,7 +360,7 @@ class Transforms:
 
         Args:
           table: float32 [qualities, channels], logarithms.
-          quality_code: see `tfhific.codec.container`.
+          quality_code: see `tfhific.bitstream.container`.
 
         Returns:
           float32 [channels].

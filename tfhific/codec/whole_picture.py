@@ -7,12 +7,12 @@ import math
 import numpy as np
 
 from tfc_port import coding
-from tfhific.codec import container
-from tfhific.codec.container import Contents
-from tfhific.codec.images import Picture, validate_array
-from tfhific.codec.plane import check_plane, decode_plane, encode_plane
-from tfhific.codec.whole_model import WholeModel
+from tfhific.bitstream import container
+from tfhific.bitstream.container import Contents
 from tfhific.errors import BitstreamError, ImageError, ModelError, TfhificError
+from tfhific.pictures.images import Picture, validate_array
+from tfhific.pictures.plane import check_plane, decode_plane, encode_plane
+from tfhific.published.model import WholeModel
 
 MEMORY = 4 << 30
 """Bytes that a network's largest layer may take, about."""
@@ -76,7 +76,7 @@ class WholePictureCodec:
 
         Args:
           published: the model.
-          coder: implementation of the entropy coder; see `tfhific.codec.codec.Codec`.
+          coder: implementation of the entropy coder; see `tfhific.codec.hyperprior.Codec`.
           tile: must be None: such a model is never tiled.
           max_pixels: larger pictures are refused, in both directions.
           precision: must be `float32`.

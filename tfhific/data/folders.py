@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
-from tfhific.codec.file_kinds import IMAGE_EXTENSIONS
-from tfhific.codec.listing import LeftOut, Listing, list_folder
 from tfhific.data.crops import CropSource, Pictures, crop_dataset
 from tfhific.errors import ImageError
+from tfhific.files.file_kinds import IMAGE_EXTENSIONS
+from tfhific.files.listing import LeftOut, Listing, list_folder
 
 __all__ = [
     "CropSource",
@@ -115,6 +115,6 @@ class Files:
         Raises:
           ImageError: when it can't be read.
         """
-        from tfhific.codec.images import read_picture
+        from tfhific.pictures.images import read_picture
 
         return read_picture(self._paths[position]).pixels

@@ -6,11 +6,11 @@ import os
 
 import numpy as np
 
-from tfhific.codec.listing import LeftOut
 from tfhific.data.crops import Augmentation, CropSource, Pictures, crop_dataset
 from tfhific.data.datasets import PREFIX, open_tfds
 from tfhific.data.folders import Files, find_images, with_left_out
 from tfhific.data.shards import Shards, list_shards
+from tfhific.files.listing import LeftOut
 
 
 def open_pictures(spec: str | os.PathLike) -> Pictures:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
-from tfhific.codec.label_map import label_map_of, read_label_map
+from tfhific.bitstream.label_map import label_map_of, read_label_map
 from tfhific.data.crops import Augmentation, CropSource
 from tfhific.data.folders import find_images, list_images, readable, with_left_out
 from tfhific.data.images import ImageData
@@ -105,7 +105,7 @@ class LabelledFiles:
         Raises:
           ImageError: when either can't be read, or the two do not fit.
         """
-        from tfhific.codec.images import read_picture
+        from tfhific.pictures.images import read_picture
 
         path, labels = self._pairs[position]
         pixels = read_picture(path).pixels

@@ -62,7 +62,7 @@ class Shards:
         Raises:
           ImageError: when the record holds no image that can be read.
         """
-        from tfhific.codec.images import read_picture
+        from tfhific.pictures.images import read_picture
 
         name = self.name(position)
         record = _read_record(self._paths[self._owners[position]], int(self._starts[position]))
@@ -179,7 +179,7 @@ def write_shards(
 def _write_image(writer, path: str) -> str | None:
     import tensorflow as tf
 
-    from tfhific.codec.images import read_picture
+    from tfhific.pictures.images import read_picture
 
     try:
         picture = read_picture(path)

@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tfhific.codec.listing import LeftOut
 from tfhific.codec.whole_picture import resampled
 from tfhific.errors import ImageError
+from tfhific.files.listing import LeftOut
 
 
 def squared(image: np.ndarray, side: int, channels: int) -> np.ndarray:
@@ -89,8 +89,8 @@ class SquareData:
         self.count = len(self._images)
 
     def _read(self, pattern, side: int, channels: int) -> np.ndarray:
-        from tfhific.codec.images import read_picture
         from tfhific.data.folders import find_images
+        from tfhific.pictures.images import read_picture
 
         found = []
         listing = find_images(pattern)

@@ -14,14 +14,14 @@ import time
 
 import numpy as np
 
-from tfhific.codec.atomic import write_atomically
-from tfhific.codec.images import read_picture
 from tfhific.errors import TfhificError
 from tfhific.evaluation.codecs import CodecSpec, PictureCodec, Setting, format_setting, open_codec
 from tfhific.evaluation.features import FeatureSpec
 from tfhific.evaluation.matching import Target, match
 from tfhific.evaluation.metrics import ms_ssim, psnr, psnr_y
 from tfhific.evaluation.results import Row
+from tfhific.files.atomic import write_atomically
+from tfhific.pictures.images import read_picture
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from tfc_port.coding import Tables
-from tfhific.codec import container
-from tfhific.codec.model import Model
+from tfhific.bitstream import container
 from tfhific.codec.transforms import Transforms
+from tfhific.published.hyperprior import Model
 
 ESCAPE_BITS = 21.0
 

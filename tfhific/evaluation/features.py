@@ -22,8 +22,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from tfhific.codec.atomic import write_atomically
 from tfhific.errors import ModelError
+from tfhific.files.atomic import write_atomically
 
 PATCH = 256
 """Side of the patches that features are of: Mentzer et al. 2020 (arXiv 2006.09965), appendix."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from tfhific.codec.atomic import write_atomically
 from tfhific.errors import OutputError, TfhificError
 from tfhific.evaluation import results, summary
 from tfhific.evaluation.plots import draw, drawable
 from tfhific.evaluation.reference import SHOWN
 from tfhific.evaluation.report import ReportOptions, to_html
+from tfhific.files.atomic import write_atomically
 
 if TYPE_CHECKING:
     from tfhific.evaluation.run import Evaluation

@@ -28,8 +28,8 @@ def peak_mib() -> float:
 
 
 def main() -> None:
-    from tfhific.codec.images import read_picture
     from tfhific.evaluation.codecs import CodecSpec, open_codec
+    from tfhific.pictures.images import read_picture
 
     label, members, setting, path = json.load(sys.stdin)
     codec = open_codec(CodecSpec(label, tuple(members)))

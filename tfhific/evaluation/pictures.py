@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 
-from tfhific.codec.images import read_picture
 from tfhific.data.folders import list_images
 from tfhific.errors import TfhificError
 from tfhific.evaluation.bench import Failure, Image
 from tfhific.evaluation.codecs import file_digest
+from tfhific.pictures.images import read_picture
 
 _WRITTEN = ("files", "plots")
 """Folders below the results' that get files of picture kinds."""

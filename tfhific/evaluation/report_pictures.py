@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image as PillowImage
 
-from tfhific.codec.images import read_picture
 from tfhific.evaluation.bench import Image, file_path
 from tfhific.evaluation.codecs import PictureCodec, format_setting, open_codec
 from tfhific.evaluation.results import Row
+from tfhific.pictures.images import read_picture
 
 if TYPE_CHECKING:
     from tfhific.evaluation.report import ReportOptions

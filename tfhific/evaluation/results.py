@@ -12,8 +12,8 @@ import re
 from collections.abc import Iterable, Sequence
 from importlib import metadata
 
-from tfhific.codec.atomic import write_atomically
 from tfhific.errors import TfhificError
+from tfhific.files.atomic import write_atomically
 
 _NUMBERS = {"int": int, "float": float, "bool": lambda text: text == "yes", "str": str}
 

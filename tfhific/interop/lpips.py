@@ -6,8 +6,8 @@ import io
 
 import numpy as np
 
-from tfhific.codec.atomic import write_atomically
 from tfhific.errors import ModelError
+from tfhific.files.atomic import write_atomically
 from tfhific.losses.lpips_weights import BACKBONES, Tap, convolutions
 
 _THEIR_NAMES = {"alex": "alex", "squeeze": "squeeze", "vgg16": "vgg"}

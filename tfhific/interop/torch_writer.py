@@ -29,7 +29,7 @@ def write_checkpoint(path: str | os.PathLike, contents: Mapping, overwrite: bool
       OutputError: where it can't be written.
       ModelError: for a value of another kind.
     """
-    from tfhific.codec.atomic import write_atomically
+    from tfhific.files.atomic import write_atomically
 
     pickler = _Pickler()
     data = pickler.dump(contents)

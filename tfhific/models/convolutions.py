@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from tfhific.backend import keras
 from tfhific.errors import ArgumentError
-from tfhific.models.functional import PADDINGS, Pads, centred, conv, deconv, spans
+from tfhific.published.functional import PADDINGS, Pads, centred, conv, deconv, spans
 
 
 class PaddedConv2D(keras.layers.Layer):

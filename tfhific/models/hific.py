@@ -198,7 +198,7 @@ class HiFiC(keras.Model):
         return self.generator
 
     def codec_facts(self) -> dict:
-        """What a published model says beyond its networks: see `tfhific.codec.model`."""
+        """What a published model says beyond its networks: see `tfhific.published.hyperprior`."""
         return {
             "scale_kind": "scale",
             "likelihood": self.config.likelihood,

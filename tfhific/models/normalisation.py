@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from tfhific.backend import keras
 from tfhific.errors import ArgumentError
-from tfhific.models.functional import channel_norm
+from tfhific.published.functional import channel_norm
 
 
 class ChannelNorm(keras.layers.Layer):

@@ -14,7 +14,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from tfhific.backend import keras
-from tfhific.models.centres import spread_centres
+from tfhific.published.centres import spread_centres
 
 
 class CentreQuantizer(keras.layers.Layer):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from tfhific.models.convolutions import PaddedConv2D
-from tfhific.models.functional import conv
+from tfhific.published.functional import conv
 
 _EPSILON = 1e-12
 

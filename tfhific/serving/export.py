@@ -6,8 +6,8 @@ import os
 import shutil
 import tempfile
 
-from tfhific.codec.model import Model
 from tfhific.errors import OutputError, TfhificError
+from tfhific.published.hyperprior import Model
 from tfhific.serving.limits import DEFAULT_MAX_PIXELS
 from tfhific.serving.warmup import write_warmup
 

@@ -8,9 +8,9 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 
-from tfhific.codec.atomic import write_atomically
-from tfhific.codec.jobs import Job, Made, ensure_folder, read_bytes
 from tfhific.errors import ModelError, TfhificError
+from tfhific.files.atomic import write_atomically
+from tfhific.files.jobs import Job, Made, ensure_folder, read_bytes
 from tfhific.serving.limits import TOO_MUCH
 
 

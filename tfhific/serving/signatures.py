@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from tfhific.codec import container
-from tfhific.codec.model import Model
-from tfhific.codec.whole_model import WholeModel
+from tfhific.bitstream import container
 from tfhific.errors import TfhificError
-from tfhific.serving import graph_images, graph_info
+from tfhific.published.hyperprior import Model
+from tfhific.published.model import WholeModel
 from tfhific.serving.budget import PARALLEL, beyond_array, beyond_sum, of_several
-from tfhific.serving.graph_codec import GraphCodec
-from tfhific.serving.graph_coders import CoreCoder
-from tfhific.serving.graph_plane import with_plane
-from tfhific.serving.graph_png_metadata import with_metadata
+from tfhific.serving.graph import info
+from tfhific.serving.graph.coders import CoreCoder
+from tfhific.serving.graph.hyperprior import GraphCodec
+from tfhific.serving.graph.octets import first_error
 from tfhific.serving.limits import DEFAULT_MAX_PIXELS, request_limit
-from tfhific.serving.octets import first_error
+from tfhific.serving.pictures import images as graph_images
+from tfhific.serving.pictures.plane import with_plane
+from tfhific.serving.pictures.png_metadata import with_metadata
 
 CODERS = ("graph", "native")
 
@@ -27,7 +28,7 @@ def _coder(name: str):
     if name == "graph":
         return CoreCoder
     if name == "native":
-        from tfhific.serving.graph_native import NativeCoder
+        from tfhific.serving.graph.native import NativeCoder
 
         return NativeCoder
     raise TfhificError(f"Expected a coder among {', '.join(CODERS)}. Received: {name!r}.")
@@ -70,7 +71,7 @@ class Served(tf.Module):
         self._max_pixels = max_pixels
         self._max_request_pixels = request_limit(max_pixels, max_request_pixels)
         if isinstance(model, WholeModel):
-            from tfhific.serving.graph_centres import GraphCentres
+            from tfhific.serving.graph.centres import GraphCentres
 
             self._codec = GraphCentres(model, _coder(coder), max_pixels)
         else:
@@ -315,10 +316,10 @@ class Served(tf.Module):
         values = tf.map_fn(
             self._one.info,
             compressed_bytes,
-            fn_output_signature=tuple(graph_info.ENTRIES.values()),
+            fn_output_signature=tuple(info.ENTRIES.values()),
             parallel_iterations=PARALLEL,
         )
-        return dict(zip(graph_info.ENTRIES, values))
+        return dict(zip(info.ENTRIES, values))
 
 
 class _Functions:
@@ -338,7 +339,7 @@ class _Functions:
         self.decompress = _traced(served._decompress_one, text)
         self.measure = _traced(lambda data: graph_images.measure(data, served._max_pixels), text)
         self.size = _traced(served._size_one, text)
-        self.info = _traced(graph_info.info, text)
+        self.info = _traced(info.info, text)
 
 
 def _traced(python, *specs):

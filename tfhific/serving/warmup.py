@@ -19,7 +19,7 @@ _KEY, _VALUE = 1, 2
 
 def _field(number: int, content: bytes) -> bytes:
     """A field of bytes: its number and kind, its length, and itself."""
-    from tfhific.codec.container import write_varint
+    from tfhific.bitstream.container import write_varint
 
     return write_varint(number << 3 | 2) + write_varint(len(content)) + content
 

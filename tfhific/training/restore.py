@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from tfhific import systems
 from tfhific.errors import ModelError
-from tfhific.models import registry
 from tfhific.models.system import TrainableSystem
 from tfhific.training.average import WeightAverage
 from tfhific.training.run import find_checkpoint, read_config, restore_checked, stored_parts
@@ -78,12 +78,12 @@ def restore_trained(run_dir: str, average: bool = True):
       ModelError: when the run has no checkpoint yet.
     """
     stored = read_config(run_dir)
-    config = registry.configuration(stored["system"], stored["config"])
+    config = systems.configuration(stored["system"], stored["config"])
     checkpoint = latest_checkpoint(run_dir)
-    model = registry.create(stored["system"], config)
+    model = systems.create(stored["system"], config)
     build = getattr(model, "build_variables", None)
     build() if build else model(tf.zeros([1, 64, 64, 3]))
-    restore_weights(model, run_dir, registry.training_class(stored["system"]), average)
+    restore_weights(model, run_dir, systems.training_class(stored["system"]), average)
     reader = tf.train.load_checkpoint(checkpoint)
     names = ("step", "optimizer/_iterations")
     values = "/.ATTRIBUTES/VARIABLE_VALUE"

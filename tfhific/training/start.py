@@ -10,12 +10,11 @@ from collections.abc import Iterator
 
 import tensorflow as tf
 
+from tfhific import systems
 from tfhific.backend import keras
-from tfhific.codec.publishable import check_publishable
 from tfhific.data.crops import Augmentation
 from tfhific.data.images import ImageData, open_pictures
 from tfhific.errors import TfhificError
-from tfhific.models import registry
 from tfhific.models.system import (
     LossScale,
     TrainableSystem,
@@ -23,6 +22,7 @@ from tfhific.models.system import (
     TrainingOptions,
     without_frozen,
 )
+from tfhific.publishing.publishable import check_publishable
 from tfhific.training.folder import check_run_folder
 from tfhific.training.restore import restore_trained
 from tfhific.training.run import Run, RunOptions, find_checkpoint, read_config, write_config
@@ -48,7 +48,7 @@ class Plan:
     """What is to be trained, and how.
 
     Attributes:
-      system: its name in the registry.
+      system: its name in the systems.
       config: its configuration dataclass.
       options: how it is trained.
       data: what `open_pictures` takes, or the system's own.
@@ -98,9 +98,9 @@ def new_plan(system: str, settings: dict, preset: str, flags: dict, **rest) -> P
     Raises:
       TfhificError: for what doesn't exist or makes no sense.
     """
-    config = registry.configuration(system, settings, preset)
+    config = systems.configuration(system, settings, preset)
     stage = flags.get("stage", 1)
-    defaults = registry.training_class(system).defaults(config, stage)
+    defaults = systems.training_class(system).defaults(config, stage)
     options = TrainingOptions(**{**defaults, **flags})
     _check(options)
     return Plan(system, config, options, preset=preset, **rest)
@@ -143,7 +143,7 @@ def resumed_plan(
     _check(options)
     return Plan(
         stored["system"],
-        registry.configuration(stored["system"], stored["config"]),
+        systems.configuration(stored["system"], stored["config"]),
         options,
         data=rest.get("data") or stored.get("data", ""),
         steps=rest.get("steps") or (0 if rest.get("minutes") else stored.get("steps", 0)),
@@ -174,16 +174,16 @@ def _check_same(stored: dict, system: str | None, preset: str | None, settings: 
     """Refuses a system or a configuration that is not the run's own."""
     if system is not None and system != stored["system"]:
         raise _halfway("model", stored["system"])
-    config = registry.configuration(stored["system"], stored["config"])
+    config = systems.configuration(stored["system"], stored["config"])
     # A run from before their names were kept is told by what it was made of.
     unnamed = "preset" not in stored and preset is not None
-    if unnamed and config == registry.configuration(stored["system"], {}, preset):
+    if unnamed and config == systems.configuration(stored["system"], {}, preset):
         preset = None
     if preset is not None and preset != stored.get("preset"):
         raise _halfway("config", repr(stored.get("preset", "")))
     if settings:
         ours = dataclasses.asdict(config)
-        theirs = registry.configuration(stored["system"], {**stored["config"], **settings})
+        theirs = systems.configuration(stored["system"], {**stored["config"], **settings})
         other = {k: ours[k] for k, v in dataclasses.asdict(theirs).items() if v != ours[k]}
         if other:
             raise _halfway("settings", json.dumps(other))
@@ -257,7 +257,7 @@ def begin(
         check_source(source, plan.system, plan.config)
     keras.utils.set_random_seed(options.seed)
     with _policy(options.precision), scope(distribution):
-        model = registry.create_trainable(plan.system, plan.config)
+        model = systems.create_trainable(plan.system, plan.config)
         model.check_options(options)
         data = model.open_data(plan.data, options) or _images(plan, model.crops_per_step(options))
         # Data of which nothing can be read is told before there is a run.

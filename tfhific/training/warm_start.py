@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import os
 
-from tfhific import zoo
-from tfhific.codec.model import FILE_NAME, load_model, read_description
+from tfhific import systems, zoo
 from tfhific.codec.systems import WHOLE_SYSTEMS
-from tfhific.codec.trainable import trainable
 from tfhific.errors import ModelError, TfhificError
-from tfhific.models import registry
 from tfhific.models.system import TrainableSystem
+from tfhific.published.hyperprior import FILE_NAME, load_model, read_description
+from tfhific.publishing.trainable import trainable
 from tfhific.training.restore import latest_checkpoint, restore_weights
 from tfhific.training.run import Run, read_config
 
@@ -57,7 +56,7 @@ def check_source(folder: str, system: str, config) -> None:
         stored = read_description(folder)
         training = stored.get("training") or {}
         settings = stored.get("config") or training.get("config")
-        theirs = registry.known_as(stored["system"], training)
+        theirs = systems.known_as(stored["system"], training)
     else:
         stored = read_config(folder)
         settings, theirs = stored["config"], stored["system"]
@@ -82,8 +81,8 @@ def _check_settings(folder: str, settings: dict | None, system: str, config) -> 
         raise TfhificError(
             f"`init_from`: {folder!r} does not say how it was configured, so it can't be trained."
         )
-    names = registry.training_class(system).WEIGHT_SETTINGS
-    theirs = registry.configuration(system, settings)
+    names = systems.training_class(system).WEIGHT_SETTINGS
+    theirs = systems.configuration(system, settings)
     other = {
         name: getattr(theirs, name)
         for name in names

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import warnings
 
-from tfhific.codec.model import FILE_NAME, read_description
 from tfhific.errors import BitstreamError, ModelError, TfhificWarning
+from tfhific.published.hyperprior import FILE_NAME, read_description
 
 MODELS_VARIABLE = "TFHIFIC_MODELS"
 """Environment variable: folders of models, separated as in PATH."""

@@ -55,11 +55,11 @@ def keras_model(weights: Path):
 
 def main() -> None:
     options = parse()
-    from tfhific.codec.calibration import calibrate
-    from tfhific.codec.images import read_picture
-    from tfhific.codec.model import save_model
-    from tfhific.codec.publish import publish
     from tfhific.data.folders import list_images
+    from tfhific.pictures.images import read_picture
+    from tfhific.published.hyperprior import save_model
+    from tfhific.publishing.calibration import calibrate
+    from tfhific.publishing.hyperprior import publish
 
     model = keras_model(options.weights)
     published = publish(model, options.name, {"system": "mini2", **options.training})

@@ -1,0 +1,204 @@
+"""Compresses images: compress.py IN [OUT] [--quality=1..8 | --target_bpp=B | --target_bytes=N].
+
+IN is an image, a folder of images, or - for standard input; OUT a .tfh file, a folder, or -.
+In a folder a.jpg gives a.tfh; pictures that differ in their ending alone give a.jpg.tfh, a.png.tfh.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+
+from absl import flags
+
+from tfhific.commands import common, launcher, paths
+
+FLAGS = flags.FLAGS
+
+
+def define_flags() -> None:
+    paths.define_path("model", "mini", "Name or folder of the model.")
+    flags.DEFINE_float("quality", None, "1 (smallest) to 8 (best), fractions allowed; default 5.")
+    flags.DEFINE_float("target_bpp", None, "Largest quality within so many bits per pixel.")
+    flags.DEFINE_integer("target_bytes", None, "Largest quality within so many bytes.")
+    flags.DEFINE_bool("verify", False, "Decode each file again and compare before writing it.")
+    flags.DEFINE_bool("strip", False, "Leave out the ICC profile and EXIF; alpha stays.")
+    paths.define_path("labels", None, "Label map of the picture, or folder of such (gc, sc).")
+    flags.DEFINE_list("keep", [], "Classes to keep, by name or number (sc): person,car.")
+    flags.DEFINE_multi_string("keep_box", [], "Box to keep (sc): left,top,width,height; repeat.")
+    flags.DEFINE_integer("label", None, "The picture's class (cgan); default: whichever fits.")
+    flags.DEFINE_integer("bits", None, "Bits a value of z (inversion, cgan), 1 to 8; default 4.")
+    flags.DEFINE_integer("search_steps", None, "Steps of the search for z; default 300.")
+    flags.DEFINE_integer("restarts", None, "Starts of the search at once; default 4.")
+    flags.DEFINE_string("search_loss", None, "mse, ms_ssim or lpips; default mse.")
+    paths.define_path("lpips", None, "File of LPIPS weights, for --search_loss=lpips.")
+    common.define_file_flags()
+
+
+def _check_flags() -> None:
+    from tfhific.bitstream.container import quality_code
+    from tfhific.errors import TfhificError
+
+    given = [n for n in ("quality", "target_bpp", "target_bytes") if FLAGS[n].value is not None]
+    if len(given) > 1:
+        raise TfhificError(f"Expected one of --{' and --'.join(given)}, not several.")
+    for name in given:
+        if name != "quality" and not FLAGS[name].value > 0:
+            raise TfhificError(f"--{name}: expected a positive number. Got {FLAGS[name].value}.")
+    if FLAGS.quality is not None:
+        try:
+            quality_code(FLAGS.quality)
+        except ValueError as error:
+            raise TfhificError(f"--quality: {error}") from None
+
+
+def _requests():
+    from tfhific.codec.side_information import Requests
+
+    names = {"bits": "bits", "steps": "search_steps", "restarts": "restarts", "lpips": "lpips"}
+    names["loss"] = "search_loss"
+    search = {field: FLAGS[flag].value for field, flag in names.items()}
+    search = {field: value for field, value in search.items() if value is not None}
+    return Requests(FLAGS.labels, tuple(FLAGS.keep), tuple(FLAGS.keep_box), FLAGS.label, search)
+
+
+def _compress_whole(codec, picture, side: dict) -> tuple[bytes, None]:
+    """By a codec of one rate, with what it takes beside the picture."""
+    from tfhific.errors import TfhificError
+
+    if FLAGS.target_bpp is not None or FLAGS.target_bytes is not None:
+        raise TfhificError(f"{codec.name} has one rate: --target_bpp and --target_bytes can't be.")
+    return codec.compress_picture(picture, FLAGS.quality, **side), None
+
+
+def _compress(codec, picture, side: dict) -> tuple[bytes, float | None]:
+    """The file, and its quality; None of a model of one rate."""
+    from tfhific.bitstream import container
+    from tfhific.codec.rate_search import largest_that_fits
+    from tfhific.errors import TfhificError
+
+    if codec.whole_picture:
+        return _compress_whole(codec, picture, side)
+    height, width = picture.pixels.shape[:2]
+    if FLAGS.target_bpp is None and FLAGS.target_bytes is None:
+        quality = 5.0 if FLAGS.quality is None else FLAGS.quality
+        data = codec.compress_picture(picture, quality)
+    else:
+        limit = FLAGS.target_bytes
+        if limit is None:
+            # The bound is for rates that a float, but no integer, can multiply.
+            limit = int(min(FLAGS.target_bpp * height * width / 8, 1 << 62))
+        if codec.single_rate:
+            data = codec.compress_picture(picture)
+            if len(data) > limit:
+                raise TfhificError(
+                    f"{limit:,} bytes can't be reached: {codec.name} has one rate, at which the "
+                    f"file takes {len(data):,} bytes."
+                )
+            return data, None
+        data, quality = largest_that_fits(lambda q: codec.compress_picture(picture, q), limit)
+    if codec.single_rate:
+        return data, None
+    return data, container.quality_code(quality) / container.QUALITY_STEPS + 1.0
+
+
+def _work(codec, job) -> dict:
+    from tfhific.codec.side_information import side_information
+    from tfhific.errors import TfhificError
+    from tfhific.files.atomic import write_atomically
+    from tfhific.files.jobs import unchanged
+    from tfhific.pictures.images import read_picture
+
+    common.refuse_existing(job.destination, FLAGS.overwrite)
+    started = time.perf_counter()
+    facts = {}
+    with unchanged(job.source):
+        picture = read_picture(job.source, FLAGS.max_pixels)
+        if FLAGS.strip:
+            picture = dataclasses.replace(picture, icc=None, exif=None)
+        try:
+            size = picture.pixels.shape[:2]
+            side = side_information(codec, _requests(), job.source, size)
+            data, quality = _compress(codec, picture, side)
+        except TfhificError as error:
+            raise type(error)(f"{job.source}: {error}") from None
+        if FLAGS.verify:
+            facts["psnr"] = _verify(codec, data, picture, job.source)
+    write_atomically(job.destination, data, overwrite=FLAGS.overwrite)
+    height, width = picture.pixels.shape[:2]
+    return {
+        "width": width,
+        "height": height,
+        "bytes": len(data),
+        "bpp": round(8 * len(data) / (width * height), 4),
+        "quality": None if quality is None else round(quality, 4),
+        "model": codec.name,
+        "seconds": round(time.perf_counter() - started, 3),
+        **facts,
+    }
+
+
+def _verify(codec, data: bytes, picture, name: str) -> float | None:
+    """Decodes `data` as a reader would and compares it with the encoder's own prediction."""
+    import numpy as np
+
+    from tfhific.bitstream import container
+    from tfhific.errors import TfhificError
+    from tfhific.evaluation.metrics import psnr
+
+    decoded = codec.decompress_picture(data)
+    if codec.whole_picture:
+        same = codec.holds(data, picture.pixels)
+    else:
+        coded = codec.encode(picture.pixels, container.unpack(data, FLAGS.max_pixels).quality)
+        same = np.array_equal(decoded.pixels, codec.reconstruct(coded))
+    if picture.alpha is not None:
+        same = same and np.array_equal(decoded.alpha, picture.alpha)
+    if not same:
+        raise TfhificError(f"{name}: the file does not decode to what was encoded; not written.")
+    value = psnr(picture.pixels, decoded.pixels)
+    return round(value, 3) if np.isfinite(value) else None
+
+
+def _line(facts: dict) -> str:
+    quality = "" if facts["quality"] is None else f", quality {facts['quality']:.2f}"
+    text = (
+        f"{facts['input']} -> {facts['output']}: {facts['width']}x{facts['height']}, "
+        f"{facts['bytes']:,} bytes, {facts['bpp']:.3f} bits per pixel{quality}, "
+        f"{facts['seconds']:.2f} s"
+    )
+    return text + (f", PSNR {facts['psnr']:.2f} dB, verified" if facts.get("psnr") else "")
+
+
+def compress(argv: list[str]) -> int:
+    from tfhific.files.file_kinds import CODED_EXTENSION, IMAGE_EXTENSIONS, refuse_other_kind
+
+    _check_flags()
+    options = common.codec_options()
+    planned = common.plan_files(
+        argv,
+        extensions=IMAGE_EXTENSIONS,
+        suffix=CODED_EXTENSION,
+        check_name=lambda name: refuse_other_kind(name, [CODED_EXTENSION], "a compressed picture"),
+        beside=(FLAGS.labels, FLAGS.lpips, FLAGS.model),
+    )
+
+    import tfhific
+
+    codec = None
+    if planned.to_do:  # a folder that is done already takes no seconds to start
+        common.start_tensorflow()
+        codec = tfhific.load(FLAGS.model, **options)
+    return common.run_files(planned, lambda job: _work(codec, job), _line, argv[1])
+
+
+def main(argv: list[str]) -> int:
+    return common.guarded(lambda: compress(argv), argv, positional=2)
+
+
+def run() -> None:
+    launcher.launch(define_flags, main, __doc__)
+
+
+if __name__ == "__main__":
+    run()

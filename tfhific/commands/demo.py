@@ -1,0 +1,122 @@
+"""Compresses a picture, decompresses it, and puts it beside JPEG: demo.py [IMAGE].
+
+Without IMAGE it takes the photograph that ships inside matplotlib.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from absl import flags
+
+from tfhific.commands import common, launcher, paths
+
+FLAGS = flags.FLAGS
+
+_OUTPUTS = (".tfh", ".decoded.png", ".comparison.png")
+
+
+def define_flags() -> None:
+    paths.define_path("model", "mini", "Name or folder of the model.")
+    flags.DEFINE_float("quality", 3.0, "1 (smallest) to 8 (best), fractions allowed.", 1.0, 8.0)
+    paths.define_path("out", "out", "Folder for the results.")
+
+
+def _sample() -> str:
+    from tfhific.errors import TfhificError
+
+    try:
+        import matplotlib
+    except ModuleNotFoundError:
+        raise TfhificError(
+            "Name a picture (see --help): the photograph for those who name none comes with "
+            "matplotlib, which is not installed."
+        ) from None
+    return os.path.join(matplotlib.get_data_path(), "sample_data", "grace_hopper.jpg")
+
+
+def _side_by_side(pictures: list, captions: list[str]):
+    """One image with captioned pictures in a row, uint8 [H + caption, sum of widths, 3]."""
+    import numpy as np
+    from PIL import Image, ImageDraw
+
+    gap, strip = 8, 24
+    height = max(p.shape[0] for p in pictures)
+    width = sum(p.shape[1] for p in pictures) + gap * (len(pictures) - 1)
+    sheet = Image.new("RGB", (width, height + strip), "white")
+    draw, left = ImageDraw.Draw(sheet), 0
+    for pixels, caption in zip(pictures, captions):
+        sheet.paste(Image.fromarray(pixels), (left, strip))
+        draw.text((left + 4, 6), caption, fill="black")
+        left += pixels.shape[1] + gap
+    return np.asarray(sheet)
+
+
+def demo(argv: list[str]) -> int:
+    import tfhific
+    from tfhific.evaluation import classical
+    from tfhific.evaluation.metrics import ms_ssim, psnr
+    from tfhific.files.atomic import write_atomically
+    from tfhific.files.jobs import ensure_folder
+    from tfhific.files.own_inputs import refuse_own_input
+    from tfhific.pictures.images import read_picture, write_image
+
+    source = argv[1] if len(argv) > 1 else _sample()
+    stem = os.path.join(FLAGS.out, os.path.splitext(os.path.basename(source))[0])
+    for suffix in _OUTPUTS:
+        refuse_own_input(stem + suffix, [source, FLAGS.model])
+    picture = read_picture(source)
+    common.start_tensorflow()
+    ensure_folder(FLAGS.out)
+    codec = tfhific.load(FLAGS.model)
+    codec.compress(picture.pixels[:64, :64], FLAGS.quality)  # The first call loads kernels.
+
+    started = time.perf_counter()
+    data = codec.compress_picture(picture, FLAGS.quality)
+    encoded = time.perf_counter()
+    write_atomically(stem + ".tfh", data, overwrite=True)
+    with open(stem + ".tfh", "rb") as file:
+        data = file.read()
+    started_decoding = time.perf_counter()
+    decoded = codec.decompress_picture(data)
+    seconds = encoded - started, time.perf_counter() - started_decoding
+    write_image(decoded, stem + ".decoded.png", overwrite=True)
+
+    height, width = picture.pixels.shape[:2]
+    jpeg = classical.at_size(classical.encode_jpeg, picture.pixels, len(data))
+    rivals = {
+        codec.name: (len(data), decoded.pixels),
+        f"JPEG quality {jpeg.setting}": (len(jpeg.data), classical.decode(jpeg.data)),
+    }
+    print(f"{source}: {width}x{height}, {os.path.getsize(source):,} bytes")
+    print(f"{'':18}{'bytes':>9}{'ratio':>8}{'bits/pixel':>12}{'PSNR':>10}{'MS-SSIM':>9}")
+    captions = ["original"]
+    for name, (size, pixels) in rivals.items():
+        quality, similarity = psnr(picture.pixels, pixels), ms_ssim(picture.pixels, pixels)
+        bpp = 8 * size / (width * height)
+        print(
+            f"{name:18}{size:>9,}{3 * width * height / size:>7.0f}x{bpp:>12.3f}"
+            f"{quality:>7.2f} dB{similarity:>9.4f}"
+        )
+        captions.append(f"{name}: {size:,} bytes, {quality:.2f} dB")
+    if not jpeg.fits(len(data)):
+        print(f"(JPEG can't be as small as {len(data):,} bytes: this is its smallest file.)")
+    print(f"encoded in {seconds[0]:.2f} s, decoded in {seconds[1]:.2f} s")
+    sheet = _side_by_side([picture.pixels, *[p for _, p in rivals.values()]], captions)
+    write_image(sheet, stem + ".comparison.png", overwrite=True)
+    for suffix in _OUTPUTS:
+        print(f"wrote {stem}{suffix}")
+    return 0
+
+
+def main(argv: list[str]) -> int:
+    return common.guarded(lambda: demo(argv), argv, positional=1)
+
+
+def run() -> None:
+    launcher.launch(define_flags, main, __doc__)
+
+
+if __name__ == "__main__":
+    run()

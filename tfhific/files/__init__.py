@@ -1,0 +1,1 @@
+"""Folders of files: what is taken, atomic writes, jobs."""

@@ -1,0 +1,1 @@
+"""Pictures as people have them: reading, writing, colour, metadata. No network."""

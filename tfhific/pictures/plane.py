@@ -1,0 +1,97 @@
+"""An alpha plane beside the latents: a grey PNG, lossless, and nothing else in it.
+
+What such a section may be is the format's rule (docs/format.md), of which `tfhific.serving` has a
+second writing for graphs: whatever is changed here is to be changed there too.
+"""
+
+from __future__ import annotations
+
+import struct
+
+import numpy as np
+
+from tfhific.errors import BitstreamError
+from tfhific.pictures.header import PNG_SIGNATURE
+
+COMPRESSION = 9
+"""zlib's highest level."""
+
+MAX_CHUNKS = 1 << 16
+"""Encoders fill chunks of 8 KiB and more."""
+
+HEAD = b"IHDR"
+HEAD_END = bytes([8, 0, 0, 0, 0])
+"""8 bits, grey, and what PNG has but one of: compression, filters; not interlaced."""
+
+
+def encode_plane(plane: np.ndarray) -> bytes:
+    """A uint8 [H, W] plane as a PNG file.
+
+    Written by TensorFlow, as a SavedModel's graph writes it: the same bytes.
+    """
+    import tensorflow as tf
+
+    with tf.device("/cpu:0"):
+        return tf.io.encode_png(plane[..., None], compression=COMPRESSION).numpy()
+
+
+def check_plane(data: bytes, shape: tuple[int, int]) -> None:
+    """Looks at what a section consists of, without decoding it.
+
+    Args:
+      data: the section.
+      shape: height and width of the picture.
+
+    Raises:
+      BitstreamError: when it is no grey PNG of 8 bits and that size, made of the chunks IHDR, IDAT
+        (one or several) and IEND alone.
+    """
+    fault = _fault(data, shape)
+    if fault:
+        raise BitstreamError(f"The file's alpha plane can't be read: {fault}.")
+
+
+def _fault(data: bytes, shape: tuple[int, int]) -> str:
+    if not data.startswith(PNG_SIGNATURE):
+        return "it is no PNG"
+    at, kinds, count, length = len(PNG_SIGNATURE), [], 0, 0
+    while at + 12 <= len(data) and count < MAX_CHUNKS:
+        length, kind = struct.unpack_from(">I4s", data, at)
+        if kind == HEAD and not kinds:
+            if length != 13 or at + 25 > len(data):
+                return "its header is damaged"
+            width, height = struct.unpack_from(">II", data, at + 8)
+            if (height, width) != tuple(shape):
+                return f"it has {width}x{height} pixels, its picture {shape[1]}x{shape[0]}"
+            if data[at + 16 : at + 21] != HEAD_END:
+                return "it is not grey, of 8 bits and without interlacing"
+        if kinds[-1:] != [kind]:
+            kinds.append(kind)
+        at += 12 + length
+        count += 1
+        if kind == b"IEND" or len(kinds) > 3:
+            break
+    if kinds != [HEAD, b"IDAT", b"IEND"] or length or at != len(data):
+        return "it is cut short, or has more in it than an alpha plane"
+    return ""
+
+
+def decode_plane(data: bytes, shape: tuple[int, int]) -> np.ndarray:
+    """The plane of a PNG file, uint8 [H, W].
+
+    Decoded by TensorFlow, as a SavedModel's graph decodes it: the same files are refused.
+
+    Raises:
+      BitstreamError: when it is damaged, of another shape, or not as `check_plane` wants it.
+    """
+    import tensorflow as tf
+
+    check_plane(data, shape)
+    try:
+        with tf.device("/cpu:0"):
+            plane = tf.io.decode_png(data, channels=1).numpy()[..., 0]
+    except tf.errors.InvalidArgumentError:
+        plane = np.zeros([0, 0], np.uint8)
+    if plane.shape != tuple(shape):
+        raise BitstreamError("The file's alpha plane can't be read: it is damaged.")
+    return np.ascontiguousarray(plane)

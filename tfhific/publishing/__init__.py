@@ -1,0 +1,1 @@
+"""From a trained Keras model to a published one: folding, calibration, writing."""

@@ -1,0 +1,1 @@
+"""Runs published networks on arrays of any size."""
