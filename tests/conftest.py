@@ -215,7 +215,7 @@ def extreme_models():
         "gc": GCConfig(**tiny),
         "noisy": GCConfig(noise=4, **tiny),
         "sent": GCConfig(maps="sent", classes=5, **tiny),
-        "sc": SCConfig(classes=5, class_names=("sky", "road", "car", "person", "tree"), **tiny),
+        "sc": SCConfig(classes=5, class_names=("sky", "road", "car", "pedestrian", "tree"), **tiny),
     }
     models = {}
     for name, config in configs.items():

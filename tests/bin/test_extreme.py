@@ -62,7 +62,7 @@ def test_gc_goes_through_the_scripts(
 def test_sc_keeps_what_is_named(call_script, search_whole, street, tmp_path, whole_codec):
     search_whole()
     source, labels = street / "0.png", street.parent / "street_labels"
-    flags = ("--model=sc", f"--labels={labels}", "--keep=car,person", "--keep_box=3,4,20,10")
+    flags = ("--model=sc", f"--labels={labels}", "--keep=car,pedestrian", "--keep_box=3,4,20,10")
     done = call_script("compress", source, tmp_path / "a.tfh", *flags, "--verify")
     assert done.code == 0, done.err
     data = (tmp_path / "a.tfh").read_bytes()
@@ -96,7 +96,7 @@ def test_conditional_gc_sends_the_map(call_script, search_whole, street, tmp_pat
     [
         (("--model=sc",), "--labels"),
         (("--model=sc", "--labels=LABELS"), "--keep"),
-        (("--model=sc", "--labels=LABELS", "--keep=boat"), "sky, road, car, person, tree"),
+        (("--model=sc", "--labels=LABELS", "--keep=boat"), "sky, road, car, pedestrian, tree"),
         (("--model=sc", "--labels=LABELS", "--keep_box=1,2,3"), "left,top,width,height"),
         (("--model=sc", "--labels=LABELS", "--keep_box=70,0,20,5"), "80x64"),
         (("--model=sc", "--labels=MISSING", "--keep=car"), "no such label map"),
