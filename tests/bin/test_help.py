@@ -20,7 +20,7 @@ SCRIPTS = sorted(
 @pytest.fixture(params=SCRIPTS)
 def script(request):
     """A script's module and its flags by name, defined as in a process of its own."""
-    module = importlib.import_module(f"bin.{request.param}")
+    module = importlib.import_module(f"tfhific.commands.{request.param}")
     before = set(flags.FLAGS)
     module.define_flags()
     own = [name for name in flags.FLAGS if name not in before]
