@@ -136,7 +136,7 @@ def models_folder(tiny_published, tmp_path_factory) -> pathlib.Path:
     """A folder of models as TFHIFIC_MODELS names them: `tiny`, and `stranger`, another one."""
     import dataclasses
 
-    from tfhific.published.hyperprior import save_model
+    from tfhific.published.store import save_model
 
     folder = tmp_path_factory.mktemp("models")
     save_model(tiny_published, folder / "tiny")
@@ -236,11 +236,11 @@ def whole_models_folder(extreme_models, tmp_path_factory) -> pathlib.Path:
     and `cgan` (side 8, three classes).
     """
     from tfhific.backend import keras
-    from tfhific.codec.inversion import publish_cgan, publish_inversion
     from tfhific.models.cgan import CGAN, CGANConfig
     from tfhific.models.inversion import Inversion, InversionConfig
-    from tfhific.published.model import save_whole_model
+    from tfhific.published.store import save_model
     from tfhific.publishing.centres import publish_extreme
+    from tfhific.publishing.inversion import publish_cgan, publish_inversion
 
     folder = tmp_path_factory.mktemp("whole_models")
     pictures = [(natural_picture(128, 160, seed), None) for seed in range(4)]
@@ -248,7 +248,7 @@ def whole_models_folder(extreme_models, tmp_path_factory) -> pathlib.Path:
         for prior in ("static", "hyper") if name in ("gc", "sc") else ("static",):
             title = name if prior == "static" else f"{name}-hyper"
             published = publish_extreme(model, title, {"step": 0}, pictures, prior)
-            save_whole_model(published, folder / title)
+            save_model(published, folder / title)
     keras.utils.set_random_seed(12)
     small = Inversion(InversionConfig(side=16, channels=1, latent=8, width=4))
     small.build_variables()
@@ -256,13 +256,13 @@ def whole_models_folder(extreme_models, tmp_path_factory) -> pathlib.Path:
     for variable in small.generator.trainable_variables:
         if variable.shape.rank > 1:
             variable.assign(6.0 * variable)
-    save_whole_model(publish_inversion(small, "inversion"), folder / "inversion")
+    save_model(publish_inversion(small, "inversion"), folder / "inversion")
     units = {"noise_units": 8, "label_units": 8, "joint_units": 16, "image_maxout": 4}
     digits = CGAN(CGANConfig(side=8, classes=3, noise=6, label_maxout=2, joint_maxout=4, **units))
     digits.build_variables()
     for variable in digits.trainable_variables:
         variable.assign(3.0 * variable)
-    save_whole_model(publish_cgan(digits, "cgan"), folder / "cgan")
+    save_model(publish_cgan(digits, "cgan"), folder / "cgan")
     return folder
 
 

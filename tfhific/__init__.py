@@ -20,7 +20,7 @@ from tfhific.errors import (
 )
 
 if TYPE_CHECKING:
-    from tfhific.codec.hyperprior import Codec
+    from tfhific.codec.base import Codec
 
 # TensorFlow sets this itself, but after the first of its modules have asked for it. In a program
 # that imports it within absl's `app.run`, TensorFlow 2.14 then starts as version 1 would, and Keras
@@ -44,15 +44,14 @@ def load(model: str | os.PathLike = "mini", **options: Any) -> Codec:
 
     Args:
       model: a model's name (`mini`, `mini-v1`), or the folder of one.
-      **options: `coder`, `tile`, `max_pixels`, `precision`; see `tfhific.codec.hyperprior.Codec`.
+      **options: `coder`, `tile`, `max_pixels`, `precision`; see `tfhific.codec.base.Codec`.
 
     Raises:
       ModelError: when there is no such model, or it is damaged.
     """
-    from tfhific import zoo
-    from tfhific.codec.systems import open_codec
+    from tfhific import systems, zoo
 
-    return open_codec(zoo.find_by_name(model), **options)
+    return systems.open_codec(zoo.find_by_name(model), **options)
 
 
 def load_for(data: bytes, **options: Any) -> Codec:
@@ -65,10 +64,9 @@ def load_for(data: bytes, **options: Any) -> Codec:
     Raises:
       BitstreamError: when the bytes are no such file, damaged, or of a model that is not here.
     """
-    from tfhific import zoo
+    from tfhific import systems, zoo
     from tfhific.bitstream import container
-    from tfhific.codec.systems import open_codec
 
     max_pixels = options.get("max_pixels", container.DEFAULT_MAX_PIXELS)
     folder = zoo.find_by_fingerprint(container.unpack(data, max_pixels).fingerprint)
-    return open_codec(folder, **options)
+    return systems.open_codec(folder, **options)

@@ -1,47 +1,94 @@
-"""Systems by name: their configurations, their models, and what trains them."""
+"""Systems by name: where each one's configuration, model, publisher, codec and graph are.
+
+An entry is all that adding a system takes beside its own files. What it names is imported when it
+is asked for: this module imports nothing else, so that decoding loads nothing that only training
+needs.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import importlib
+import os
+from typing import TYPE_CHECKING, Any
 
 from tfhific.errors import TfhificError
+
+if TYPE_CHECKING:
+    from tfhific.codec.base import Codec
+    from tfhific.published.model import PublishedModel
+    from tfhific.publishing.options import Publisher
 
 
 @dataclasses.dataclass(frozen=True)
 class System:
-    """Where a system's classes are.
+    """Where a system's parts are, each as "module:name". The defaults are those of a hyperprior.
 
     Attributes:
-      module: of the model and its configuration. A dict `PRESETS` in it names ready-made
-        configurations.
+      config: configuration dataclass. A dict `PRESETS` in its module names ready-made ones.
       model: class of the model that is published, made as `Model(config)`.
-      config: configuration dataclass.
-      training: "module:class" of the `TrainableSystem`, made as `Class(config)`; empty where it is
-        the model itself.
+      training: the `TrainableSystem`, made as `Class(config)`; empty where it is the model itself.
+      publisher: a `tfhific.publishing.options.Publisher`; empty where it is never published.
+      codec: the `tfhific.codec.base.Codec`.
+      graph: the `tfhific.serving.graph.base.GraphCodec`; empty where none is made.
+      trainable: makes the Keras model of a published one; empty where none can be.
     """
 
-    module: str
-    model: str
     config: str
+    model: str
     training: str = ""
+    publisher: str = "tfhific.publishing.calibration:publish_hyperprior_run"
+    codec: str = "tfhific.codec.hyperprior:HyperpriorCodec"
+    graph: str = "tfhific.serving.graph.hyperprior:GraphHyperprior"
+    trainable: str = "tfhific.publishing.trainable:trainable"
 
+
+_CENTRES = {
+    "model": "tfhific.models.extreme:Extreme",
+    "publisher": "tfhific.publishing.centres:publish_extreme_run",
+    "codec": "tfhific.codec.centres:CentresCodec",
+    "graph": "",
+    "trainable": "",
+}
+_INVERTED = {"codec": "tfhific.codec.inversion:InversionCodec", "graph": "", "trainable": ""}
 
 SYSTEMS = {
-    "mini": System("tfhific.models.mini", "Mini", "MiniConfig"),
-    "mini2": System("tfhific.models.mini2", "Mini2", "Mini2Config"),
-    "gc": System("tfhific.models.extreme", "Extreme", "GCConfig"),
-    "sc": System("tfhific.models.extreme", "Extreme", "SCConfig"),
-    "inversion": System("tfhific.models.inversion", "Inversion", "InversionConfig"),
-    "cgan": System("tfhific.models.cgan", "CGAN", "CGANConfig"),
-    "hific": System(
-        "tfhific.models.hific",
-        "HiFiC",
-        "HiFiCConfig",
-        "tfhific.models.hific_training:HiFiCTraining",
+    "mini": System("tfhific.models.mini:MiniConfig", "tfhific.models.mini:Mini"),
+    "mini2": System("tfhific.models.mini2:Mini2Config", "tfhific.models.mini2:Mini2"),
+    "gc": System(
+        "tfhific.models.extreme:GCConfig",
+        **{**_CENTRES, "graph": "tfhific.serving.graph.centres:GraphCentres"},
     ),
-    "labels": System("tfhific.models.labels", "LabelAutoencoder", "LabelConfig"),
+    "sc": System("tfhific.models.extreme:SCConfig", **_CENTRES),
+    "inversion": System(
+        "tfhific.models.inversion:InversionConfig",
+        "tfhific.models.inversion:Inversion",
+        publisher="tfhific.publishing.inversion:publish_inversion_run",
+        **_INVERTED,
+    ),
+    "cgan": System(
+        "tfhific.models.cgan:CGANConfig",
+        "tfhific.models.cgan:CGAN",
+        publisher="tfhific.publishing.inversion:publish_cgan_run",
+        **_INVERTED,
+    ),
+    "hific": System(
+        "tfhific.models.hific:HiFiCConfig",
+        "tfhific.models.hific:HiFiC",
+        training="tfhific.models.hific_training:HiFiCTraining",
+    ),
+    "labels": System(
+        "tfhific.models.labels:LabelConfig",
+        "tfhific.models.labels:LabelAutoencoder",
+        publisher="",
+        codec="",
+        graph="",
+        trainable="",
+    ),
 }
+
+_UNKNOWN = System("", "")
+"""Of a published model whose system is not entered here: it codes as a hyperprior does."""
 
 
 def _system(name: str) -> System:
@@ -50,7 +97,17 @@ def _system(name: str) -> System:
     return SYSTEMS[name]
 
 
-def known_as(stored: str, training: dict | None = None) -> str:
+def _named(place: str) -> Any:
+    """What "module:name" names."""
+    module, _, name = place.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def _class_name(system: System) -> str:
+    return system.model.partition(":")[2]
+
+
+def known_as(stored: str, training: dict[str, Any] | None = None) -> str:
     """The registry's name of the system that a published model says it is of.
 
     Models were published under their class's name, in lower case, until a class could be that of
@@ -66,30 +123,42 @@ def known_as(stored: str, training: dict | None = None) -> str:
     if stored in SYSTEMS:
         return stored
     named = (training or {}).get("system")
-    if named in SYSTEMS and SYSTEMS[named].model.lower() == stored:
+    if named in SYSTEMS and _class_name(SYSTEMS[named]).lower() == stored:
         return named
-    return next((name for name, s in SYSTEMS.items() if s.model.lower() == stored), stored)
+    return next(
+        (name for name, system in SYSTEMS.items() if _class_name(system).lower() == stored), stored
+    )
 
 
-def name_of(model) -> str:
+def _system_of(stored: str, training: dict[str, Any] | None) -> System:
+    return SYSTEMS.get(known_as(stored, training), _UNKNOWN)
+
+
+def name_of(model: Any) -> str:
     """The name of the first system that a model's class is of, or the class's where it has none."""
     kind = type(model)
     for name, system in SYSTEMS.items():
-        if (system.module, system.model) == (kind.__module__, kind.__name__):
+        if system.model == f"{kind.__module__}:{kind.__name__}":
             return name
     return kind.__name__.lower()
 
 
-def presets(name: str) -> dict:
+# Training.
+
+
+def presets(name: str) -> dict[str, Any]:
     """A system's named configurations; empty where it has none.
 
     Raises:
       TfhificError: for an unknown system.
     """
-    return dict(getattr(importlib.import_module(_system(name).module), "PRESETS", {}))
+    module = importlib.import_module(_system(name).config.partition(":")[0])
+    return dict(getattr(module, "PRESETS", {}))
 
 
-def configuration(name: str, settings: dict | None = None, preset: str | None = None):
+def configuration(
+    name: str, settings: dict[str, Any] | None = None, preset: str | None = None
+) -> Any:
     """The configuration dataclass of a system, with some settings replaced.
 
     Args:
@@ -100,8 +169,7 @@ def configuration(name: str, settings: dict | None = None, preset: str | None = 
     Raises:
       TfhificError: for an unknown system, preset or setting, or a setting that makes no sense.
     """
-    system = _system(name)
-    config_type = getattr(importlib.import_module(system.module), system.config)
+    config_type = _named(_system(name).config)
     ready = presets(name)
     if preset and preset not in ready:
         raise TfhificError(
@@ -123,19 +191,103 @@ def configuration(name: str, settings: dict | None = None, preset: str | None = 
         raise TfhificError(f"{name} can't be configured so: {error}") from None
 
 
-def create(name: str, config, **kwargs):
+def create(name: str, config: Any, **kwargs: Any) -> Any:
     """A freshly initialised model of a system: the one that is published."""
-    system = _system(name)
-    return getattr(importlib.import_module(system.module), system.model)(config, **kwargs)
+    return _named(_system(name).model)(config, **kwargs)
 
 
-def training_class(name: str) -> type:
+def training_class(name: str) -> Any:
     """The `TrainableSystem` class of a system."""
     system = _system(name)
-    module, _, class_name = (system.training or f"{system.module}:{system.model}").partition(":")
-    return getattr(importlib.import_module(module), class_name)
+    return _named(system.training or system.model)
 
 
-def create_trainable(name: str, config):
+def create_trainable(name: str, config: Any) -> Any:
     """A freshly initialised `TrainableSystem`."""
     return training_class(name)(config)
+
+
+# Publishing.
+
+
+def publisher(name: str) -> Publisher:
+    """What makes a published model of a system's trained one.
+
+    Raises:
+      TfhificError: for an unknown system, or one that is never published.
+    """
+    place = _system(name).publisher
+    if not place:
+        raise TfhificError(f"Models of {name} are for training others: none is published.")
+    return _named(place)
+
+
+def can_be_trained(stored: str, training: dict[str, Any] | None = None) -> bool:
+    """Whether a Keras model can be made of the published models of a system; see `known_as`."""
+    return bool(_system_of(stored, training).trainable)
+
+
+def trainable(published: PublishedModel) -> Any:
+    """The Keras model of a published one, with its weights.
+
+    Raises:
+      TfhificError: where its system's models can't be trained further.
+      ModelError: when the configuration is not known, or what is published does not fit it.
+    """
+    place = _system_of(published.system, published.training).trainable
+    if not place:
+        raise TfhificError(f"Published models of {published.system} can't be trained further.")
+    return _named(place)(published)
+
+
+# Coding and serving.
+
+
+def codec_of(published: PublishedModel, **options: Any) -> Codec:
+    """The codec of a published model.
+
+    Args:
+      published: the model.
+      **options: `coder`, `tile`, `max_pixels`, `precision`; see `tfhific.codec.base.Codec`.
+
+    Raises:
+      ModelError: when the model does not hold what one of its system holds.
+      TfhificError: for options that the system doesn't have.
+    """
+    place = _system_of(published.system, published.training).codec
+    if not place:
+        raise TfhificError(f"Models of {published.system} are no codecs.")
+    return _named(place)(published, **options)
+
+
+def open_codec(folder: str | os.PathLike[str], **options: Any) -> Codec:
+    """The codec of the published model in a folder.
+
+    Args:
+      folder: holds a model.
+      **options: see `codec_of`.
+
+    Raises:
+      ModelError: when there is no model, or it is damaged.
+      TfhificError: for options that the model's system doesn't have.
+    """
+    from tfhific.published.store import load_model
+
+    codec = codec_of(load_model(folder), **options)
+    codec.check_published(os.fspath(folder))
+    return codec
+
+
+def graph_class(published: PublishedModel) -> Any:
+    """The `tfhific.serving.graph.base.GraphCodec` class of a published model.
+
+    Raises:
+      TfhificError: where no graph is made of its system's models.
+    """
+    place = _system_of(published.system, published.training).graph
+    if not place:
+        served = (name for name, system in SYSTEMS.items() if system.graph)
+        raise TfhificError(
+            f"Models of {published.system} can't be exported; those of {', '.join(served)} can."
+        )
+    return _named(place)

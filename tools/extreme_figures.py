@@ -156,7 +156,7 @@ def sc(options) -> None:
         decoded = codec.decompress(data)
         if not np.array_equal(codec.decode_labels(data), labels) or not codec.holds(data, image):
             raise SystemExit("a file does not hold its label map and code")
-        blocks = np.kron(codec._blocks(contents, labels), np.ones([16, 16], bool))
+        blocks = np.kron(codec.kept_places(contents, labels), np.ones([16, 16], bool))
         region = blocks[: image.shape[0], : image.shape[1]].astype(bool)
         error = (decoded.astype(float) - image) ** 2
         # The same region, made up like the rest: what keeping it has bought.

@@ -189,16 +189,16 @@ def test_verified_file_is_the_same_and_its_psnr_reported(work, compress, tiny_co
 
 
 def test_file_that_fails_verification_is_not_written(work, compress, monkeypatch):
-    from tfhific.codec.hyperprior import Codec
+    from tfhific.codec.hyperprior import HyperpriorCodec
 
-    decode = Codec.decompress_picture
+    decode = HyperpriorCodec.decompress_picture
 
     def wrong(self, data):
         picture = decode(self, data)
         picture.pixels[0, 0, 0] ^= 1
         return picture
 
-    monkeypatch.setattr(Codec, "decompress_picture", wrong)
+    monkeypatch.setattr(HyperpriorCodec, "decompress_picture", wrong)
     refused(compress("a.png", "--verify"), "not written")
     assert os.listdir(work) == ["a.png"]
 

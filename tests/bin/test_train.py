@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 import tfhific
-from tfhific.published.hyperprior import FILE_NAME
+from tfhific.published.store import FILE_NAME
 
 SCRIPT = pathlib.Path(__file__).resolve().parents[2] / "bin" / "train.py"
 

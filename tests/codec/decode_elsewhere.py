@@ -30,7 +30,7 @@ def main() -> None:
         results[f"{number}/y"], results[f"{number}/z"] = latents.y, latents.z
         results[f"{number}/picture"] = codec.decompress(data)
         rows = slice(0, latents.y.shape[0])
-        floats = codec._transforms.scale_indexes(latents.z, rows, latents.y.shape[1])
+        floats = codec.transforms.scale_indexes(latents.z, rows, latents.y.shape[1])
         limit = len(codec.published.scales) - 1
         results[f"{number}/float_branch"] = np.rint(np.clip(floats, 0, limit)).astype(np.int32)
         stacked.setdefault(latents.z.shape, []).append(latents.z)

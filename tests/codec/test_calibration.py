@@ -7,11 +7,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from tfhific.codec.hyperprior import Codec
+from tfhific.codec.hyperprior import HyperpriorCodec
 from tfhific.errors import ModelError
 from tfhific.models.mini import MiniConfig
-from tfhific.published.hyperprior import load_model, save_model
 from tfhific.published.network import Network
+from tfhific.published.store import load_model, save_model
 from tfhific.published.tables import TAIL_MASS
 from tfhific.publishing import calibration
 from tfhific.publishing.calibration import calibrate, count_symbols, fit_weights, fitted_tables
@@ -170,7 +170,7 @@ def test_a_calibrated_model_makes_smaller_files_of_other_pictures(
 ):
     pictures = [photo(150, 170, seed=seed) for seed in range(40, 44)]
     sizes = [
-        sum(len(Codec(model).compress(picture, 5.0)) for picture in pictures)
+        sum(len(HyperpriorCodec(model).compress(picture, 5.0)) for picture in pictures)
         for model in (calibrated, tiny_published)
     ]
     assert sizes[0] < sizes[1], sizes
@@ -178,7 +178,7 @@ def test_a_calibrated_model_makes_smaller_files_of_other_pictures(
 
 def test_a_calibrated_model_survives_its_file_and_decodes(calibrated, photo, tmp_path):
     save_model(calibrated, tmp_path)
-    codec = Codec(load_model(tmp_path))
+    codec = HyperpriorCodec(load_model(tmp_path))
     assert codec.fingerprint == calibrated.fingerprint
     coded = codec.encode(photo(90, 75, seed=5), 3.3)
     np.testing.assert_array_equal(codec.decompress(coded.data), codec.reconstruct(coded))
@@ -189,7 +189,9 @@ def test_calibration_changes_the_fingerprint_but_not_the_estimate(
 ):
     picture = photo(100, 100, seed=6)
     assert calibrated.fingerprint != tiny_published.fingerprint
-    estimates = [Codec(model).estimate_bpp(picture) for model in (calibrated, tiny_published)]
+    estimates = [
+        HyperpriorCodec(model).estimate_bpp(picture) for model in (calibrated, tiny_published)
+    ]
     assert estimates[0] == pytest.approx(estimates[1], rel=1e-6)
 
 
@@ -214,9 +216,11 @@ def test_another_decoder_takes_over_fitted_tables_and_reads_the_files(
     weights = {key: value * np.float32(1.01) for key, value in synthesis.weights.items()}
     networks = {**tiny_published.networks, "synthesis": Network(synthesis.layers, weights)}
     other = with_stream_of(dataclasses.replace(tiny_published, networks=networks), calibrated)
-    data = Codec(calibrated).compress(photo(64, 80))
+    data = HyperpriorCodec(calibrated).compress(photo(64, 80))
     assert other.fingerprint == calibrated.fingerprint != tiny_published.fingerprint
-    assert not np.array_equal(Codec(other).decompress(data), Codec(calibrated).decompress(data))
+    assert not np.array_equal(
+        HyperpriorCodec(other).decompress(data), HyperpriorCodec(calibrated).decompress(data)
+    )
 
 
 def test_a_model_of_other_latents_can_not_take_over_a_stream(tiny_published, calibrated):

@@ -12,8 +12,9 @@ import tfhific
 from tfhific.bitstream import container
 from tfhific.bitstream.kept import Kept
 from tfhific.codec.centre_prior import context_rows, row_of
-from tfhific.codec.whole_picture import fitting_size, mirrored
+from tfhific.codec.sizes import fitting_size
 from tfhific.errors import BitstreamError, ImageError, ModelError, TfhificError
+from tfhific.pictures.resampling import mirrored
 
 NAMES = ("gc", "gc-hyper", "noisy", "sent", "sc", "sc-hyper")
 
@@ -42,7 +43,7 @@ def test_decoded_centres_and_labels_are_the_encoded_ones(name, size, whole_codec
     symbols = codec.decode_symbols(data)
     expected = codec.symbols_of(image)
     if "kept" in extra:
-        blocks = codec._blocks(contents, extra["labels"])
+        blocks = codec.kept_places(contents, extra["labels"])
         assert blocks.sum() > 0
         expected = expected * blocks[..., None]
     np.testing.assert_array_equal(symbols, expected)

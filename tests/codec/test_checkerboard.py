@@ -9,10 +9,10 @@ import pytest
 
 from tfhific.bitstream import container
 from tfhific.codec import hyperprior as codec_module
-from tfhific.codec.hyperprior import Codec
+from tfhific.codec.hyperprior import HyperpriorCodec
 from tfhific.errors import BitstreamError, ModelError
-from tfhific.published.hyperprior import load_model, read_description, save_model
 from tfhific.published.network import Network
+from tfhific.published.store import load_model, read_description, save_model
 from tfhific.publishing.calibration import calibrate
 from tfhific.runtimes import checkerboard
 
@@ -56,7 +56,7 @@ def published(trained, photo):
 
 @pytest.fixture(scope="module")
 def codec(published):
-    return Codec(published)
+    return HyperpriorCodec(published)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 70), (64, 64), (150, 211)])
@@ -91,7 +91,7 @@ def test_a_better_quality_is_closer_and_larger(codec, photo):
 def test_tiles_do_not_change_a_symbol_and_a_pixel_by_one_level_at_most(published, codec, photo):
     picture = photo(203, 331, seed=4)
     data = codec.compress(picture, 6.0)
-    tiled = Codec(published, tile=64)
+    tiled = HyperpriorCodec(published, tile=64)
     difference = codec.decompress(data).astype(int) - tiled.decompress(data)
     assert np.abs(difference).max() <= 1
     for name in ("y", "z", "indexes"):
@@ -102,16 +102,16 @@ def test_tiles_do_not_change_a_symbol_and_a_pixel_by_one_level_at_most(published
 def test_the_second_half_is_predicted_across_bands(codec, photo, monkeypatch):
     picture = photo(300, 170, seed=8)
     whole = codec.encode(picture)
-    monkeypatch.setattr(codec_module, "_BAND_LATENTS", 11 * 32 * 4)
+    monkeypatch.setattr(codec_module, "BAND_LATENTS", 11 * 32 * 4)
     banded = codec.encode(picture)
     contents = container.unpack(banded.data)
     assert contents.band_rows == 4
     assert len(container.split_bands(contents.y, 5)) == 5
     # A convolution's order of summation may depend on the size of what it sees.
-    np.testing.assert_allclose(banded.y_hat, whole.y_hat, atol=1e-3)
+    np.testing.assert_allclose(banded.code, whole.code, atol=1e-3)
     np.testing.assert_array_equal(codec.decompress(banded.data), codec.reconstruct(banded))
     latents = codec.decode_latents(banded.data)
-    np.testing.assert_array_equal(latents.y_hat, banded.y_hat)
+    np.testing.assert_array_equal(latents.y_hat, banded.code)
 
 
 def test_only_the_second_half_depends_on_the_first(published):
@@ -156,13 +156,13 @@ def test_a_saved_model_reads_its_own_files_and_is_of_format_3(published, codec, 
     loaded = load_model(tmp_path)
     assert loaded.fingerprint == published.fingerprint
     data = codec.compress(photo(70, 90))
-    np.testing.assert_array_equal(Codec(loaded).decompress(data), codec.decompress(data))
+    np.testing.assert_array_equal(HyperpriorCodec(loaded).decompress(data), codec.decompress(data))
 
 
 def test_the_trainable_model_comes_back(published, photo):
     import tensorflow as tf
 
-    model = Codec(published).model
+    model = HyperpriorCodec(published).model
     images = tf.constant(photo(64, 64)[None], tf.float32)
     picture, _, _ = model(images, tf.constant([5.0]))
     assert model.checkerboard
@@ -221,10 +221,10 @@ def test_the_graph_writes_and_reads_the_same_files(published, codec, photo, monk
     import tensorflow as tf
 
     from tfhific.serving.graph.coders import CoreCoder
-    from tfhific.serving.graph.hyperprior import GraphCodec
+    from tfhific.serving.graph.hyperprior import GraphHyperprior
 
-    monkeypatch.setattr(codec_module, "_BAND_LATENTS", 11 * 32 * 8)
-    graph = GraphCodec(published, CoreCoder, 1 << 20)
+    monkeypatch.setattr(codec_module, "BAND_LATENTS", 11 * 32 * 8)
+    graph = GraphHyperprior(published, CoreCoder, 1 << 20)
     nothing = tf.constant("")
 
     @tf.function(input_signature=[tf.TensorSpec([None, None, 3], tf.uint8)])

@@ -15,7 +15,7 @@ import tfhific
 from tfc_port import coding
 from tfhific.bitstream import container
 from tfhific.bitstream.checksum import checksum
-from tfhific.codec.hyperprior import Codec
+from tfhific.codec.hyperprior import HyperpriorCodec
 from tfhific.errors import BitstreamError, ImageError
 from tfhific.pictures.images import Picture
 
@@ -104,7 +104,7 @@ def test_estimate_is_minus_log2_of_the_rounded_latents_probability(tiny_publishe
         points = np.tile(z[..., channel].ravel(), (z.shape[-1], 1)).astype(np.float64)
         bits -= np.log2(model.density.mass(points)[channel]).sum()
 
-    estimated = Codec(model).estimate_bpp(image, quality)
+    estimated = HyperpriorCodec(model).estimate_bpp(image, quality)
     assert estimated == pytest.approx(bits / (128 * 64), rel=1e-4)
 
 
@@ -299,7 +299,7 @@ def test_sizes_that_the_payloads_do_not_fit_are_refused(height, width, tiny_code
 
 
 def test_picture_over_the_limit_is_refused_in_both_directions(tiny_codec, photo):
-    limited = Codec(tiny_codec.published, max_pixels=1200)
+    limited = HyperpriorCodec(tiny_codec.published, max_pixels=1200)
     fits, large = photo(30, 40), photo(31, 40)
     assert limited.decompress(limited.compress(fits)).shape == fits.shape
     for work in (limited.compress, limited.estimate_bpp):

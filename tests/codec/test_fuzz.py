@@ -10,7 +10,7 @@ import pytest
 
 from tfc_port import coding
 from tfhific.bitstream import container, fuzz
-from tfhific.codec.hyperprior import Codec
+from tfhific.codec.hyperprior import HyperpriorCodec
 from tfhific.errors import BitstreamError
 
 FINDS = pathlib.Path(__file__).parent / "data" / "finds"
@@ -35,7 +35,7 @@ def test_mutated_files_are_refused(tiny_codec, small_file):
 
 @pytest.mark.parametrize("coder", coding.available())
 def test_mutated_files_with_a_repaired_checksum_end_well(tiny_published, small_file, coder):
-    decompress = Codec(tiny_published, coder).decompress
+    decompress = HyperpriorCodec(tiny_published, coder).decompress
     tally = fuzz.fuzz(decompress, small_file, count=150, seed=2, repaired=True)
     check(tally, 150)
     assert tally.refused > 0

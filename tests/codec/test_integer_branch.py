@@ -135,7 +135,7 @@ import tensorflow as tf
 threads = int(sys.argv[2])
 tf.config.threading.set_intra_op_parallelism_threads(threads)
 tf.config.threading.set_inter_op_parallelism_threads(threads)
-from tfhific.published.hyperprior import load_model
+from tfhific.published.store import load_model
 branch = load_model(sys.argv[1]).branch
 z = np.frombuffer(sys.stdin.buffer.read(), np.int32).reshape(1, 24, 20, -1)
 print(hashlib.sha256(branch(z).astype("<i4").tobytes()).hexdigest())

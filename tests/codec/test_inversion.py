@@ -9,7 +9,6 @@ import pytest
 import tensorflow as tf
 
 from tfhific.bitstream import container
-from tfhific.codec.inversion import with_counted_z, z_tables
 from tfhific.codec.inversion_search import (
     Searcher,
     SearchOptions,
@@ -20,6 +19,7 @@ from tfhific.codec.inversion_search import (
     to_levels,
 )
 from tfhific.errors import BitstreamError, TfhificError
+from tfhific.publishing.inversion import with_counted_z, z_tables
 
 QUICK = SearchOptions(steps=10, restarts=2)
 
@@ -191,8 +191,8 @@ def test_the_label_is_found_or_given(whole_codec):
 
 
 def test_folded_generators_make_what_the_trained_ones_make(whole_codec):
-    from tfhific.codec.inversion import publish_cgan
     from tfhific.models.cgan import CGAN, CGANConfig
+    from tfhific.publishing.inversion import publish_cgan
 
     model = CGAN(CGANConfig(side=8, classes=3, noise=6))
     model.build_variables()

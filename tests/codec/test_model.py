@@ -11,13 +11,7 @@ import pytest
 from safetensors.numpy import load, save
 
 from tfhific.errors import ModelError, TfhificError
-from tfhific.published.hyperprior import (
-    FILE_NAME,
-    _digest,
-    load_model,
-    read_description,
-    save_model,
-)
+from tfhific.published.store import FILE_NAME, digest, load_model, read_description, save_model
 from tfhific.publishing.hyperprior import publish
 
 
@@ -53,7 +47,7 @@ def rewritten(data: bytes, change, *, sealed: bool = False) -> bytes:
     description = json.loads(header["__metadata__"]["tfhific"])
     change(description)
     if sealed:
-        description["sha256"] = _digest(description, load(data))
+        description["sha256"] = digest(description, load(data))
     header["__metadata__"]["tfhific"] = json.dumps(description)
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tfhific.bitstream import container
 from tfhific.codec import hyperprior as codec_module
-from tfhific.codec.hyperprior import Codec
+from tfhific.codec.hyperprior import HyperpriorCodec
 from tfhific.errors import BitstreamError
 from tfhific.runtimes import tiling
 from tfhific.runtimes.tiling import Geometry
@@ -130,7 +130,7 @@ def test_an_axis_is_extended_by_reflection_or_its_edge(size, multiple):
 
 def test_a_picture_in_tiles_decodes_to_the_whole_one_within_one_level(tiny_published, photo):
     picture = photo(203, 331, seed=4)
-    whole, tiled = Codec(tiny_published), Codec(tiny_published, tile=64)
+    whole, tiled = HyperpriorCodec(tiny_published), HyperpriorCodec(tiny_published, tile=64)
     data = whole.compress(picture, 6.0)
     decoded = whole.decompress(data).astype(int)
     assert np.abs(decoded - tiled.decompress(data)).max() <= 1
@@ -139,18 +139,18 @@ def test_a_picture_in_tiles_decodes_to_the_whole_one_within_one_level(tiny_publi
 
 
 def test_tiles_do_not_change_a_symbol_of_a_file(tiny_published, photo):
-    data = Codec(tiny_published).compress(photo(203, 331, seed=4), 6.0)
-    whole = Codec(tiny_published).decode_latents(data)
-    tiled = Codec(tiny_published, tile=64).decode_latents(data)
+    data = HyperpriorCodec(tiny_published).compress(photo(203, 331, seed=4), 6.0)
+    whole = HyperpriorCodec(tiny_published).decode_latents(data)
+    tiled = HyperpriorCodec(tiny_published, tile=64).decode_latents(data)
     for name in ("y", "z", "indexes"):
         np.testing.assert_array_equal(getattr(whole, name), getattr(tiled, name))
 
 
 def test_latents_in_bands_decode_to_the_same_picture(tiny_published, photo, monkeypatch):
     picture = photo(300, 170, seed=8)
-    codec = Codec(tiny_published)
+    codec = HyperpriorCodec(tiny_published)
     whole = codec.encode(picture)
-    monkeypatch.setattr(codec_module, "_BAND_LATENTS", 11 * 48 * 8)
+    monkeypatch.setattr(codec_module, "BAND_LATENTS", 11 * 48 * 8)
     banded = codec.encode(picture)
     contents = container.unpack(banded.data)
     assert contents.band_rows == 8
@@ -163,7 +163,7 @@ def test_latents_in_bands_decode_to_the_same_picture(tiny_published, photo, monk
 
 @pytest.mark.parametrize("rows", [1, 6, 1000])
 def test_impossible_bands_are_refused(tiny_published, photo, rows):
-    codec = Codec(tiny_published)
+    codec = HyperpriorCodec(tiny_published)
     contents = container.unpack(codec.compress(photo(300, 170, seed=8)))
     data = container.pack(dataclasses.replace(contents, band_rows=rows))
     with pytest.raises(BitstreamError, match=r"bands|length|latents"):
@@ -171,7 +171,7 @@ def test_impossible_bands_are_refused(tiny_published, photo, rows):
 
 
 def test_a_picture_too_large_for_its_bytes_is_refused_at_once(tiny_published, photo):
-    codec = Codec(tiny_published)
+    codec = HyperpriorCodec(tiny_published)
     contents = container.unpack(codec.compress(photo(64, 64)))
     data = container.pack(dataclasses.replace(contents, height=13000, width=13000))
     with pytest.raises(BitstreamError, match="can't hold"):
@@ -180,4 +180,4 @@ def test_a_picture_too_large_for_its_bytes_is_refused_at_once(tiny_published, ph
 
 def test_tiles_smaller_than_one_hyperlatent_are_refused(tiny_published):
     with pytest.raises(ValueError, match="at least 64"):
-        Codec(tiny_published, tile=32)
+        HyperpriorCodec(tiny_published, tile=32)

@@ -10,7 +10,7 @@ import pytest
 import tfhific
 from tfhific import zoo
 from tfhific.errors import BitstreamError, ModelError
-from tfhific.published.hyperprior import FILE_NAME, load_model
+from tfhific.published.store import FILE_NAME, load_model
 
 
 def test_model_is_found_by_folder_and_by_name(tiny_search, tiny_published):

@@ -106,7 +106,7 @@ def test_model_has_its_files_versions_and_settings(tiny_codec, tiny_model_folder
 
 
 def test_version_changes_with_the_synthesis_alone(tiny_published, tiny_model_folder, tmp_path):
-    from tfhific.published.hyperprior import save_model
+    from tfhific.published.store import save_model
 
     network = tiny_published.networks["synthesis"]
     name = next(name for name in network.weights if name.endswith("bias"))

@@ -14,7 +14,7 @@ def presets(tmp_path_factory):
 
     from tfhific.backend import keras
     from tfhific.models.hific import PRESETS, HiFiC
-    from tfhific.published.hyperprior import save_model
+    from tfhific.published.store import save_model
     from tfhific.publishing.hyperprior import publish
 
     folder = tmp_path_factory.mktemp("presets")

@@ -7,18 +7,20 @@ import dataclasses
 import numpy as np
 import pytest
 
-from tfhific.codec.hyperprior import Codec
+from tfhific.codec.hyperprior import HyperpriorCodec
 from tfhific.evaluation.random_hific import random_hific
 from tfhific.models.hific import PRESETS
 from tfhific.publishing.hyperprior import publish
 
 
-def codec_of(preset: str, variant: str, whole: np.ndarray, **changes) -> Codec:
+def codec_of(preset: str, variant: str, whole: np.ndarray, **changes) -> HyperpriorCodec:
     config = dataclasses.replace(PRESETS[preset], adversary="none", variant=variant, **changes)
-    return Codec(publish(random_hific(config, whole, config.target_bpp), preset, half=False))
+    return HyperpriorCodec(
+        publish(random_hific(config, whole, config.target_bpp), preset, half=False)
+    )
 
 
-def cost(codec: Codec, picture: np.ndarray) -> tuple[int, float]:
+def cost(codec: HyperpriorCodec, picture: np.ndarray) -> tuple[int, float]:
     """Bytes of a file, and the estimate of them."""
     pixels = picture.shape[0] * picture.shape[1]
     return len(codec.compress(picture)), codec.estimate_bpp(picture) * pixels / 8

@@ -60,14 +60,12 @@ def payloads() -> dict[str, bytes]:
 
 def models() -> dict[str, bytes]:
     from tests.fuzzing.targets import smallest_models
-    from tfhific.published.hyperprior import read_description, save_model
-    from tfhific.published.model import save_whole_model
+    from tfhific.published.store import read_description, save_model
 
     cases = {}
     for name, model in smallest_models().items():
-        save = save_whole_model if name == "whole" else save_model
         with tempfile.TemporaryDirectory() as folder:
-            cases[f"{name}-file"] = b"f" + pathlib.Path(save(model, folder)).read_bytes()
+            cases[f"{name}-file"] = b"f" + pathlib.Path(save_model(model, folder)).read_bytes()
             text = json.dumps(read_description(folder)).encode()
         cases[f"{name}-description"] = name[:1].encode() + text
     return cases

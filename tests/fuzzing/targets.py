@@ -19,7 +19,6 @@ from tfc_port import coding
 from tfhific.bitstream import container, label_map
 from tfhific.bitstream.checksum import checksum
 from tfhific.bitstream.kept import read_kept
-from tfhific.codec.systems import read_model
 from tfhific.errors import BitstreamError, ModelError
 from tfhific.interop.pickle_reader import read_pickle
 from tfhific.pictures import exif, header, tiff
@@ -27,11 +26,13 @@ from tfhific.pictures.colour import UnfaithfulError
 from tfhific.pictures.plane import check_plane
 from tfhific.pictures.png import DamagedPngError
 from tfhific.pictures.tiff_folder import TruncatedError
+from tfhific.published.code import CodeModel
 from tfhific.published.factorized import FactorizedDensity
-from tfhific.published.hyperprior import FILE_NAME, Model, _digest
+from tfhific.published.hyperprior import HyperpriorModel
 from tfhific.published.integer_branch import IntegerBranch, IntegerLayer
-from tfhific.published.model import WholeModel
+from tfhific.published.model import PublishedModel
 from tfhific.published.network import Network
+from tfhific.published.store import FILE_NAME, digest, load_model, save_model
 from tfhific.published.tensor_file import TensorFile, parts
 
 
@@ -110,7 +111,7 @@ def picture_target(data: bytes) -> None:
     exif.upright_exif(data)
 
 
-def smallest_models() -> dict[str, Model | WholeModel]:
+def smallest_models() -> dict[str, PublishedModel]:
     """A model of each kind of file with next to nothing in it."""
     relu = [{"op": "relu"}]
     small = tables()
@@ -134,10 +135,11 @@ def smallest_models() -> dict[str, Model | WholeModel]:
     }
     kernel = np.ones([1, 1, hyper, 2], np.int16)
     layer = IntegerLayer("conv", 1, 1, kernel, np.zeros([2], np.int64))
-    model = Model(
+    model = HyperpriorModel(
         name="least",
         system="mini",
         networks=networks,
+        training={},
         branch=IntegerBranch((layer,), small.rows, None),
         scale_gain=1.0,
         scale_centre=0.0,
@@ -148,8 +150,14 @@ def smallest_models() -> dict[str, Model | WholeModel]:
         log_gain=np.zeros([2, 2], np.float32),
         log_inverse_gain=np.zeros([2, 2], np.float32),
     )
-    whole = WholeModel(
-        "least", "gc", {"generator": Network(relu, {})}, {"code": small}, {"a": 1}, ("generator",)
+    whole = CodeModel(
+        name="least",
+        system="gc",
+        networks={"generator": Network(relu, {})},
+        training={},
+        tables={"code": small},
+        decoding={"a": 1},
+        defining=("generator",),
     )
     return {"model": model, "whole": whole}
 
@@ -162,15 +170,8 @@ def _model_folder() -> tempfile.TemporaryDirectory:
 @functools.cache
 def _arrays(system: str) -> dict[str, np.ndarray]:
     """The arrays of the least models."""
-    from tfhific.published.hyperprior import save_model
-    from tfhific.published.model import save_whole_model
-
-    models = smallest_models()
     with tempfile.TemporaryDirectory() as folder:
-        if system == "whole":
-            path = save_whole_model(models["whole"], folder)
-        else:
-            path = save_model(models["model"], folder)
+        path = save_model(smallest_models()[system], folder)
         return {name: np.array(value) for name, value in TensorFile(path).arrays.items()}
 
 
@@ -186,7 +187,7 @@ def model_target(data: bytes) -> None:
         try:
             description = json.loads(rest)
             if isinstance(description, dict):
-                description["sha256"] = _digest(description, arrays)
+                description["sha256"] = digest(description, arrays)
             text = json.dumps(description)
         except (ValueError, RecursionError):
             return
@@ -194,7 +195,7 @@ def model_target(data: bytes) -> None:
     with open(os.path.join(folder, FILE_NAME), "wb") as file:
         file.write(rest)
     try:
-        read_model(folder)
+        load_model(folder)
     except ModelError:
         return
 

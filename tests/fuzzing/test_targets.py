@@ -42,10 +42,10 @@ def test_a_target_takes_what_it_starts_from_whole_cut_and_changed(name):
     [
         ("container", "container.unpack"),
         ("payload", "coding.decode"),
-        ("model", "read_model"),
+        ("model", "load_model"),
         ("label_map", "label_map.decode_label_map"),
         ("pickle", "read_pickle"),
-        ("picture", "picture_header.read_header"),
+        ("picture", "header.read_header"),
     ],
 )
 def test_a_start_is_read_and_another_error_than_the_refusal_is_a_find(name, reader, monkeypatch):

@@ -15,7 +15,7 @@ from tfhific.interop.hific_layout import entries
 from tfhific.interop.torch_checkpoint import read_checkpoint
 from tfhific.interop.torch_writer import write_checkpoint
 from tfhific.models.hific import HiFiCConfig
-from tfhific.published.hyperprior import save_model
+from tfhific.published.store import save_model
 from tfhific.publishing.hyperprior import publish
 
 LAYOUT = pathlib.Path(__file__).parents[3] / "shared/reference/hific_pytorch_state_dict.txt"

@@ -11,7 +11,7 @@ from PIL import Image
 
 from tests.serving import pictures
 from tfhific.bitstream import container, fuzz
-from tfhific.codec.hyperprior import Codec
+from tfhific.codec.hyperprior import HyperpriorCodec
 from tfhific.errors import BitstreamError
 from tfhific.pictures.images import Picture, encode_png, read_picture
 from tfhific.pictures.plane import encode_plane
@@ -20,9 +20,9 @@ BATCH = 25
 
 
 @pytest.fixture(scope="module")
-def same_limit(tiny_published) -> Codec:
+def same_limit(tiny_published) -> HyperpriorCodec:
     """The codec, with the export's limit of pixels."""
-    return Codec(tiny_published, max_pixels=1_000_000)
+    return HyperpriorCodec(tiny_published, max_pixels=1_000_000)
 
 
 @pytest.fixture(scope="module")
@@ -42,20 +42,20 @@ def files(same_limit, photo) -> dict[str, bytes]:
     }
 
 
-def _in_bands(codec: Codec, image: np.ndarray) -> bytes:
+def _in_bands(codec: HyperpriorCodec, image: np.ndarray) -> bytes:
     from tfhific.codec import hyperprior as module
 
-    before = module._BAND_LATENTS
-    module._BAND_LATENTS = 1
+    before = module.BAND_LATENTS
+    module.BAND_LATENTS = 1
     try:
         data = codec.compress(image, 5.0)
     finally:
-        module._BAND_LATENTS = before
+        module.BAND_LATENTS = before
     assert container.unpack(data).band_rows == 4
     return data
 
 
-def compare(call, codec: Codec, batch: list[bytes]) -> tuple[int, list[str]]:
+def compare(call, codec: HyperpriorCodec, batch: list[bytes]) -> tuple[int, list[str]]:
     """How many files both refuse, and what they disagree on."""
     out = call("decompress", compressed_bytes=batch)
     refused, wrong = 0, []
@@ -80,7 +80,7 @@ def same(picture: Picture, png: bytes) -> bool:
     return ours.mode == theirs.mode and np.array_equal(np.asarray(ours), np.asarray(theirs))
 
 
-def agree(call, codec: Codec, files: dict[str, bytes], count: int, seed: int) -> None:
+def agree(call, codec: HyperpriorCodec, files: dict[str, bytes], count: int, seed: int) -> None:
     wrong, refused = [], 0
     for number, data in enumerate(files.values()):
         made = list(fuzz.mutations(data, count // len(files), seed + number, repaired=True))

@@ -9,15 +9,15 @@ import tensorflow as tf
 from tfc_port import coding
 from tfhific.codec import hyperprior as plain
 from tfhific.codec import transforms
-from tfhific.codec.hyperprior import Codec
+from tfhific.codec.hyperprior import HyperpriorCodec
 from tfhific.serving.graph.coders import CoreCoder
-from tfhific.serving.graph.hyperprior import GraphCodec
+from tfhific.serving.graph.hyperprior import GraphHyperprior
 from tfhific.serving.graph.transforms import GraphTransforms
 
 
 def graph_functions(model, make_coder=CoreCoder):
     """Compression and decompression as functions of one element."""
-    graph = GraphCodec(model, make_coder, 10_000_000)
+    graph = GraphHyperprior(model, make_coder, 10_000_000)
     empty = tf.constant("")
     image = tf.TensorSpec([None, None, 3], tf.uint8)
 
@@ -64,10 +64,10 @@ def test_tiles_are_those_of_the_codec(tiny_published, photo, monkeypatch):
 
 
 def test_bands_are_those_of_the_codec(tiny_published, photo, monkeypatch):
-    monkeypatch.setattr(plain, "_BAND_LATENTS", 48 * 4 * 12)
+    monkeypatch.setattr(plain, "BAND_LATENTS", 48 * 4 * 12)
     from tfhific.bitstream import container
 
-    codec, image = Codec(tiny_published), photo(200, 180, 4)
+    codec, image = HyperpriorCodec(tiny_published), photo(200, 180, 4)
     assert container.unpack(codec.compress(image)).band_rows == 4
     check(tiny_published, codec, image)
 
@@ -93,7 +93,7 @@ def test_hific_of_one_rate_gives_the_codecs_files(variant, photo):
     model(tf.zeros([1, 64, 64, 3]))
     published = publish(model, "hific-test")
     # Files are the same; of the picture's network, a graph's optimiser fuses operations.
-    check(published, Codec(published), photo(90, 121), code=0, tolerance=1)
+    check(published, HyperpriorCodec(published), photo(90, 121), code=0, tolerance=1)
 
 
 @pytest.mark.slow

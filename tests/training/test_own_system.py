@@ -15,7 +15,7 @@ from tfhific.backend import keras
 from tfhific.errors import ModelError, TfhificError
 from tfhific.models import cgan, mini, system
 from tfhific.models.inversion import Inversion, InversionConfig
-from tfhific.published.hyperprior import load_model, save_model
+from tfhific.published.store import load_model, save_model
 from tfhific.publishing.hyperprior import publish
 from tfhific.publishing.trainable import trainable
 from tfhific.training import start, trainer
@@ -47,12 +47,9 @@ class Smooth(mini.Mini):
 
 @pytest.fixture
 def own_systems(monkeypatch):
-    entry = {"module": __name__, "config": "MiniConfig"}
-    monkeypatch.setitem(systems.SYSTEMS, "own", systems.System(model="OwnMini", **entry))
-    monkeypatch.setitem(systems.SYSTEMS, "smooth", systems.System(model="Smooth", **entry))
-
-
-MiniConfig = mini.MiniConfig
+    for name, model in (("own", "OwnMini"), ("smooth", "Smooth")):
+        entry = systems.System("tfhific.models.mini:MiniConfig", f"{__name__}:{model}")
+        monkeypatch.setitem(systems.SYSTEMS, name, entry)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import tfhific
 from tfhific.backend import keras
 from tfhific.errors import TfhificError
 from tfhific.models.hific import PRESETS, HiFiC
-from tfhific.published.hyperprior import save_model
+from tfhific.published.store import save_model
 from tfhific.publishing.hyperprior import publish
 from tfhific.training import start, trainer
 

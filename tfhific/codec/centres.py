@@ -7,18 +7,22 @@ empty. Conditional models put the label map into the file, selective ones the ke
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from tfc_port import coding
-from tfhific.bitstream import container, label_map
+from tfhific.bitstream import label_map
 from tfhific.bitstream.container import Contents
-from tfhific.bitstream.kept import Kept, blocks_of, read_kept
+from tfhific.bitstream.kept import blocks_of, read_kept
 from tfhific.codec import centre_prior
+from tfhific.codec.base import Codec, Encoded
 from tfhific.codec.noise import normal_noise
-from tfhific.codec.whole_picture import MEMORY, WholePictureCodec, mirrored
 from tfhific.errors import BitstreamError, ImageError
+from tfhific.pictures.resampling import mirrored
 from tfhific.published.centres import nearest
+from tfhific.published.code import CodeModel
 from tfhific.published.network_shapes import channels_after, factor_of
 
 STRIDE = 16
@@ -26,10 +30,16 @@ MIN_LATENTS = 4
 """Latents a side at the least: instance normalisation makes nothing of a single one."""
 
 NOISE_SPAN = 8
+MEMORY = 4 << 30
+"""Bytes that a network's largest layer may take, about."""
 
 
-class CentresCodec(WholePictureCodec):
+class CentresCodec(Codec):
     """Compresses and decompresses pictures with one published `gc` or `sc`."""
+
+    MODEL = CodeModel
+    IN_TILES = False
+    published: CodeModel
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -37,7 +47,7 @@ class CentresCodec(WholePictureCodec):
         maps = self.published.decoding["maps"]
         return {"sent": ("labels",), "selective": ("labels", "kept")}.get(maps, ())
 
-    def _fits(self) -> dict[str, bool]:
+    def _published_fits(self) -> dict[str, bool]:
         networks, tables = self.published.networks, self.published.tables["code"]
         decoding, count = self.published.decoding, len(self.centres)
 
@@ -79,6 +89,7 @@ class CentresCodec(WholePictureCodec):
 
     @functools.cached_property
     def whole_pixels(self) -> int:
+        """The most pixels of a picture whose largest layer fits into memory."""
         width = max(
             int(network.weights[f"{layer['name']}/kernel"].shape[-1])
             for name, network in self.published.networks.items()
@@ -109,61 +120,59 @@ class CentresCodec(WholePictureCodec):
     def _extension(self, size: tuple[int, int]) -> list[np.ndarray]:
         return [mirrored(a, STRIDE * b) for a, b in zip(size, self.latent_size(size))]
 
-    def encode(
-        self,
-        image: np.ndarray,
-        labels: np.ndarray | None = None,
-        kept: Kept | None = None,
-        **metadata: bytes | None,
-    ) -> bytes:
-        """The file's bytes.
+    def _encode(self, image: np.ndarray, quality_code: int, side: Mapping[str, Any]) -> Encoded:
+        """See `Codec`.
 
         Args:
           image: uint8 [H, W, 3].
-          labels: integers [H, W], classes; where the model needs them.
-          kept: the region to code; where the model is selective.
-          **metadata: `alpha`, `icc`, `exif`; bytes stored as they are.
-
-        Raises:
-          ImageError: when labels or a region are missing or do not fit.
+          quality_code: 0.
+          side: `labels`, integers [H, W], classes, where the model needs them; `kept`, the region
+            to code, a `tfhific.bitstream.kept.Kept`, where it is selective.
         """
         size = image.shape[:2]
-        blocks = np.ones(self.latent_size(size), bool)
+        labels, kept, sections = side.get("labels"), side.get("kept"), {}
         for name, value in (("labels", labels), ("kept", kept)):
             if name in self.needs and value is None:
                 flag = {"labels": "a label map (`labels`)", "kept": "a region to keep (`kept`)"}
                 raise ImageError(f"{self.name} needs {flag[name]} beside the picture.")
-        if "labels" in self.needs:
+        if labels is not None:
             labels = label_map.check_label_map(labels, size, self.classes)
-            metadata["labels"] = label_map.encode_label_map(labels, self.classes)
-        if "kept" in self.needs:
+            sections["labels"] = label_map.encode_label_map(labels, self.classes)
+        blocks = np.ones(self.latent_size(size), bool)
+        if kept is not None:
             kept = kept.checked(size, self.classes)
             blocks = blocks_of(kept.pixels(labels), blocks.shape, STRIDE)
-            metadata["kept"] = kept.to_bytes()
+            sections["kept"] = kept.to_bytes()
         symbols = self.symbols_of(image)
         tables, streams = self.published.tables["code"], 1
         if self.published.decoding["prior"] == "hyper":
             payload = centre_prior.encode_context(symbols, blocks, tables, len(self.centres))
         else:
             payload, streams = centre_prior.encode_static(symbols, blocks, tables, self._coder)
-        contents = Contents(self.fingerprint, *size, 0, b"", payload, y_streams=streams, **metadata)
-        return container.pack(contents)
+        contents = Contents(self.fingerprint, *size, 0, b"", payload, y_streams=streams, **sections)
+        return Encoded(contents, symbols * blocks[..., None])
 
-    def decode_symbols(self, data: bytes | Contents) -> np.ndarray:
+    def _encode_again(self, contents: Contents, image: np.ndarray) -> Encoded:
+        side: dict[str, Any] = {}
+        if "labels" in self.needs:
+            side["labels"] = self.labels_of(contents)
+        self.kept_places(contents, side.get("labels"))
+        if contents.kept is not None:
+            size = contents.height, contents.width
+            side["kept"] = read_kept(contents.kept, size, self.classes)
+        return self._encode(image, 0, side)
+
+    def decode_symbols(self, data: bytes) -> np.ndarray:
         """What the entropy decoder makes of a file: int32 [h, w, C], 0 where nothing is kept.
 
         Raises:
           BitstreamError: as `decompress`.
         """
-        contents = data if isinstance(data, Contents) else self.unpack(data)
-        return self._decode_symbols(contents, self._blocks(contents, self._labels(contents)))
+        return self.decode_code(self.unpack(data))
 
-    def holds(self, data: bytes, image: np.ndarray) -> bool:
-        """Whether a file decodes to a picture's symbols, wherever they are kept."""
-        contents = self.unpack(data)
-        blocks = self._blocks(contents, self._labels(contents))
-        wanted = self.symbols_of(image) * blocks[..., None]
-        return bool(np.array_equal(self._decode_symbols(contents, blocks), wanted))
+    def decode_code(self, contents: Contents) -> np.ndarray:
+        """See `Codec.decode_code`, and `decode_symbols`."""
+        return self._decode_symbols(contents, self.kept_places(contents, self.labels_of(contents)))
 
     def decode_labels(self, data: bytes) -> np.ndarray | None:
         """The label map in a file, uint8 [H, W], or None where the model has none.
@@ -171,18 +180,13 @@ class CentresCodec(WholePictureCodec):
         Raises:
           BitstreamError: as `decompress`.
         """
-        return self._labels(self.unpack(data))
+        return self.labels_of(self.unpack(data))
 
-    def decode(self, contents: Contents) -> np.ndarray:
-        """The picture of a file's contents, uint8 [H, W, 3].
-
-        Raises:
-          BitstreamError: when they don't fit each other or this model.
-        """
-        labels = self._labels(contents)
-        blocks = self._blocks(contents, labels)
-        symbols = self._decode_symbols(contents, blocks)
-        return self.generate(symbols, blocks, labels, (contents.height, contents.width))
+    def reconstruct(self, encoded: Encoded) -> np.ndarray:
+        """See `Codec.reconstruct`; the code is symbols."""
+        labels = self.labels_of(encoded.contents)
+        blocks = self.kept_places(encoded.contents, labels)
+        return self.generate(encoded.code, blocks, labels, encoded.size)
 
     def generate(
         self,
@@ -216,7 +220,8 @@ class CentresCodec(WholePictureCodec):
         scaled = tf.round((made + 1.0) * 127.5)
         return tf.cast(tf.clip_by_value(scaled, 0.0, 255.0), tf.uint8).numpy()
 
-    def _labels(self, contents: Contents) -> np.ndarray | None:
+    def labels_of(self, contents: Contents) -> np.ndarray | None:
+        """The label map in a file's contents; see `decode_labels`."""
         needed = "labels" in self.needs
         if needed != (contents.labels is not None):
             raise BitstreamError(
@@ -228,7 +233,16 @@ class CentresCodec(WholePictureCodec):
         size = contents.height, contents.width
         return label_map.decode_label_map(contents.labels, size, self.classes)
 
-    def _blocks(self, contents: Contents, labels: np.ndarray | None) -> np.ndarray:
+    def kept_places(self, contents: Contents, labels: np.ndarray | None) -> np.ndarray:
+        """Which places of the code a file's contents hold, bool [h, w].
+
+        Args:
+          contents: of a file.
+          labels: `labels_of` it.
+
+        Raises:
+          BitstreamError: when they don't fit this model.
+        """
         size = contents.height, contents.width
         needed = "kept" in self.needs
         if needed != (contents.kept is not None):
@@ -244,7 +258,7 @@ class CentresCodec(WholePictureCodec):
         return blocks_of(kept.pixels(labels), shape, STRIDE)
 
     def unpack(self, data: bytes) -> Contents:
-        """See `WholePictureCodec.unpack`; without a kept region the code is looked at as well."""
+        """See `Codec.unpack`; without a kept region the code is looked at as well."""
         contents = super().unpack(data)
         if "kept" not in self.needs:
             height, width = self.latent_size((contents.height, contents.width))
@@ -256,7 +270,7 @@ class CentresCodec(WholePictureCodec):
         if contents.z:
             raise BitstreamError(f"The file has hyperlatents; {self.name} has none.")
         # No symbol takes less than its row's most probable one.
-        if 8 * (len(contents.y) + 4 * contents.y_streams) < self._least_bits * positions:
+        if 8 * (len(contents.y) + 4 * contents.y_streams) < self.least_bits * positions:
             raise BitstreamError(
                 f"The file claims a picture of {contents.width}x{contents.height} pixels, which "
                 f"its {len(contents.y)} bytes of code can't hold."
@@ -287,7 +301,7 @@ class CentresCodec(WholePictureCodec):
         return symbols
 
     @functools.cached_property
-    def _least_bits(self) -> float:
+    def least_bits(self) -> float:
         """Bits that one latent takes at the least, over all channels."""
         tables = self.published.tables["code"]
         peaks = [np.diff(tables.cdf(row)).max() / 65536.0 for row in range(tables.rows)]

@@ -1,29 +1,35 @@
-"""A published model as a codec: pictures to bytes and back."""
+"""Codec of models with a hyperprior: latents coded about their means, by scales from hyperlatents.
+
+Ballé et al., ICLR 2018; Minnen et al., NeurIPS 2018. Systems `mini`, `mini2` and `hific`.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
 from tfc_port import coding
+from tfhific import systems
 from tfhific.bitstream import container
 from tfhific.bitstream.container import Contents
+from tfhific.codec import base
+from tfhific.codec.base import Encoded
 from tfhific.codec.plausible import check_claims, cut, least_bits_of_all, least_bits_of_any
 from tfhific.codec.transforms import Transforms
-from tfhific.errors import BitstreamError, ImageError
-from tfhific.pictures.images import Picture, validate_array
-from tfhific.pictures.plane import check_plane, decode_plane, encode_plane
-from tfhific.published.hyperprior import Model
+from tfhific.errors import BitstreamError
+from tfhific.pictures.images import validate_array
+from tfhific.published.hyperprior import HyperpriorModel
 from tfhific.published.rate import latent_bits
 
 HYPERLATENTS_ALLOWANCE = 0.03
 """What up to four streams may add to z, which is some 3 % of a file: with one, as the general
 allowance would have it, z would take a decoder in core ops as long as y does."""
 
-_BAND_LATENTS = 1 << 21
+BAND_LATENTS = 1 << 21
 """So many latents a band, about: what coding takes in memory does not grow with the picture."""
 
 
@@ -44,131 +50,56 @@ class Latents:
     indexes: np.ndarray
 
 
-@dataclasses.dataclass(frozen=True)
-class Coded:
-    """A compressed picture with what its decoder will see.
+class HyperpriorCodec(base.Codec):
+    """Compresses and decompresses pictures with one published model; networks work in tiles."""
 
-    Attributes:
-      data: the file's bytes.
-      y_hat: float32 [h, w, latent channels], decoded latents before the gain.
-      quality_code: the stored quality.
-      size: height and width in pixels.
-    """
-
-    data: bytes
-    y_hat: np.ndarray
-    quality_code: int
-    size: tuple[int, int]
-
-
-class Codec:
-    """Compresses and decompresses pictures with one published model.
-
-    Attributes:
-      published: the model's arrays and description.
-    """
-
-    whole_picture = False
-    """Whether networks see a picture at once, and `encode` takes what it needs by `needs`."""
-    needs: tuple[str, ...] = ()
-    """Names of what `encode` takes beside the picture and the quality."""
+    MODEL = HyperpriorModel
+    published: HyperpriorModel
 
     def __init__(
         self,
-        published: Model,
+        published: HyperpriorModel,
         coder: str | None = None,
         tile: int | None = None,
         max_pixels: int = container.DEFAULT_MAX_PIXELS,
         precision: str = "float32",
     ) -> None:
-        """Initializer.
-
-        Args:
-          published: the model.
-          coder: implementation of the entropy coder, `native`, `python` or `graph`; None for
-            `native` where TFC's kernels are installed and `python` elsewhere, since a picture is
-            coded by it before the graph is traced. They read and write the same streams.
-          tile: side of the tiles, in pixels, that networks run on; None to choose by size.
-          max_pixels: larger pictures are refused, in both directions.
-          precision: of the analysis and synthesis transforms, `float32` or `bfloat16`; any of
-            them reads what any wrote.
-
-        Raises:
-          ArgumentError: when `tile` is too small, or for another precision.
-        """
-        self.published = published
-        self._coder = coder or ("native" if "native" in coding.available() else "python")
+        """See `tfhific.codec.base.Codec`."""
+        super().__init__(published, coder, tile, max_pixels, precision)
         self._transforms = Transforms(published, tile, precision)
-        self._max_pixels = max_pixels
 
     @property
-    def name(self) -> str:
-        return self.published.name
-
-    @property
-    def fingerprint(self) -> bytes:
-        """8 bytes that a file names its model by."""
-        return self.published.fingerprint
+    def transforms(self) -> Transforms:
+        """What runs the model's networks."""
+        return self._transforms
 
     @functools.cached_property
-    def single_rate(self) -> bool:
-        """Whether the model has one rate: a quality is then accepted and has no effect."""
-        return self.published.single_rate
-
-    @functools.cached_property
-    def model(self):
+    def model(self) -> Any:
         """The trainable Keras model with the published weights, made when first asked for.
 
         Raises:
           ModelError: when the published model does not say how it was configured.
         """
-        from tfhific.publishing.trainable import trainable
+        return systems.trainable(self.published)
 
-        return trainable(self.published)
-
-    def compress(self, image: np.ndarray, quality: float = 5.0) -> bytes:
-        """Compresses a picture.
-
-        Args:
-          image: uint8 [H, W, 3], RGB, H and W at least 1. Grey [H, W] is taken as RGB.
-          quality: 1 (smallest) to 8 (best), fractions allowed.
-
-        Returns:
-          The bytes of a `.tfh` file.
-
-        Raises:
-          ImageError: when `image` is no such array, or too large.
-          ArgumentError: when `quality` is outside 1..8.
-        """
-        return self.encode(image, quality).data
-
-    def decompress(self, data: bytes) -> np.ndarray:
-        """Decompresses a `.tfh` file's bytes.
-
-        Returns:
-          uint8 [H, W, 3], RGB.
-
-        Raises:
-          BitstreamError: when the bytes are damaged, cut short, or made by another model.
-        """
-        return self._decode(self._unpack(data))
-
-    def estimate_bpp(self, image: np.ndarray, quality: float = 5.0) -> float:
+    def estimate_bpp(self, image: np.ndarray, quality: float | None = None) -> float:
         """Bits per pixel that the trained float model assigns to a picture's rounded latents.
 
         Minus log2 of the probability of z and y and nothing else, divided by H * W. What a file
         takes beyond it is the price of integer tables and scales, stream ends, escapes and header.
 
         Args:
-          image: uint8 [H, W, 3].
-          quality: 1 to 8.
+          image: see `encode`.
+          quality: see `encode`.
 
         Raises:
-          ImageError: when `image` is no such array, or too large.
-          ArgumentError: when `quality` is outside 1..8.
+          ImageError: when `image` is no picture, or too large.
+          ArgumentError: when `quality` is outside 1..8, or is given to a model of one rate.
         """
-        image = self._checked(image)
-        y = self._transforms.analyse(image, self._quality_code(quality))
+        code = self.rates.code(quality, self.name)
+        self._check_size(image)
+        image = validate_array(image)
+        y = self._transforms.analyse(image, code)
         z = self._transforms.hyper_analyse(y)
         model = self.published
         flat = z.reshape(-1, z.shape[-1]).T.astype(np.float64)
@@ -179,18 +110,9 @@ class Codec:
             bits += latent_bits(model.likelihood, symbols, scale).sum()
         return float(bits / (image.shape[0] * image.shape[1]))
 
-    def encode(self, image: np.ndarray, quality: float = 5.0, **metadata: bytes | None) -> Coded:
-        """Like `compress`, and keeps what `reconstruct` needs.
-
-        Args:
-          image: uint8 [H, W, 3].
-          quality: 1 to 8.
-          **metadata: `alpha` (a grey PNG), `icc`, `exif`; bytes stored as they are.
-        """
-        image = self._checked(image)
-        code = self._quality_code(quality)
+    def _encode(self, image: np.ndarray, quality_code: int, side: Mapping[str, Any]) -> Encoded:
         model = self.published
-        y = self._transforms.analyse(image, code)
+        y = self._transforms.analyse(image, quality_code)
         z = self._transforms.hyper_analyse(y)
         z_payload, z_streams = self._code(
             z, _channel_indexes(z.shape), model.z_tables, allowance=HYPERLATENTS_ALLOWANCE
@@ -207,44 +129,22 @@ class Codec:
             fingerprint=model.fingerprint,
             height=image.shape[0],
             width=image.shape[1],
-            quality_code=code,
+            quality_code=quality_code,
             z=z_payload,
             y=container.join_bands(payloads),
             z_streams=z_streams,
             y_streams=streams,
             band_rows=band_rows,
-            **metadata,
         )
-        return Coded(container.pack(contents), y, code, image.shape[:2])
+        return Encoded(contents, y)
 
-    def reconstruct(self, coded: Coded) -> np.ndarray:
-        """What `decompress` will make of `coded.data`, from the encoder's side.
+    def _encode_again(self, contents: Contents, image: np.ndarray) -> Encoded:
+        return self._encode(image, contents.quality_code, {})
 
-        Returns:
-          uint8 [H, W, 3].
-        """
-        return self._transforms.synthesise(coded.y_hat, coded.quality_code, coded.size)
-
-    def compress_picture(self, picture: Picture, quality: float = 5.0) -> bytes:
-        """Compresses a picture with its alpha plane (losslessly), ICC profile and EXIF block."""
-        alpha = None if picture.alpha is None else encode_plane(picture.alpha)
-        coded = self.encode(
-            picture.pixels, quality, alpha=alpha, icc=picture.icc, exif=picture.exif
-        )
-        return coded.data
-
-    def decompress_picture(self, data: bytes) -> Picture:
-        """Decompresses a file with its alpha plane and metadata.
-
-        Raises:
-          BitstreamError: as `decompress`.
-        """
-        contents = self._unpack(data)
-        alpha = None
-        if contents.alpha is not None:
-            alpha = decode_plane(contents.alpha, (contents.height, contents.width))
-        pixels = self._decode(contents)
-        return Picture(pixels=pixels, alpha=alpha, icc=contents.icc, exif=contents.exif)
+    def reconstruct(self, encoded: Encoded) -> np.ndarray:
+        """See `Codec.reconstruct`; the code is decoded latents before the gain."""
+        contents = encoded.contents
+        return self._transforms.synthesise(encoded.code, contents.quality_code, encoded.size)
 
     def decode_latents(self, data: bytes) -> Latents:
         """What the entropy decoder makes of a file.
@@ -252,7 +152,7 @@ class Codec:
         Raises:
           BitstreamError: as `decompress`.
         """
-        z, bands = self._decode_latents(self._unpack(data))
+        z, bands = self._decode_latents(self.unpack(data))
         rows, indexes, y = zip(*bands)
         y = np.concatenate(y)
         y_hat = y.astype(np.float32)
@@ -260,44 +160,17 @@ class Codec:
             self._transforms.dequantise(y_hat, z, band)
         return Latents(y=y, z=z, y_hat=y_hat, indexes=np.concatenate(indexes))
 
-    def _quality_code(self, quality: float) -> int:
-        """What a file says of its quality: 0 where the model has one rate."""
-        code = container.quality_code(quality)
-        return 0 if self.single_rate else code
-
-    def _checked(self, image: np.ndarray) -> np.ndarray:
-        # The size first: making the array contiguous may copy all of it.
-        height, width = (*getattr(image, "shape", ()), 0, 0)[:2]
-        if height * width > self._max_pixels:
-            raise ImageError(
-                f"expected a picture of at most {self._max_pixels:,} pixels, received "
-                f"{width}x{height}; raise the limit or scale it down"
-            )
-        return validate_array(image)
-
-    def _unpack(self, data: bytes) -> Contents:
-        if not isinstance(data, (bytes, bytearray, memoryview)):
-            raise BitstreamError(f"Expected the bytes of a .tfh file. Received: {type(data)}.")
-        contents = container.unpack(bytes(data), max_pixels=self._max_pixels)
-        if contents.fingerprint != self.fingerprint:
-            raise BitstreamError(
-                f"The file was made by the model {contents.fingerprint.hex()}; this is "
-                f"{self.name} ({self.fingerprint.hex()})."
-            )
-        if contents.alpha is not None:
-            check_plane(contents.alpha, (contents.height, contents.width))
-        return contents
-
     def _bands(self, height: int, width: int) -> tuple[int, list[slice]]:
         """The stored number of latent rows a band (0: one band), and the bands."""
         unit = self._transforms.hyper_stride
         row = width * self.published.log_gain.shape[-1]
-        rows = max(_BAND_LATENTS // (row * unit), 1) * unit
+        rows = max(BAND_LATENTS // (row * unit), 1) * unit
         if rows >= height:
             return 0, [slice(0, height)]
         return rows, cut(height, rows)
 
-    def _decode(self, contents: Contents) -> np.ndarray:
+    def decode_code(self, contents: Contents) -> np.ndarray:
+        """See `Codec.decode_code`: float32 [h, w, latent channels], decoded latents."""
         height, width = self._transforms.latent_size((contents.height, contents.width))
         z, bands = self._decode_latents(contents)
         y_hat = np.empty([height, width, self.published.log_gain.shape[-1]], np.float32)
@@ -308,9 +181,7 @@ class Codec:
         # Only now: the second half of a checkerboard is predicted from rows of the next band too.
         for rows in decoded:
             self._transforms.dequantise(y_hat, z, rows)
-        return self._transforms.synthesise(
-            y_hat, contents.quality_code, (contents.height, contents.width)
-        )
+        return y_hat
 
     def _decode_latents(self, contents: Contents) -> tuple[np.ndarray, Iterator[tuple]]:
         """The hyperlatents, and an iterator over rows, indexes and symbols of the bands."""

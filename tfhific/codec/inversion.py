@@ -9,30 +9,26 @@ outwards; a larger one is resampled to the square, and back when it is decoded.
 
 from __future__ import annotations
 
-import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from tfc_port import coding
-from tfc_port.coding import Tables
 from tfhific.bitstream import container
 from tfhific.bitstream.container import Contents
+from tfhific.codec.base import Codec, Encoded
 from tfhific.codec.inversion_search import (
     MAX_BITS,
     Searcher,
     SearchOptions,
     from_levels,
-    level_shares,
     make_loss,
-    to_levels,
 )
-from tfhific.codec.whole_picture import WholePictureCodec, resampled
 from tfhific.errors import BitstreamError, TfhificError
-from tfhific.published.model import WholeModel, halved
-from tfhific.published.network import Network
+from tfhific.pictures.resampling import resampled
+from tfhific.published.code import CodeModel
 from tfhific.published.network_shapes import channels_after
-from tfhific.publishing.fold import fold
-from tfhific.publishing.publishable import folded_parts
 
 _MOST_ENLARGED = 8
 """Larger pictures than so many times the generator's side are refused."""
@@ -41,16 +37,24 @@ _KEPT_SEARCHERS = 8
 _LARGEST_SIDE = 4096
 
 
-class InversionCodec(WholePictureCodec):
+class InversionCodec(Codec):
     """Compresses and decompresses pictures with one published generator."""
 
-    needs = ("search", "label")
+    MODEL = CodeModel
+    IN_TILES = False
+    published: CodeModel
 
-    def __init__(self, *args, **kwargs) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, published: CodeModel, *args: Any, **kwargs: Any) -> None:
+        """See `tfhific.codec.base.Codec`."""
+        super().__init__(published, *args, **kwargs)
         self._searchers: dict[tuple, Searcher] = {}
 
-    def _fits(self) -> dict[str, bool]:
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """`search`, how z is searched for, and `label`, the picture's class."""
+        return "search", "label"
+
+    def _published_fits(self) -> dict[str, bool]:
         decoding, tables = self.published.decoding, self.published.tables["z"]
         channels = int(decoding["channels"])
         generator = self.published.networks["generator"]
@@ -82,43 +86,42 @@ class InversionCodec(WholePictureCodec):
 
     @property
     def whole_pixels(self) -> int:
+        """The most pixels of a picture that is made smaller than it is."""
         return (_MOST_ENLARGED * self.side) ** 2
 
-    def encode(
-        self,
-        image: np.ndarray,
-        search: SearchOptions | None = None,
-        label: int | None = None,
-        **metadata: bytes | None,
-    ) -> bytes:
-        """The file's bytes.
+    def _encode(self, image: np.ndarray, quality_code: int, side: Mapping[str, Any]) -> Encoded:
+        """See `Codec`.
 
         Args:
           image: uint8 [H, W, 3].
-          search: how z is searched for; None for the defaults.
-          label: the picture's class, where the generator takes one; None to try all of them.
-          **metadata: `alpha`, `icc`, `exif`; bytes stored as they are.
-
-        Raises:
-          TfhificError: for a label that the generator doesn't have.
+          quality_code: 0.
+          side: `search`, a `SearchOptions`, None for the defaults; `label`, the picture's class,
+            where the generator takes one, None to try all of them.
         """
-        options = search or SearchOptions()
-        levels, label, _ = self.invert(image, options, label)
-        return self.pack(levels, options.bits, label, image.shape[:2], **metadata)
+        options = side.get("search") or SearchOptions()
+        levels, label, _ = self.invert(image, options, side.get("label"))
+        return Encoded(self.contents_of(levels, options.bits, label, image.shape[:2]), levels)
+
+    def _encode_again(self, contents: Contents, image: np.ndarray) -> Encoded:
+        levels, bits, label = self.levels_of(contents)
+        return Encoded(self.contents_of(levels, bits, label, image.shape[:2]), levels)
+
+    def _same_payload(self, contents: Contents, again: Contents) -> bool:
+        size = contents.height, contents.width
+        return contents.y == again.y and size == (again.height, again.width)
+
+    def contents_of(
+        self, levels: np.ndarray, bits: int, label: int | None, size: tuple[int, int]
+    ) -> Contents:
+        """What a file of a z holds, int32 [latent] levels of `bits` bits, for a picture's size."""
+        code = bytes([bits, 0 if label is None else label + 1])
+        return Contents(self.fingerprint, *size, 0, b"", self._payload(levels, bits), code=code)
 
     def pack(
-        self,
-        levels: np.ndarray,
-        bits: int,
-        label: int | None,
-        size: tuple[int, int],
-        **metadata: bytes | None,
+        self, levels: np.ndarray, bits: int, label: int | None, size: tuple[int, int]
     ) -> bytes:
-        """The file of a z, int32 [latent] levels of `bits` bits, for a picture of a size."""
-        payload = self._payload(levels, bits)
-        code = bytes([bits, 0 if label is None else label + 1])
-        contents = Contents(self.fingerprint, *size, 0, b"", payload, code=code, **metadata)
-        return container.pack(contents)
+        """The file of a z; see `contents_of`."""
+        return container.pack(self.contents_of(levels, bits, label, size))
 
     def payload_bytes(self, levels: np.ndarray, bits: int) -> int:
         """Bytes of the entropy-coded z; at a fixed length it takes `latent * bits / 8`."""
@@ -187,35 +190,26 @@ class InversionCodec(WholePictureCodec):
             )
         return self._searchers[key]
 
-    def decode(self, contents: Contents) -> np.ndarray:
-        """The picture of a file's contents, uint8 [H, W, 3].
+    def decode_code(self, contents: Contents) -> np.ndarray:
+        """See `Codec.decode_code`: int32 [latent], levels of z."""
+        return self.levels_of(contents)[0]
 
-        Raises:
-          BitstreamError: when they don't fit this model.
-        """
-        levels, bits, label = self.decode_levels(contents)
-        return self.picture_of(levels, bits, label, (contents.height, contents.width))
+    def reconstruct(self, encoded: Encoded) -> np.ndarray:
+        """See `Codec.reconstruct`; the code is levels of z."""
+        bits, label = self._bits_and_label(encoded.contents)
+        return self.picture_of(encoded.code, bits, label, encoded.size)
 
-    def holds(self, data: bytes, image: np.ndarray) -> bool:
-        """Whether a file decodes to a z, coded again to the same bytes, at the picture's size."""
-        contents = self.unpack(data)
-        levels, bits, _ = self.decode_levels(contents)
-        same = self._payload(levels, bits) == contents.y
-        return same and (contents.height, contents.width) == image.shape[:2]
-
-    def decode_levels(self, data: bytes | Contents) -> tuple[np.ndarray, int, int | None]:
+    def decode_levels(self, data: bytes) -> tuple[np.ndarray, int, int | None]:
         """Levels int32 [latent] of a file's z, its bits, and its label or None.
 
         Raises:
           BitstreamError: as `decompress`.
         """
-        contents = data if isinstance(data, Contents) else self.unpack(data)
-        code = contents.code or b""
-        if len(code) != 2 or not 1 <= code[0] <= MAX_BITS or contents.z or contents.y_streams > 1:
-            raise BitstreamError("The file's entry on its code is missing or damaged.")
-        bits, label = code[0], code[1] - 1 if code[1] else None
-        if (label is None) != (self.classes == 0) or (label or 0) >= max(self.classes, 1):
-            raise BitstreamError(f"The file has the class {label}, which {self.name} doesn't have.")
+        return self.levels_of(self.unpack(data))
+
+    def levels_of(self, contents: Contents) -> tuple[np.ndarray, int, int | None]:
+        """`decode_levels` of a file's contents."""
+        bits, label = self._bits_and_label(contents)
         rows = np.full(self.latent, bits - 1, np.int32)
         try:
             levels = coding.decode(
@@ -226,6 +220,15 @@ class InversionCodec(WholePictureCodec):
         if int(levels.min()) < 0 or int(levels.max()) >= 2**bits:
             raise BitstreamError(f"The file's code has values beyond its {bits} bits.")
         return levels, bits, label
+
+    def _bits_and_label(self, contents: Contents) -> tuple[int, int | None]:
+        code = contents.code or b""
+        if len(code) != 2 or not 1 <= code[0] <= MAX_BITS or contents.z or contents.y_streams > 1:
+            raise BitstreamError("The file's entry on its code is missing or damaged.")
+        bits, label = code[0], code[1] - 1 if code[1] else None
+        if (label is None) != (self.classes == 0) or (label or 0) >= max(self.classes, 1):
+            raise BitstreamError(f"The file has the class {label}, which {self.name} doesn't have.")
+        return bits, label
 
     def picture_of(
         self, levels: np.ndarray, bits: int, label: int | None, size: tuple[int, int]
@@ -264,108 +267,3 @@ class InversionCodec(WholePictureCodec):
         image = resampled(image, *size, channels)
         pads = [(crop.start, self.side - crop.stop) for crop in self._crop(size)]
         return np.pad(image, [*pads, (0, 0)], "edge")
-
-
-def z_tables(prior: str, counts: list[np.ndarray] | None = None) -> Tables:
-    """A row for each number of bits from 1 to 8.
-
-    Args:
-      prior: `normal` or `uniform`.
-      counts: for each number of bits, how often each level was found; None for the prior's own.
-    """
-    pmfs = []
-    for bits in range(1, MAX_BITS + 1):
-        shares = level_shares(prior, bits)
-        if counts is not None:
-            found = counts[bits - 1].astype(np.float64)
-            # The prior is worth 16 values.
-            shares = (found + 16.0 * shares) / (found.sum() + 16.0)
-        pmfs.append(np.maximum(shares, 1e-4))
-    return Tables.from_pmfs(pmfs, np.zeros(MAX_BITS, np.int32))
-
-
-def publish_inversion(model, name: str, training: dict | None = None) -> WholeModel:
-    """Folds a trained `Inversion` into a published model, z coded by its prior.
-
-    Raises:
-      ModelError: when a weight is not finite.
-    """
-    config = model.config
-    networks = {part: halved(fold(getattr(model, part), part)) for part in folded_parts(model)}
-    decoding = {
-        "side": config.side,
-        "channels": config.channels,
-        "latent": config.latent,
-        "classes": 0,
-        "prior": "normal",
-        "unit": False,
-    }
-    tables = {"z": z_tables("normal")}
-    return WholeModel(name, "inversion", networks, tables, decoding, ("generator",), training or {})
-
-
-def publish_cgan(model, name: str, training: dict | None = None) -> WholeModel:
-    """A trained `CGAN`'s generator as a published model to be inverted.
-
-    Its two first layers, of z and of the label, become one on both: blocks of a larger kernel.
-
-    Raises:
-      ModelError: when a weight is not finite.
-    """
-    config = model.config
-    trained = model.generator
-    of_noise, of_label = trained.of_noise, trained.of_label
-    units = [of_noise.units, of_label.units]
-    kernel = np.zeros([config.noise + config.classes, sum(units)], np.float32)
-    kernel[: config.noise, : units[0]] = of_noise.kernel.numpy()
-    kernel[config.noise :, units[0] :] = of_label.kernel.numpy()
-    arrays = {
-        "0": (kernel, np.concatenate([of_noise.bias.numpy(), of_label.bias.numpy()])),
-        "1": (trained.joint.kernel.numpy(), trained.joint.bias.numpy()),
-        "2": (trained.picture.kernel.numpy(), trained.picture.bias.numpy()),
-    }
-    weights, layers = {}, []
-    for number, (kernel, bias) in arrays.items():
-        weights[f"generator/{number}/kernel"], weights[f"generator/{number}/bias"] = kernel, bias
-        layers.append({"op": "dense", "name": f"generator/{number}"})
-        layers.append({"op": "sigmoid" if number == "2" else "relu"})
-    layers.append({"op": "reshape", "shape": [config.side, config.side, 1]})
-    decoding = {
-        "side": config.side,
-        "channels": 1,
-        "latent": config.noise,
-        "classes": config.classes,
-        "prior": "uniform",
-        "unit": True,
-    }
-    return WholeModel(
-        name,
-        "cgan",
-        {"generator": halved(Network(layers, weights))},
-        {"z": z_tables("uniform")},
-        decoding,
-        ("generator",),
-        training or {},
-    )
-
-
-def with_counted_z(
-    published: WholeModel, images: list[np.ndarray], options: SearchOptions
-) -> WholeModel:
-    """The same model with the probabilities of z's levels counted over pictures.
-
-    Args:
-      published: an `inversion` or `cgan`.
-      images: uint8 [H, W, 3] each; z is searched for in all of them, at 8 bits.
-      options: how.
-    """
-    codec = InversionCodec(published)
-    options = dataclasses.replace(options, bits=MAX_BITS)
-    found = np.stack([codec.invert(image, options)[0] for image in images])
-    prior = published.decoding["prior"]
-    values = from_levels(found, prior, MAX_BITS)
-    counts = [
-        np.bincount(to_levels(values, prior, bits).ravel(), minlength=2**bits)
-        for bits in range(1, MAX_BITS + 1)
-    ]
-    return dataclasses.replace(published, tables={"z": z_tables(prior, counts)})

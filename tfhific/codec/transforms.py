@@ -9,7 +9,7 @@ import numpy as np
 
 from tfhific.bitstream import container
 from tfhific.errors import ArgumentError
-from tfhific.published.hyperprior import Model
+from tfhific.published.hyperprior import HyperpriorModel
 from tfhific.published.network import Network
 from tfhific.runtimes import checkerboard, tiling
 from tfhific.runtimes.tiling import Geometry
@@ -22,7 +22,8 @@ LARGEST_TENSOR = 1 << 25
 """Tiles are so small that no tensor of a network has more values than about this."""
 
 PRECISIONS = ("float32", "bfloat16")
-_MAX_SYMBOL = 1 << 24
+MAX_SYMBOL = 1 << 24
+"""Symbols are within plus and minus this, which the coder's escapes can carry."""
 
 
 class Transforms:
@@ -34,7 +35,9 @@ class Transforms:
       hyper_stride: latents per hyperlatent.
     """
 
-    def __init__(self, model: Model, tile: int | None = None, precision: str = "float32") -> None:
+    def __init__(
+        self, model: HyperpriorModel, tile: int | None = None, precision: str = "float32"
+    ) -> None:
         """Initializer.
 
         Args:
@@ -262,7 +265,7 @@ class Transforms:
     def float_scales(self, z: np.ndarray, band: slice, width: int) -> np.ndarray:
         """What the trained float network gives where `predict` gives integers, as float32.
 
-        It is `Model.float_scales` that makes scales of it. Nothing that is coded may depend on it.
+        `HyperpriorModel.float_scales` makes scales of it. Nothing that is coded may depend on it.
         """
         import tensorflow as tf
 
@@ -395,4 +398,4 @@ def stages(network: Network) -> tuple[Network | None, Network]:
 
 def to_symbols(values: np.ndarray) -> np.ndarray:
     """Rounds to integers, int32, within what the coder's escapes can carry."""
-    return np.clip(np.rint(values), -_MAX_SYMBOL, _MAX_SYMBOL).astype(np.int32)
+    return np.clip(np.rint(values), -MAX_SYMBOL, MAX_SYMBOL).astype(np.int32)

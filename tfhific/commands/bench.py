@@ -108,7 +108,7 @@ def _make_random(folder: str, preset: str, variant: str) -> None:
     import dataclasses
 
     from tfhific.evaluation.random_hific import random_hific
-    from tfhific.published.hyperprior import save_model
+    from tfhific.published.store import save_model
     from tfhific.publishing.hyperprior import publish
     from tfhific.systems import configuration
 

@@ -62,44 +62,12 @@ def _requests():
     return Requests(FLAGS.labels, tuple(FLAGS.keep), tuple(FLAGS.keep_box), FLAGS.label, search)
 
 
-def _compress_whole(codec, picture, side: dict) -> tuple[bytes, None]:
-    """By a codec of one rate, with what it takes beside the picture."""
-    from tfhific.errors import TfhificError
-
-    if FLAGS.target_bpp is not None or FLAGS.target_bytes is not None:
-        raise TfhificError(f"{codec.name} has one rate: --target_bpp and --target_bytes can't be.")
-    return codec.compress_picture(picture, FLAGS.quality, **side), None
-
-
-def _compress(codec, picture, side: dict) -> tuple[bytes, float | None]:
-    """The file, and its quality; None of a model of one rate."""
-    from tfhific.bitstream import container
-    from tfhific.codec.rate_search import largest_that_fits
-    from tfhific.errors import TfhificError
-
-    if codec.whole_picture:
-        return _compress_whole(codec, picture, side)
-    height, width = picture.pixels.shape[:2]
+def _compress(codec, picture, side: dict) -> bytes:
+    """The file, at the quality or within the bound that the flags say."""
     if FLAGS.target_bpp is None and FLAGS.target_bytes is None:
-        quality = 5.0 if FLAGS.quality is None else FLAGS.quality
-        data = codec.compress_picture(picture, quality)
-    else:
-        limit = FLAGS.target_bytes
-        if limit is None:
-            # The bound is for rates that a float, but no integer, can multiply.
-            limit = int(min(FLAGS.target_bpp * height * width / 8, 1 << 62))
-        if codec.single_rate:
-            data = codec.compress_picture(picture)
-            if len(data) > limit:
-                raise TfhificError(
-                    f"{limit:,} bytes can't be reached: {codec.name} has one rate, at which the "
-                    f"file takes {len(data):,} bytes."
-                )
-            return data, None
-        data, quality = largest_that_fits(lambda q: codec.compress_picture(picture, q), limit)
-    if codec.single_rate:
-        return data, None
-    return data, container.quality_code(quality) / container.QUALITY_STEPS + 1.0
+        return codec.compress_picture(picture, FLAGS.quality, **side)
+    bounds = {"max_bytes": FLAGS.target_bytes, "max_bpp": FLAGS.target_bpp}
+    return codec.compress_to(picture, **bounds, **side)
 
 
 def _work(codec, job) -> dict:
@@ -119,11 +87,12 @@ def _work(codec, job) -> dict:
         try:
             size = picture.pixels.shape[:2]
             side = side_information(codec, _requests(), job.source, size)
-            data, quality = _compress(codec, picture, side)
+            data = _compress(codec, picture, side)
+            if FLAGS.verify:
+                facts["psnr"] = _psnr(picture.pixels, codec.verify(data, picture).pixels)
         except TfhificError as error:
             raise type(error)(f"{job.source}: {error}") from None
-        if FLAGS.verify:
-            facts["psnr"] = _verify(codec, data, picture, job.source)
+    quality = codec.quality_of(data)
     write_atomically(job.destination, data, overwrite=FLAGS.overwrite)
     height, width = picture.pixels.shape[:2]
     return {
@@ -138,25 +107,13 @@ def _work(codec, job) -> dict:
     }
 
 
-def _verify(codec, data: bytes, picture, name: str) -> float | None:
-    """Decodes `data` as a reader would and compares it with the encoder's own prediction."""
+def _psnr(original, decoded) -> float | None:
+    """In decibels; None where the two are the same."""
     import numpy as np
 
-    from tfhific.bitstream import container
-    from tfhific.errors import TfhificError
     from tfhific.evaluation.metrics import psnr
 
-    decoded = codec.decompress_picture(data)
-    if codec.whole_picture:
-        same = codec.holds(data, picture.pixels)
-    else:
-        coded = codec.encode(picture.pixels, container.unpack(data, FLAGS.max_pixels).quality)
-        same = np.array_equal(decoded.pixels, codec.reconstruct(coded))
-    if picture.alpha is not None:
-        same = same and np.array_equal(decoded.alpha, picture.alpha)
-    if not same:
-        raise TfhificError(f"{name}: the file does not decode to what was encoded; not written.")
-    value = psnr(picture.pixels, decoded.pixels)
+    value = psnr(original, decoded)
     return round(value, 3) if np.isfinite(value) else None
 
 

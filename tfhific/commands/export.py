@@ -20,7 +20,7 @@ def define_flags() -> None:
     paths.define_path("out", None, "Folder of the model's versions.")
     flags.DEFINE_integer("version", None, "Number of the version; default: the next one.")
     flags.DEFINE_enum("coder", "graph", ["graph", "native"], "native needs TFC's kernels to run.")
-    flags.DEFINE_float("quality", 5.0, "Of the signature compress, 1 to 8.")
+    flags.DEFINE_float("quality", None, "Of the signature compress, 1 to 8; default 5.")
     flags.DEFINE_integer("max_pixels", 50_000_000, "Larger pictures are refused.", lower_bound=1)
     flags.DEFINE_integer(
         "max_request_pixels",
@@ -33,27 +33,22 @@ def define_flags() -> None:
 
 def _load(name: str):
     """A published model, or that of a training run."""
-    from tfhific import zoo
-    from tfhific.codec.systems import WHOLE_SYSTEMS, read_model
-    from tfhific.errors import ModelError, TfhificError
-    from tfhific.published.hyperprior import FILE_NAME
+    from tfhific import systems, zoo
+    from tfhific.errors import ModelError
+    from tfhific.published.store import FILE_NAME, load_model
+    from tfhific.publishing.options import PublishOptions
 
     try:
-        return read_model(zoo.find_by_name(name))
+        return load_model(zoo.find_by_name(name))
     except ModelError:
         # A folder without a model in it may be a run's.
         if not os.path.isdir(name) or os.path.exists(os.path.join(name, FILE_NAME)):
             raise
-    from tfhific.publishing.hyperprior import publish
     from tfhific.training.restore import restore_trained
 
     trained, training = restore_trained(name)
-    if training["system"] in WHOLE_SYSTEMS:
-        raise TfhificError(
-            f"{name!r} is a run of {training['system']}, whose tables come from pictures: publish "
-            "it first (bin/publish.py RUN NAME --data=DIR --out=MODELS) and export that model."
-        )
-    return publish(trained, os.path.basename(os.path.normpath(name)), training)
+    publish = systems.publisher(training["system"])
+    return publish(trained, os.path.basename(os.path.normpath(name)), training, PublishOptions())
 
 
 def export(argv: list[str]) -> int:

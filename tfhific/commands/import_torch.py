@@ -30,7 +30,7 @@ def define_flags() -> None:
 def import_torch(argv: list[str]) -> int:
     from tfhific.errors import OutputError, TfhificError
     from tfhific.files.own_inputs import refuse_own_input
-    from tfhific.published.hyperprior import FILE_NAME, save_model
+    from tfhific.published.store import FILE_NAME, save_model
 
     if len(argv) != 3:
         raise TfhificError("Expected two arguments, CKPT and OUT_DIR. See --help.")

@@ -20,17 +20,15 @@ def facts_of(data: bytes) -> dict:
     """What the file says, JSON values."""
     from tfhific import zoo
     from tfhific.bitstream import container
-    from tfhific.codec.systems import WHOLE_SYSTEMS
     from tfhific.errors import BitstreamError
-    from tfhific.published.hyperprior import read_description
+    from tfhific.published.store import kind_of, read_description
 
     contents = container.unpack(data, max_pixels=sys.maxsize)
     try:
         description = read_description(zoo.find_by_fingerprint(contents.fingerprint))
     except BitstreamError:
         description = {"name": None}
-    whole = description.get("system") in WHOLE_SYSTEMS
-    single_rate = whole or bool(description.get("single_rate", False))
+    single_rate = kind_of(description).says_one_rate(description)
     return {
         "format_version": contents.version,
         "model": description["name"],

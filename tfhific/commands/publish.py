@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 
 from absl import flags
 
@@ -38,46 +37,6 @@ def define_flags() -> None:
     flags.DEFINE_integer("images", 48, "How many of them, spread evenly.", lower_bound=1)
 
 
-def _calibrate(published):
-    from tqdm import tqdm
-
-    from tfhific.data.folders import Files, list_images, readable
-    from tfhific.publishing.calibration import calibrate
-
-    paths = list_images(FLAGS.data)
-    paths = paths[:: max(len(paths) // FLAGS.images, 1)][: FLAGS.images]
-    qualities = (1.0,) if published.single_rate else (1.0, 2.5, 4.0, 6.0, 8.0)
-    with tqdm(total=len(paths), leave=False, disable=not sys.stderr.isatty()) as bar:
-        images = (pixels for _, pixels in readable(Files(paths), common.say))
-        return calibrate(published, images, qualities, bar.update)
-
-
-def _publish_whole(model, name: str, training: dict):
-    """A model whose networks see a whole picture: probabilities counted over all of --data."""
-    from tfhific.codec.inversion import publish_cgan, publish_inversion, with_counted_z
-    from tfhific.codec.inversion_search import SearchOptions
-    from tfhific.data.folders import Files, list_images, readable
-    from tfhific.data.square import domain_pictures
-    from tfhific.publishing.centres import publish_extreme
-
-    if training["system"] in ("gc", "sc"):
-        pictures = None
-        if FLAGS.data and model.config.maps == "selective":
-            from tfhific.data.labelled import kept_pictures
-
-            pictures = kept_pictures(FLAGS.data, model.config.classes, common.say)
-        elif FLAGS.data:
-            files = Files(list_images(FLAGS.data))
-            pictures = ((pixels, None) for _, pixels in readable(files, common.say))
-        return publish_extreme(model, name, training, pictures, FLAGS.prior)
-    make = publish_inversion if training["system"] == "inversion" else publish_cgan
-    published = make(model, name, training)
-    if FLAGS.data:
-        images = domain_pictures(FLAGS.data, FLAGS.images, common.say)
-        published = with_counted_z(published, images, SearchOptions())
-    return published
-
-
 def publish(argv: list[str]) -> int:
     import re
 
@@ -89,9 +48,10 @@ def publish(argv: list[str]) -> int:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
         raise ModelError(f"Expected a name of letters, digits, '.', '_', '-'. Received: {name!r}.")
 
-    from tfhific import zoo
+    from tfhific import systems, zoo
     from tfhific.files.own_inputs import refuse_own_input
-    from tfhific.published.hyperprior import FILE_NAME, load_model, save_model
+    from tfhific.published.store import FILE_NAME, save_model
+    from tfhific.publishing.options import PublishOptions
 
     if FLAGS.stream_of and FLAGS.data:
         raise ModelError("Expected --stream_of or --data, not both: tables are taken or fitted.")
@@ -103,23 +63,19 @@ def publish(argv: list[str]) -> int:
         raise OutputError(f"{folder!r} holds a model already: --overwrite replaces it.")
 
     common.start_tensorflow()
-    from tfhific.codec.systems import WHOLE_SYSTEMS
-    from tfhific.published.model import save_whole_model
-    from tfhific.publishing.hyperprior import publish as make_model
-    from tfhific.publishing.hyperprior import with_stream_of
     from tfhific.training.restore import restore_trained
 
     model, training = restore_trained(run_dir)
-    if training["system"] in WHOLE_SYSTEMS:
-        published = _publish_whole(model, name, training)
-        path = save_whole_model(published, folder)
-    else:
-        published = make_model(model, name, training, FLAGS.stretch)
-        if FLAGS.stream_of:
-            published = with_stream_of(published, load_model(stream_of))
-        elif FLAGS.data:
-            published = _calibrate(published)
-        path = save_model(published, folder)
+    options = PublishOptions(
+        data=FLAGS.data or "",
+        images=FLAGS.images,
+        stretch=FLAGS.stretch,
+        prior=FLAGS.prior,
+        stream_of=stream_of or "",
+        say=common.say,
+    )
+    published = systems.publisher(training["system"])(model, name, training, options)
+    path = save_model(published, folder)
     print(
         f"{path}: {os.path.getsize(path):,} bytes, fingerprint {published.fingerprint.hex()}, "
         f"step {training['step']}"

@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tfhific.codec.whole_picture import resampled
 from tfhific.errors import ImageError
 from tfhific.files.listing import LeftOut
+from tfhific.pictures.resampling import resampled
 
 
 def squared(image: np.ndarray, side: int, channels: int) -> np.ndarray:

@@ -7,7 +7,7 @@ import numpy as np
 from tfc_port.coding import Tables
 from tfhific.bitstream import container
 from tfhific.codec.transforms import Transforms
-from tfhific.published.hyperprior import Model
+from tfhific.published.hyperprior import HyperpriorModel
 
 ESCAPE_BITS = 21.0
 
@@ -31,7 +31,7 @@ def code_length(tables: Tables, values: np.ndarray, rows: np.ndarray) -> float:
     return float(bits)
 
 
-def branch_cost(model: Model, image: np.ndarray, quality: float) -> tuple[float, float]:
+def branch_cost(model: HyperpriorModel, image: np.ndarray, quality: float) -> tuple[float, float]:
     """Bits of a picture's latents y, coded by the rows of the integer branch and of the float one.
 
     Args:

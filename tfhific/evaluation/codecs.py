@@ -307,7 +307,7 @@ class JoinedCodec:
 def _model_version(model: str, codec) -> str:
     """The fingerprint, and a digest of the model's file: the synthesis is not in the former."""
     from tfhific import zoo
-    from tfhific.published.hyperprior import FILE_NAME
+    from tfhific.published.store import FILE_NAME
 
     path = os.path.join(zoo.find_by_name(model), FILE_NAME)
     return f"{codec.fingerprint.hex()}-{file_digest(path)[:8]}"

@@ -1,15 +1,10 @@
-"""A model as it is published: one file of arrays and a JSON description, nothing executable.
+"""A published model of a mean-and-scale hyperprior: `mini`, `mini2`, `hific`, and others like them.
 
-`model.safetensors` holds the arrays; its metadata entry `tfhific` is a JSON object, the
-description:
+Entries of its description, beside those of every model (see `tfhific.published.store`):
 
 | entry | holds |
 | --- | --- |
 | `format` | 1; 2 where an entry marked (2) differs from its default; 3 for a checkerboard |
-| `name`, `system` | such as `mini-v1` and `mini` |
-| `fingerprint` | hex; what a file names its model by |
-| `sha256` | of the description without this entry, and of every array |
-| `networks` | the layers of each network in `NETWORKS`, as `tfhific.published.network` lists them |
 | `branch` | op, stride and shift of each layer of the integer branch |
 | `density_layers` | number of layers of the hyperlatents' density |
 | `density_gates` (2) | how many of them have a gate; default: all but the last |
@@ -21,11 +16,10 @@ description:
 | `min_latents` (2) | fewest latents a side: smaller pictures are extended to that; default 1 |
 | `config` (2) | the system's configuration, from which the trainable model is made; default null |
 | `single_rate` (2) | whether a quality has no effect, as all rows of the gains are alike |
-| `training` | how the model came about |
 
 In format 3 the networks of `tfhific.runtimes.checkerboard` stand in place of the means'.
 
-Arrays: `<network>/...` as the layers name them, `branch/N/kernel` and `bias`,
+The networks are those in `NETWORKS`. Arrays beside theirs: `branch/N/kernel` and `bias`,
 `branch/thresholds` (2), `density/matrices/N`, `biases/N`, `factors/N`, `y_tables/lookup` and
 `minimum`, `z_tables/...`, `log_gain`, `log_inverse_gain`, `scales`, and `extras/...` (2), which
 only the trainable model has.
@@ -35,33 +29,25 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import hashlib
 import json
 import math
-import os
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
-from tfc_port.coding import CodingError, Tables
+from tfc_port.coding import Tables
 from tfhific.errors import ModelError
 from tfhific.published.factorized import FactorizedDensity
 from tfhific.published.fingerprint import Fingerprint
 from tfhific.published.integer_branch import IntegerBranch, IntegerLayer
+from tfhific.published.model import PublishedModel
 from tfhific.published.network import Network
 from tfhific.published.network_shapes import channels_after, factor_of
-from tfhific.published.tensor_file import TensorFile, parts
 from tfhific.runtimes import checkerboard
 
-FILE_NAME = "model.safetensors"
-MODEL_FORMATS = (1, 2, 3)
 LIKELIHOODS = ("gaussian", "logistic")
 SCALE_KINDS = ("index", "scale")
-MALFORMED = (
-    *(LookupError, TypeError, ValueError, AttributeError, OverflowError),
-    *(RecursionError, MemoryError),
-)
-"""What reading a description may come to that is not what it should be."""
-
 MAX_MIN_LATENTS = 64
 NETWORKS = (
     "analysis",
@@ -79,12 +65,10 @@ _DECODING_NETWORKS = ("hyper_synthesis_mean", *checkerboard.NETWORKS)
 
 
 @dataclasses.dataclass(frozen=True)
-class Model:
-    """A published model.
+class HyperpriorModel(PublishedModel):
+    """A published model whose latents are coded about means, by scales from hyperlatents.
 
     Attributes:
-      name: such as `mini-v1`.
-      system: the published system it belongs to, such as `mini`.
       networks: folded networks by the names in `NETWORKS`, or in `CHECKERBOARD_NETWORKS`.
       branch: scale indexes from hyperlatents, in exact arithmetic.
       scale_gain: the float scale index is `scale_gain * network + scale_centre`, where the
@@ -99,7 +83,6 @@ class Model:
       log_gain: float32 [qualities, latent channels], at least two rows; all of them are the same
         in a model of one rate.
       log_inverse_gain: the decoder's.
-      training: how the model came about, JSON values.
       scale_kind: `index` where the scales' network gives scale indexes, `scale` where it gives
         the scales themselves.
       likelihood: of the latents, `gaussian` or `logistic`.
@@ -109,9 +92,6 @@ class Model:
       extras: arrays of the trainable model that no coding needs, by name.
     """
 
-    name: str
-    system: str
-    networks: dict[str, Network]
     branch: IntegerBranch
     scale_gain: float
     scale_centre: float
@@ -121,7 +101,6 @@ class Model:
     z_tables: Tables
     log_gain: np.ndarray
     log_inverse_gain: np.ndarray
-    training: dict = dataclasses.field(default_factory=dict)
     floor_row: int = 0
     scale_kind: str = "index"
     likelihood: str = "gaussian"
@@ -240,212 +219,118 @@ class Model:
         found.add("inverse gains", self.log_inverse_gain.astype("<f4").tobytes())
         return found.value()
 
+    def facts(self) -> dict[str, Any]:
+        """See `PublishedModel`; the table above lists them."""
+        newer = self._newer_facts()
+        return {
+            **newer,
+            "format": 3 if self.checkerboard else 2 if newer or self.extras else 1,
+            "branch": [
+                {"op": layer.op, "stride": layer.stride, "shift": layer.shift}
+                for layer in self.branch.layers
+            ],
+            "scale_gain": self.scale_gain,
+            "scale_centre": self.scale_centre,
+            "floor_row": self.floor_row,
+            "density_layers": len(self.density.matrices),
+        }
 
-def save_model(model: Model, folder: str | os.PathLike) -> str:
-    """Writes `model.safetensors`, whole or not at all, float arrays as float16 where exact.
+    def _newer_facts(self) -> dict[str, Any]:
+        """What the description says from format 2 on, where it differs from the default."""
+        facts = {
+            "density_gates": (len(self.density.factors), len(self.density.matrices) - 1),
+            "scale_kind": (self.scale_kind, "index"),
+            "likelihood": (self.likelihood, "gaussian"),
+            "pixel_range": (list(self.pixel_range), [-0.5, 0.5]),
+            "min_latents": (self.min_latents, 1),
+            "config": (self.config, None),
+            "single_rate": (self.single_rate, False),
+        }
+        return {name: value for name, (value, default) in facts.items() if value != default}
 
-    Returns:
-      The path written.
-    """
-    from tfhific.files.atomic import write_atomically
+    @classmethod
+    def says_one_rate(cls, description: Mapping[str, Any]) -> bool:
+        """See `PublishedModel`."""
+        return bool(description.get("single_rate", False))
 
-    arrays: dict[str, np.ndarray] = {}
+    def arrays(self) -> dict[str, np.ndarray]:
+        """See `PublishedModel`; listed above."""
+        found: dict[str, np.ndarray] = {}
+        for number, layer in enumerate(self.branch.layers):
+            found[f"branch/{number}/kernel"] = layer.kernel
+            found[f"branch/{number}/bias"] = layer.bias
+        if self.branch.thresholds is not None:
+            found["branch/thresholds"] = self.branch.thresholds
+        found.update((f"extras/{name}", value) for name, value in self.extras.items())
+        for name in ("matrices", "biases", "factors"):
+            for number, value in enumerate(getattr(self.density, name)):
+                found[f"density/{name}/{number}"] = value
+        for name, tables in (("y_tables", self.y_tables), ("z_tables", self.z_tables)):
+            found[f"{name}/lookup"] = tables.lookup
+            found[f"{name}/minimum"] = tables.minimum
+        found["log_gain"] = self.log_gain
+        found["log_inverse_gain"] = self.log_inverse_gain
+        found["scales"] = self.scales
+        return found
 
-    def put(name: str, value: np.ndarray) -> None:
-        half = value.astype(np.float16) if value.dtype == np.float32 else value
-        exact = value.dtype == np.float32 and np.array_equal(half.astype(np.float32), value)
-        arrays[name] = np.ascontiguousarray(half if exact else value)
+    @classmethod
+    def assembled(
+        cls, description: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
+    ) -> HyperpriorModel:
+        """See `PublishedModel`."""
 
-    for network in model.networks.values():
-        for key, value in network.weights.items():
-            put(key, value)
-    for number, layer in enumerate(model.branch.layers):
-        put(f"branch/{number}/kernel", layer.kernel)
-        put(f"branch/{number}/bias", layer.bias)
-    if model.branch.thresholds is not None:
-        put("branch/thresholds", model.branch.thresholds)
-    for name, value in model.extras.items():
-        put(f"extras/{name}", value)
-    for name in ("matrices", "biases", "factors"):
-        for number, value in enumerate(getattr(model.density, name)):
-            put(f"density/{name}/{number}", value)
-    for name in ("y_tables", "z_tables"):
-        put(f"{name}/lookup", getattr(model, name).lookup)
-        put(f"{name}/minimum", getattr(model, name).minimum)
-    for name in ("log_gain", "log_inverse_gain", "scales"):
-        put(name, getattr(model, name))
-    newer = _newer_entries(model)
-    description = {
-        **newer,
-        "format": 3 if model.checkerboard else 2 if newer or model.extras else 1,
-        "name": model.name,
-        "system": model.system,
-        "fingerprint": model.fingerprint.hex(),
-        "networks": {name: network.layers for name, network in model.networks.items()},
-        "branch": [
-            {"op": layer.op, "stride": layer.stride, "shift": layer.shift}
-            for layer in model.branch.layers
-        ],
-        "scale_gain": model.scale_gain,
-        "scale_centre": model.scale_centre,
-        "floor_row": model.floor_row,
-        "density_layers": len(model.density.matrices),
-        "training": model.training,
-    }
-    description["sha256"] = _digest(description, arrays)
-    os.makedirs(folder, exist_ok=True)
-    path = os.path.join(folder, FILE_NAME)
-    data = parts(arrays, {"tfhific": json.dumps(description, sort_keys=True)})
-    write_atomically(path, data, overwrite=True)
-    return path
+        def single(name: str) -> np.ndarray:
+            value = arrays[name]
+            return value.astype(np.float32) if value.dtype == np.float16 else value
 
-
-def _newer_entries(model: Model) -> dict:
-    """What the description says from format 2 on, where it differs from the default."""
-    entries = {
-        "density_gates": (len(model.density.factors), len(model.density.matrices) - 1),
-        "scale_kind": (model.scale_kind, "index"),
-        "likelihood": (model.likelihood, "gaussian"),
-        "pixel_range": (list(model.pixel_range), [-0.5, 0.5]),
-        "min_latents": (model.min_latents, 1),
-        "config": (model.config, None),
-        "single_rate": (model.single_rate, False),
-    }
-    return {name: value for name, (value, default) in entries.items() if value != default}
-
-
-def _digest(
-    description: dict, arrays: dict[str, np.ndarray], file: TensorFile | None = None
-) -> str:
-    """SHA-256 of all that a model's file holds; the fingerprint leaves out what only encodes.
-
-    Args:
-      description: of the model.
-      arrays: by name.
-      file: where the arrays come from; then they are read rather than touched, which would bring
-        a mapped file into this process's memory.
-    """
-    rest = {key: value for key, value in description.items() if key != "sha256"}
-    digest = hashlib.sha256(json.dumps(rest, sort_keys=True).encode())
-    for name in sorted(arrays):
-        head = [name, str(arrays[name].dtype), list(arrays[name].shape)]
-        digest.update(json.dumps(head).encode())
-        if file is None:
-            digest.update(np.ascontiguousarray(arrays[name]).data)
-            continue
-        for chunk in file.chunks(name):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
-def read_description(folder: str | os.PathLike) -> dict:
-    """The JSON description of a model, without its arrays.
-
-    Raises:
-      ModelError: when the folder holds no model, or a damaged one.
-    """
-    from safetensors import SafetensorError, safe_open
-
-    path = os.path.join(folder, FILE_NAME)
-    if not os.path.isfile(path):
-        raise ModelError(f"{os.fspath(folder)!r} holds no model: expected the file {path!r}.")
-    try:
-        with safe_open(path, "numpy") as file:
-            description = json.loads((file.metadata() or {})["tfhific"])
-            version = dict(description)["format"]
-    except RecursionError:
-        raise ModelError(f"{path!r} is not a model of tfhific: it is nested too deeply.") from None
-    except (OSError, KeyError, TypeError, ValueError, SafetensorError) as error:
-        raise ModelError(f"{path!r} is not a model of tfhific, or is damaged ({error}).") from None
-    if version not in MODEL_FORMATS:
-        raise ModelError(
-            f"{path!r} has model format {version!r}; this tfhific reads 1 to 3. "
-            "Publish it again, or use the version that made it."
+        networks = {}
+        for name, layers in description["networks"].items():
+            # As they are stored: a network computes with halves as with what they are halves of.
+            own = {key: value for key, value in arrays.items() if key.startswith(name + "/")}
+            networks[name] = Network(layers, own)
+        layers = tuple(
+            IntegerLayer(
+                entry["op"],
+                entry["stride"],
+                entry["shift"],
+                arrays[f"branch/{number}/kernel"],
+                arrays[f"branch/{number}/bias"],
+            )
+            for number, entry in enumerate(description["branch"])
         )
-    return description
-
-
-def load_model(folder: str | os.PathLike) -> Model:
-    """Reads a published model.
-
-    Raises:
-      ModelError: when the folder holds no model, or a damaged one.
-    """
-    from safetensors import SafetensorError
-
-    description = read_description(folder)
-    path = os.path.join(folder, FILE_NAME)
-    try:
-        file = TensorFile(path)
-        arrays = file.arrays
-        if _digest(description, arrays, file) != description["sha256"]:
-            raise ModelError(f"{path!r} is damaged: its checksum does not fit its contents.")
-        model = _assemble(description, arrays)
-    except ModelError as error:
-        said = str(error)
-        raise ModelError(said if repr(path) in said else f"{path!r}: {said}") from None
-    except MALFORMED as error:
-        raise ModelError(f"{path!r} is not a complete model ({error!r}).") from None
-    except (OSError, SafetensorError, CodingError) as error:
-        raise ModelError(f"{path!r} is damaged ({error}).") from None
-    if model.fingerprint.hex() != description.get("fingerprint"):
-        raise ModelError(f"{path!r} is damaged: its fingerprint does not fit its contents.")
-    return model
-
-
-def _assemble(description: dict, arrays: dict[str, np.ndarray]) -> Model:
-    def single(name: str) -> np.ndarray:
-        value = arrays[name]
-        return value.astype(np.float32) if value.dtype == np.float16 else value
-
-    networks = {}
-    for name, layers in description["networks"].items():
-        # As they are stored: a network computes with halves as with what they are halves of.
-        own = {key: value for key, value in arrays.items() if key.startswith(name + "/")}
-        networks[name] = Network(layers, own)
-    layers = tuple(
-        IntegerLayer(
-            entry["op"],
-            entry["stride"],
-            entry["shift"],
-            arrays[f"branch/{number}/kernel"],
-            arrays[f"branch/{number}/bias"],
+        count = int(description["density_layers"])
+        gates = int(description.get("density_gates", count - 1))
+        tables = {
+            name: Tables(arrays[f"{name}/lookup"], arrays[f"{name}/minimum"])
+            for name in ("y_tables", "z_tables")
+        }
+        config = description.get("config")
+        return cls(
+            name=str(description["name"]),
+            system=str(description["system"]),
+            networks=networks,
+            training=dict(description.get("training") or {}),
+            branch=IntegerBranch(layers, tables["y_tables"].rows, arrays.get("branch/thresholds")),
+            scale_gain=float(description["scale_gain"]),
+            scale_centre=float(description["scale_centre"]),
+            floor_row=int(description.get("floor_row", 0)),
+            scales=single("scales").astype(np.float64),
+            density=FactorizedDensity(
+                tuple(single(f"density/matrices/{i}") for i in range(count)),
+                tuple(single(f"density/biases/{i}") for i in range(count)),
+                tuple(single(f"density/factors/{i}") for i in range(gates)),
+            ),
+            log_gain=single("log_gain"),
+            log_inverse_gain=single("log_inverse_gain"),
+            scale_kind=str(description.get("scale_kind", "index")),
+            likelihood=str(description.get("likelihood", "gaussian")),
+            pixel_range=tuple(float(v) for v in description.get("pixel_range", (-0.5, 0.5))),
+            min_latents=int(description.get("min_latents", 1)),
+            config=None if config is None else dict(config),
+            extras={
+                key[len("extras/") :]: value
+                for key, value in arrays.items()
+                if key.startswith("extras/")
+            },
+            **tables,
         )
-        for number, entry in enumerate(description["branch"])
-    )
-    count = int(description["density_layers"])
-    gates = int(description.get("density_gates", count - 1))
-    tables = {
-        name: Tables(arrays[f"{name}/lookup"], arrays[f"{name}/minimum"])
-        for name in ("y_tables", "z_tables")
-    }
-    config = description.get("config")
-    return Model(
-        name=str(description["name"]),
-        system=str(description["system"]),
-        networks=networks,
-        branch=IntegerBranch(layers, tables["y_tables"].rows, arrays.get("branch/thresholds")),
-        scale_gain=float(description["scale_gain"]),
-        scale_centre=float(description["scale_centre"]),
-        floor_row=int(description.get("floor_row", 0)),
-        scales=single("scales").astype(np.float64),
-        density=FactorizedDensity(
-            tuple(single(f"density/matrices/{i}") for i in range(count)),
-            tuple(single(f"density/biases/{i}") for i in range(count)),
-            tuple(single(f"density/factors/{i}") for i in range(gates)),
-        ),
-        log_gain=single("log_gain"),
-        log_inverse_gain=single("log_inverse_gain"),
-        training=dict(description.get("training") or {}),
-        scale_kind=str(description.get("scale_kind", "index")),
-        likelihood=str(description.get("likelihood", "gaussian")),
-        pixel_range=tuple(float(v) for v in description.get("pixel_range", (-0.5, 0.5))),
-        min_latents=int(description.get("min_latents", 1)),
-        config=None if config is None else dict(config),
-        extras={
-            key[len("extras/") :]: value
-            for key, value in arrays.items()
-            if key.startswith("extras/")
-        },
-        **tables,
-    )

@@ -13,16 +13,21 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import sys
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
 from tfc_port.coding import Tables
 from tfhific.bitstream import container
 from tfhific.codec.transforms import Transforms
-from tfhific.published.hyperprior import Model
+from tfhific.errors import ModelError
+from tfhific.published.hyperprior import HyperpriorModel
+from tfhific.published.store import load_hyperprior
 from tfhific.published.tables import TAIL_MASS, latent_tables
-from tfhific.publishing.hyperprior import scale_branch
+from tfhific.publishing.hyperprior import publish, scale_branch, with_stream_of
+from tfhific.publishing.options import PublishOptions
 
 WIDTHS = (0.25, 0.35, 0.5, 0.71, 1.0, 1.41, 2.0, 2.83, 4.0, 5.66, 8.0, 16.0)
 EXTRA_ROWS = 5
@@ -39,12 +44,45 @@ _PRIOR_COUNT = 100.0
 _ROUNDS = 200
 
 
+QUALITIES = (1.0, 2.5, 4.0, 6.0, 8.0)
+"""At which photographs are coded, where a model has more than one rate."""
+
+
+def publish_hyperprior_run(
+    model: Any, name: str, training: dict[str, Any], options: PublishOptions
+) -> HyperpriorModel:
+    """Publishes a model with a hyperprior as a command asks, its tables fitted to the data.
+
+    See `tfhific.publishing.options.Publisher`.
+    """
+    options.refuse_others(training["system"], "stretch", "stream_of")
+    if options.stream_of and options.data:
+        raise ModelError("Expected `stream_of` or `data`, not both: tables are taken or fitted.")
+    published = publish(model, name, training, options.stretch)
+    if options.stream_of:
+        return with_stream_of(published, load_hyperprior(options.stream_of))
+    return _calibrated(published, options) if options.data else published
+
+
+def _calibrated(published: HyperpriorModel, options: PublishOptions) -> HyperpriorModel:
+    from tqdm import tqdm
+
+    from tfhific.data.folders import Files, list_images, readable
+
+    paths = list_images(options.data)
+    paths = paths[:: max(len(paths) // options.images, 1)][: options.images]
+    qualities = (1.0,) if published.single_rate else QUALITIES
+    with tqdm(total=len(paths), leave=False, disable=not sys.stderr.isatty()) as bar:
+        images = (pixels for _, pixels in readable(Files(paths), options.say))
+        return calibrate(published, images, qualities, bar.update)
+
+
 def calibrate(
-    model: Model,
+    model: HyperpriorModel,
     images: Iterable[np.ndarray],
     qualities: Sequence[float],
     progress: Callable[[], None] = lambda: None,
-) -> Model:
+) -> HyperpriorModel:
     """A model with tables fitted to images, and with tables below its smallest trained scale.
 
     Args:
@@ -82,7 +120,7 @@ def calibrate(
 
 
 def count_symbols(
-    model: Model,
+    model: HyperpriorModel,
     images: Iterable[np.ndarray],
     qualities: Sequence[float],
     progress: Callable[[], None] = lambda: None,

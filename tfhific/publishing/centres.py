@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
@@ -10,9 +12,10 @@ from tfhific.bitstream.kept import blocks_of
 from tfhific.codec import centre_prior
 from tfhific.codec.centres import CentresCodec
 from tfhific.errors import ModelError
-from tfhific.published.model import WholeModel, halved
-from tfhific.publishing.fold import fold
+from tfhific.published.code import CodeModel
+from tfhific.publishing.options import PublishOptions
 from tfhific.publishing.publishable import folded_parts
+from tfhific.publishing.rounding import folded
 
 
 def publish_extreme(
@@ -21,7 +24,7 @@ def publish_extreme(
     training: dict | None = None,
     pictures: Iterable[tuple[np.ndarray, np.ndarray | None]] | None = None,
     prior: str = "static",
-) -> WholeModel:
+) -> CodeModel:
     """Folds a trained `Extreme` and freezes the probabilities of its centres.
 
     Args:
@@ -47,10 +50,10 @@ def publish_extreme(
         raise ModelError(
             f"The quantiser's centres have collapsed, or are not finite: {centres.tolist()}."
         )
-    published = WholeModel(
+    published = CodeModel(
         name=name,
         system="sc" if config.maps == "selective" else "gc",
-        networks={part: halved(fold(getattr(model, part), part)) for part in folded_parts(model)},
+        networks={part: folded(getattr(model, part), part) for part in folded_parts(model)},
         tables={"code": centre_prior.static_tables(model.shares.numpy())},
         decoding={
             "centres": [float(centre) for centre in np.sort(centres)],
@@ -71,10 +74,10 @@ def publish_extreme(
 
 
 def with_counted_prior(
-    published: WholeModel,
+    published: CodeModel,
     pictures: Iterable[tuple[np.ndarray, np.ndarray | None]],
     prior: str,
-) -> WholeModel:
+) -> CodeModel:
     """The same model with the probabilities of its centres counted over pictures.
 
     Args:
@@ -96,12 +99,29 @@ def with_counted_prior(
     else:
         counts = centre_prior.count_static(codes, channels, centres)
         tables = centre_prior.static_tables(counts)
-    return WholeModel(
-        published.name,
-        published.system,
-        published.networks,
-        {**published.tables, "code": tables},
-        {**published.decoding, "prior": prior},
-        published.defining,
-        published.training,
+    return dataclasses.replace(
+        published,
+        tables={**published.tables, "code": tables},
+        decoding={**published.decoding, "prior": prior},
     )
+
+
+def publish_extreme_run(
+    model: Any, name: str, training: dict[str, Any], options: PublishOptions
+) -> CodeModel:
+    """Publishes an `Extreme` as a command asks, its probabilities counted over all of the data.
+
+    See `tfhific.publishing.options.Publisher`.
+    """
+    options.refuse_others(training["system"], "prior")
+    pictures: Iterable[tuple[np.ndarray, np.ndarray | None]] | None = None
+    if options.data and model.config.maps == "selective":
+        from tfhific.data.labelled import kept_pictures
+
+        pictures = kept_pictures(options.data, model.config.classes, options.say)
+    elif options.data:
+        from tfhific.data.folders import Files, list_images, readable
+
+        files = Files(list_images(options.data))
+        pictures = ((pixels, None) for _, pixels in readable(files, options.say))
+    return publish_extreme(model, name, training, pictures, options.prior)

@@ -10,11 +10,11 @@ from tfc_port.coding import Tables
 from tfhific import systems
 from tfhific.errors import ModelError
 from tfhific.published.factorized import FactorizedDensity
-from tfhific.published.hyperprior import CHECKERBOARD_NETWORKS, NETWORKS, Model
+from tfhific.published.hyperprior import CHECKERBOARD_NETWORKS, NETWORKS, HyperpriorModel
 from tfhific.published.integer_branch import IntegerBranch, quantise, quantise_scales
 from tfhific.published.network import Network
 from tfhific.published.tables import factorized_tables, latent_tables
-from tfhific.publishing.fold import fold
+from tfhific.publishing.rounding import finite, folded
 
 
 def publish(
@@ -23,7 +23,7 @@ def publish(
     training: dict | None = None,
     stretch: float = 1.0,
     half: bool = True,
-) -> Model:
+) -> HyperpriorModel:
     """Folds a trained mean-and-scale hyperprior and freezes what its streams depend on.
 
     Kernels are rounded to half precision: that halves the model's size and is the model from
@@ -45,7 +45,7 @@ def publish(
     """
     checkerboard = getattr(model, "checkerboard", False)
     parts = CHECKERBOARD_NETWORKS if checkerboard else NETWORKS
-    networks = {part: _rounded(fold(getattr(model, part), part), half) for part in parts}
+    networks = {part: folded(getattr(model, part), part, half) for part in parts}
     facts = model.codec_facts() if hasattr(model, "codec_facts") else {}
     scales = model.config.scales()
     density = _density(model.z_prior)
@@ -56,12 +56,12 @@ def publish(
     # A model of one rate has two qualities with the same gains.
     flat = np.zeros([2, model.config.latent_channels], np.float32)
     gains = [
-        _stretched(_finite(name, getattr(model, name).numpy()), stretch)
+        _stretched(finite(name, getattr(model, name).numpy()), stretch)
         if hasattr(model, name)
         else flat
         for name in ("log_gain", "log_inverse_gain")
     ]
-    return Model(
+    return HyperpriorModel(
         name=name,
         system=(training or {}).get("system") or systems.name_of(model),
         networks=networks,
@@ -78,7 +78,7 @@ def publish(
         log_inverse_gain=gains[1],
         training=training or {},
         config=dataclasses.asdict(model.config) if facts or checkerboard else None,
-        extras={key: _finite(key, variable.numpy()) for key, variable in extras.items()},
+        extras={key: finite(key, variable.numpy()) for key, variable in extras.items()},
         **facts,
     )
 
@@ -92,7 +92,7 @@ def scale_branch(
       network: the scales' network.
       scales: float64 [rows], rising.
       z_tables: of the hyperlatents; what they say is typical decides the branch's resolution.
-      gain: see `tfhific.published.hyperprior.Model.scale_gain`.
+      gain: see `tfhific.published.hyperprior.HyperpriorModel.scale_gain`.
       centre: see there.
       facts: with an entry `scale_kind`, or without for `index`.
     """
@@ -117,7 +117,7 @@ def typical_hyperlatents(tables: Tables) -> np.ndarray:
     return drawn
 
 
-def with_stream_of(model: Model, other: Model) -> Model:
+def with_stream_of(model: HyperpriorModel, other: HyperpriorModel) -> HyperpriorModel:
     """A model that reads and writes another one's files, by a decoder of its own.
 
     Args:
@@ -140,37 +140,23 @@ def with_stream_of(model: Model, other: Model) -> Model:
     return model
 
 
-def _finite(name: str, value: np.ndarray) -> np.ndarray:
-    if not np.all(np.isfinite(value)):
-        raise ModelError(f"The trained weights {name!r} are not all finite: nothing to publish.")
-    return value
-
-
 def _stretched(table: np.ndarray, stretch: float) -> np.ndarray:
     table = table.copy()
     table[-1] = table[-2] + np.float32(stretch) * (table[-1] - table[-2])
     return table
 
 
-def _rounded(network: Network, half: bool) -> Network:
-    def rounded(value: np.ndarray) -> np.ndarray:
-        return value.astype(np.float16).astype(np.float32) if half else value
-
-    weights = {key: _finite(key, rounded(value)) for key, value in network.weights.items()}
-    return Network(network.layers, weights)
-
-
 def _density(prior) -> FactorizedDensity:
     """The density of a prior, its constraints evaluated: our own, or `NoisyDeepFactorized`."""
     if hasattr(prior, "evaluated"):
         for variable in prior.trainable_variables:
-            _finite(variable.name, variable.numpy())
+            finite(variable.name, variable.numpy())
         return FactorizedDensity(*prior.evaluated())
     base = prior.base
 
     def arrays(variables, constrain):
         return tuple(
-            constrain(_finite(v.name, v.numpy()).astype(np.float64)).astype(np.float32)
+            constrain(finite(v.name, v.numpy()).astype(np.float64)).astype(np.float32)
             for v in variables
         )
 

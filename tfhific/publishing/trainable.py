@@ -6,10 +6,10 @@ import numpy as np
 
 from tfhific.errors import ModelError, TfhificError
 from tfhific.published.factorized import FactorizedDensity
-from tfhific.published.hyperprior import Model
+from tfhific.published.hyperprior import HyperpriorModel
 
 
-def trainable(published: Model):
+def trainable(published: HyperpriorModel):
     """The Keras model of a published one, with its weights.
 
     Raises:

@@ -7,7 +7,7 @@ import shutil
 import tempfile
 
 from tfhific.errors import OutputError, TfhificError
-from tfhific.published.hyperprior import Model
+from tfhific.published.model import PublishedModel
 from tfhific.serving.limits import DEFAULT_MAX_PIXELS
 from tfhific.serving.warmup import write_warmup
 
@@ -24,11 +24,11 @@ def next_version(folder: str) -> int:
 
 
 def export(
-    model: Model,
+    model: PublishedModel,
     folder: str,
     version: int | None = None,
     *,
-    quality: float = 5.0,
+    quality: float | None = None,
     coder: str = "graph",
     max_pixels: int | None = None,
     max_request_pixels: int | None = None,
@@ -40,7 +40,7 @@ def export(
       model: the published model.
       folder: the model's folder for all its versions; made if it isn't there.
       version: a positive integer; None for the next one.
-      quality: of the signature `compress`.
+      quality: of the signature `compress`; None for 5, and always None for a model of one rate.
       coder: `graph` (core ops) or `native` (TFC's kernels).
       max_pixels: larger pictures are refused; None for the default.
       max_request_pixels: of all pictures of a request together; None for four times as many.
@@ -51,7 +51,7 @@ def export(
 
     Raises:
       OutputError: when that version is there already, or can't be written.
-      TfhificError: when the model or an option can't be exported.
+      TfhificError: when the model or an option can't be exported, a quality of one rate too.
     """
     import tensorflow as tf
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from tfhific import systems
 from tfhific.bitstream import container
+from tfhific.codec import rates
 from tfhific.errors import TfhificError
-from tfhific.published.hyperprior import Model
-from tfhific.published.model import WholeModel
+from tfhific.published.model import PublishedModel
 from tfhific.serving.budget import PARALLEL, beyond_array, beyond_sum, of_several
 from tfhific.serving.graph import info
 from tfhific.serving.graph.coders import CoreCoder
-from tfhific.serving.graph.hyperprior import GraphCodec
 from tfhific.serving.graph.octets import first_error
 from tfhific.serving.limits import DEFAULT_MAX_PIXELS, request_limit
 from tfhific.serving.pictures import images as graph_images
@@ -43,8 +43,8 @@ class Served(tf.Module):
 
     def __init__(
         self,
-        model: Model | WholeModel,
-        quality: float = 5.0,
+        model: PublishedModel,
+        quality: float | None = None,
         max_pixels: int = DEFAULT_MAX_PIXELS,
         coder: str = "graph",
         max_request_pixels: int | None = None,
@@ -53,7 +53,7 @@ class Served(tf.Module):
 
         Args:
           model: the published model.
-          quality: of `compress`, 1 to 8.
+          quality: of `compress`, 1 to 8; None for 5, and always None for a model of one rate.
           max_pixels: larger pictures are refused, in both directions.
           coder: `graph`, or `native` for servers that TFC's kernels are linked into.
           max_request_pixels: of all pictures of a request together, and of the array that
@@ -61,21 +61,17 @@ class Served(tf.Module):
             times `max_pixels`.
 
         Raises:
-          TfhificError: for an unknown coder.
-          ArgumentError: for a quality outside 1..8, or `max_request_pixels` below `max_pixels`.
+          TfhificError: for an unknown coder, or a model that no graph is made of.
+          ArgumentError: for a quality outside 1..8 or of a model of one rate, or for
+            `max_request_pixels` below `max_pixels`.
         """
         super().__init__(name="served")
-        # A model of one rate takes any quality and stores none: see `Codec`.
-        self._single_rate = model.single_rate
-        self._quality_code = 0 if model.single_rate else container.quality_code(quality)
+        has = rates.ONE if model.single_rate else rates.MANY
+        self._single_rate = has.single
+        self._quality_code = has.code(quality, model.name)
         self._max_pixels = max_pixels
         self._max_request_pixels = request_limit(max_pixels, max_request_pixels)
-        if isinstance(model, WholeModel):
-            from tfhific.serving.graph.centres import GraphCentres
-
-            self._codec = GraphCentres(model, _coder(coder), max_pixels)
-        else:
-            self._codec = GraphCodec(model, _coder(coder), max_pixels)
+        self._codec = systems.graph_class(model)(model, _coder(coder), max_pixels)
 
         self._one = _Functions(self)
         self._signatures = _Signatures(self)
@@ -99,6 +95,8 @@ class Served(tf.Module):
 
     def compress_at(self, image_bytes: tf.Tensor, quality: tf.Tensor) -> dict[str, tf.Tensor]:
         """Compresses at given qualities.
+
+        A model of one rate takes any of them, as a request can't leave them out, and stores none.
 
         Args:
           image_bytes: string [batch].

@@ -6,11 +6,9 @@ import json
 import os
 
 from tfhific import systems, zoo
-from tfhific.codec.systems import WHOLE_SYSTEMS
 from tfhific.errors import ModelError, TfhificError
 from tfhific.models.system import TrainableSystem
-from tfhific.published.hyperprior import FILE_NAME, load_model, read_description
-from tfhific.publishing.trainable import trainable
+from tfhific.published.store import FILE_NAME, load_hyperprior, read_description
 from tfhific.training.restore import latest_checkpoint, restore_weights
 from tfhific.training.run import Run, read_config
 
@@ -68,7 +66,7 @@ def check_source(folder: str, system: str, config) -> None:
         )
     if not published:
         latest_checkpoint(folder)
-    elif system in WHOLE_SYSTEMS:
+    elif not systems.can_be_trained(system):
         raise TfhificError(
             f"`init_from`: expected a run of {system}; its published models can't be trained "
             f"further. Received: {folder!r}."
@@ -127,8 +125,8 @@ def warm_start(run: Run, folder: str) -> list[str]:
 
 def _give_published(model, folder: str, system: type[TrainableSystem]) -> list:
     """Sets what a published model has for a Keras model, and returns those variables."""
-    published = load_model(folder)
-    source = trainable(published)
+    published = load_hyperprior(folder)
+    source = systems.trainable(published)
     stored = {name for name, part in vars(source).items() if hasattr(part, "variables")}
     for name in source.extra_variables() if hasattr(source, "extra_variables") else ():
         if name not in published.extras:

@@ -6,7 +6,7 @@ import os
 import warnings
 
 from tfhific.errors import BitstreamError, ModelError, TfhificWarning
-from tfhific.published.hyperprior import FILE_NAME, read_description
+from tfhific.published.store import FILE_NAME, read_description
 
 MODELS_VARIABLE = "TFHIFIC_MODELS"
 """Environment variable: folders of models, separated as in PATH."""

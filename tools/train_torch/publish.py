@@ -57,7 +57,7 @@ def main() -> None:
     options = parse()
     from tfhific.data.folders import list_images
     from tfhific.pictures.images import read_picture
-    from tfhific.published.hyperprior import save_model
+    from tfhific.published.store import save_model
     from tfhific.publishing.calibration import calibrate
     from tfhific.publishing.hyperprior import publish
 

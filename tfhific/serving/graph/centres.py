@@ -2,45 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import tensorflow as tf
 
-from tfc_port.coding import Tables
 from tfc_port.coding.graph import check_tensors
 from tfhific.codec.centres import MIN_LATENTS, STRIDE, CentresCodec
 from tfhific.errors import TfhificError
-from tfhific.published.model import WholeModel
+from tfhific.published.code import CodeModel
 from tfhific.serving.graph import container
+from tfhific.serving.graph.base import GraphCodec, MakeCoder, log2
 from tfhific.serving.graph.container import GraphContents
-from tfhific.serving.graph.hyperprior import Decoded, own_error
 from tfhific.serving.graph.octets import first_error
 
 
-class GraphCentres(tf.Module):
-    """Compresses and decompresses one picture; the interface of `GraphCodec`.
+class GraphCentres(GraphCodec):
+    """See `GraphCodec`: the network sees the whole picture, so that `max_pixels` may be smaller."""
 
-    Attributes:
-      model: the published model.
-      max_pixels: larger pictures are refused: no more than the networks can see whole.
-    """
+    model: CodeModel
 
-    def __init__(
-        self, model: WholeModel, make_coder: Callable[[Tables], tf.Module], max_pixels: int
-    ) -> None:
-        """Initializer.
-
-        Args:
-          model: the published model.
-          make_coder: a coder of `graph_coders` for a set of tables.
-          max_pixels: larger pictures are refused, in both directions.
-
-        Raises:
-          TfhificError: for a system, a prior or maps that no graph is made of.
-        """
-        super().__init__(name="codec")
-        if model.system != "gc":
-            raise TfhificError(f"Models of {model.system} can't be exported; those of gc can.")
+    def __init__(self, model: CodeModel, make_coder: MakeCoder, max_pixels: int) -> None:
+        """See `GraphCodec`; refuses a prior, noise or maps that no graph is made of."""
         decoding = model.decoding
         if decoding["prior"] != "static" or decoding["maps"] != "none" or decoding["noise"]:
             raise TfhificError(
@@ -48,9 +28,10 @@ class GraphCentres(tf.Module):
                 "without noise and without label maps in its files."
             )
         plain = CentresCodec(model, coder="python")
-        self.model, self.max_pixels = model, min(max_pixels, plain.whole_pixels)
+        plain.check_published(model.name)
+        super().__init__(model, make_coder, min(max_pixels, plain.whole_pixels))
         self._centres = tf.constant(plain.centres)
-        self._channels, self._least_bits = plain.channels, plain._least_bits
+        self._channels, self._least_bits = plain.channels, plain.least_bits
         self._coder = make_coder(model.tables["code"])
 
     def encode(
@@ -61,7 +42,7 @@ class GraphCentres(tf.Module):
         icc: tf.Tensor,
         exif: tf.Tensor,
     ) -> tf.Tensor:
-        """The bytes of a `.tfh` file; see `GraphCodec.encode`. The quality has no say."""
+        """See `GraphCodec`. The quality has no say."""
         size = tf.shape(pixels)
         height, width = self._latent_size(size[0], size[1])
         rows, columns = _mirrored(size[0], STRIDE * height), _mirrored(size[1], STRIDE * width)
@@ -81,31 +62,15 @@ class GraphCentres(tf.Module):
             z=tf.constant(""),
             y=self._coder.encode(values, indexes, streams),
             log2_z_streams=tf.constant(0),
-            log2_y_streams=_log2(streams),
+            log2_y_streams=log2(streams),
             band_rows=tf.constant(0),
             alpha=alpha,
             icc=icc,
             exif=exif,
         )
 
-    def examine(self, data: tf.Tensor) -> tuple[tf.Tensor, GraphContents]:
-        """What is wrong with a file's bytes, without decoding anything; see `GraphCodec`."""
-        contents = container.unpack(data, self.max_pixels)
-        error = own_error(contents, data, self.model)
-        error = tf.cond(tf.equal(error, ""), lambda: self._claims_error(contents), lambda: error)
-        return error, contents
-
-    def decode(self, data: tf.Tensor) -> Decoded:
-        """Decodes a file's bytes, whatever they are."""
-        error, contents = self.examine(data)
-        error, pixels = tf.cond(
-            tf.equal(error, ""),
-            lambda: self._decode_sound(contents),
-            lambda: (error, tf.zeros([0, 0, 3], tf.uint8)),
-        )
-        return Decoded(error, tf.ensure_shape(pixels, [None, None, 3]), contents)
-
-    def _claims_error(self, contents: GraphContents) -> tf.Tensor:
+    def claims_error(self, contents: GraphContents) -> tf.Tensor:
+        """See `GraphCodec`."""
         height, width = self._latent_size(contents.height, contents.width)
         held = 8 * (tf.strings.length(contents.y) + 4 * contents.y_streams)
         positions = tf.cast(height, tf.float64) * tf.cast(width, tf.float64)
@@ -126,7 +91,8 @@ class GraphCentres(tf.Module):
             ]
         )
 
-    def _decode_sound(self, contents: GraphContents) -> tuple[tf.Tensor, tf.Tensor]:
+    def decode_sound(self, contents: GraphContents) -> tuple[tf.Tensor, tf.Tensor]:
+        """See `GraphCodec`."""
         height, width = self._latent_size(contents.height, contents.width)
         values, wrong = self._coder.decode(
             contents.y, self._indexes(height, width), contents.y_streams
@@ -162,14 +128,7 @@ class GraphCentres(tf.Module):
 
 
 def _mirrored(side: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
-    """Positions that extend a side by mirroring; see `whole_picture.mirrored`."""
+    """Positions that extend a side by mirroring; see `tfhific.pictures.resampling`."""
     period = tf.maximum(2 * side - 2, 1)
     place = tf.range(target) % period
     return tf.where(side > 1, tf.minimum(place, period - place), tf.zeros_like(place))
-
-
-def _log2(power: tf.Tensor) -> tf.Tensor:
-    bits = tf.range(1, 16)
-    return tf.reduce_sum(
-        tf.cast(power >= tf.bitwise.left_shift(tf.ones_like(bits), bits), tf.int32)
-    )

@@ -2,61 +2,28 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable
-
 import numpy as np
 import tensorflow as tf
 
-from tfc_port.coding import Tables
 from tfc_port.coding.graph import check_tensors
 from tfhific.codec import hyperprior as plain
 from tfhific.codec import plausible
-from tfhific.published.hyperprior import Model
-from tfhific.published.model import WholeModel
+from tfhific.published.hyperprior import HyperpriorModel
 from tfhific.serving.graph import container
+from tfhific.serving.graph.base import GraphCodec, MakeCoder, log2
 from tfhific.serving.graph.container import GraphContents
 from tfhific.serving.graph.octets import first_error, read_varint, to_octets, varint_string
 from tfhific.serving.graph.transforms import GraphTransforms
-from tfhific.serving.pictures.plane import check_plane
 
 
-@dataclasses.dataclass(frozen=True)
-class Decoded:
-    """A decoded file; where `error` is not empty, the picture is [0, 0, 3].
+class GraphHyperprior(GraphCodec):
+    """See `GraphCodec`: latents coded about their means, in tiles and bands."""
 
-    Attributes:
-      error: string.
-      pixels: uint8 [H, W, 3].
-      contents: what the file holds beside it.
-    """
+    model: HyperpriorModel
 
-    error: tf.Tensor
-    pixels: tf.Tensor
-    contents: GraphContents
-
-
-class GraphCodec(tf.Module):
-    """Compresses and decompresses one picture.
-
-    Attributes:
-      model: the published model.
-      max_pixels: larger pictures are refused.
-    """
-
-    def __init__(
-        self, model: Model, make_coder: Callable[[Tables], tf.Module], max_pixels: int
-    ) -> None:
-        """Initializer.
-
-        Args:
-          model: the published model.
-          make_coder: a coder of `graph_coders` for a set of tables.
-          max_pixels: larger pictures are refused, in both directions.
-        """
-        super().__init__(name="codec")
-        self.model = model
-        self.max_pixels = max_pixels
+    def __init__(self, model: HyperpriorModel, make_coder: MakeCoder, max_pixels: int) -> None:
+        """See `GraphCodec`."""
+        super().__init__(model, make_coder, max_pixels)
         self._transforms = GraphTransforms(model)
         self._y_coder = make_coder(model.y_tables)
         self._z_coder = make_coder(model.z_tables)
@@ -71,13 +38,7 @@ class GraphCodec(tf.Module):
         icc: tf.Tensor,
         exif: tf.Tensor,
     ) -> tf.Tensor:
-        """The bytes of a `.tfh` file, a string.
-
-        Args:
-          pixels: uint8 [H, W, 3], neither side 0.
-          quality_code: int32, see `tfhific.bitstream.container`.
-          alpha: a grey PNG, or an empty string; `icc` and `exif` alike.
-        """
+        """See `GraphCodec`."""
         transforms = self._transforms
         y = transforms.analyse(pixels, quality_code)
         z = transforms.hyper_analyse(y)
@@ -124,39 +85,15 @@ class GraphCodec(tf.Module):
             quality_code=quality_code,
             z=z_payload,
             y=section,
-            log2_z_streams=_log2(z_streams),
-            log2_y_streams=_log2(y_streams),
+            log2_z_streams=log2(z_streams),
+            log2_y_streams=log2(y_streams),
             band_rows=tf.where(band_rows >= size[0], 0, band_rows),
             alpha=alpha,
             icc=icc,
             exif=exif,
         )
 
-    def examine(self, data: tf.Tensor) -> tuple[tf.Tensor, GraphContents]:
-        """What is wrong with a file's bytes, as far as it can be told without decoding anything.
-
-        Args:
-          data: the file, a string, whatever it is.
-
-        Returns:
-          The error, a string, and what the file holds.
-        """
-        contents = container.unpack(data, self.max_pixels)
-        error = own_error(contents, data, self.model)
-        error = tf.cond(tf.equal(error, ""), lambda: self._claims_error(contents), lambda: error)
-        return error, contents
-
-    def decode(self, data: tf.Tensor) -> Decoded:
-        """Decodes a file's bytes, whatever they are."""
-        error, contents = self.examine(data)
-        error, pixels = tf.cond(
-            tf.equal(error, ""),
-            lambda: self._decode_sound(contents),
-            lambda: (error, tf.zeros([0, 0, 3], tf.uint8)),
-        )
-        return Decoded(error, tf.ensure_shape(pixels, [None, None, 3]), contents)
-
-    def _claims_error(self, contents: GraphContents) -> tf.Tensor:
+    def claims_error(self, contents: GraphContents) -> tf.Tensor:
         """What is wrong with what a file claims, a string; see `tfhific.codec.plausible`."""
         transforms, channels = self._transforms, self._transforms.channels
         height, width = transforms.latent_size(contents.height, contents.width)
@@ -204,7 +141,7 @@ class GraphCodec(tf.Module):
             lambda: error,
         )
 
-    def _decode_sound(self, contents: GraphContents) -> tuple[tf.Tensor, tf.Tensor]:
+    def decode_sound(self, contents: GraphContents) -> tuple[tf.Tensor, tf.Tensor]:
         """What is wrong, and the picture, of a file whose container is sound and of this model."""
         transforms, channels = self._transforms, self._transforms.channels
         height, width = transforms.latent_size(contents.height, contents.width)
@@ -350,10 +287,10 @@ class GraphCodec(tf.Module):
         return y
 
     def _band_rows(self, height: tf.Tensor, width: tf.Tensor) -> tf.Tensor:
-        """Latent rows a band, at least `height` where there is one band: see `Codec._bands`."""
+        """Latent rows a band, at least `height` where there is one band: see `BAND_LATENTS`."""
         unit = self._transforms.hyper_stride
         row = width * self._transforms.channels
-        return tf.maximum(plain._BAND_LATENTS // (row * unit), 1) * unit
+        return tf.maximum(plain.BAND_LATENTS // (row * unit), 1) * unit
 
     def _channel_indexes(self, shape: tf.Tensor) -> tf.Tensor:
         channels = self.model.z_tables.rows
@@ -388,35 +325,3 @@ def _next_band(
         ]
     )
     return behind, length, error
-
-
-def own_error(contents: GraphContents, data: tf.Tensor, model: Model | WholeModel) -> tf.Tensor:
-    """What is wrong with a file for a model, as far as it can be told without decoding: a string.
-
-    Args:
-      contents: what the file holds.
-      data: the file.
-      model: the published model.
-    """
-    octets = to_octets(tf.strings.substr(data, tf.minimum(4, tf.strings.length(data)), 8))
-    name = tf.strings.reduce_join(tf.gather([f"{value:02x}" for value in range(256)], octets))
-    own = model.fingerprint.hex()
-    stranger = tf.strings.join(
-        ["The file was made by the model ", name, f"; this is {model.name} ({own})."]
-    )
-    error = first_error(
-        [
-            (tf.not_equal(contents.error, ""), contents.error),
-            (tf.not_equal(contents.fingerprint, model.fingerprint), stranger),
-        ]
-    )
-    present = tf.equal(error, "") & contents.has_alpha
-    plane = check_plane(contents.alpha, present, contents.height, contents.width)
-    return tf.where(tf.equal(error, ""), plane, error)
-
-
-def _log2(power: tf.Tensor) -> tf.Tensor:
-    """The exponent of a power of two, int32."""
-    return tf.reduce_sum(
-        tf.cast(power > tf.constant([1 << exponent for exponent in range(16)]), tf.int32)
-    )

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from tfhific.bitstream import container
 from tfhific.codec import transforms
-from tfhific.published.hyperprior import Model
+from tfhific.published.hyperprior import HyperpriorModel
 from tfhific.runtimes import checkerboard
 from tfhific.runtimes.tiling import Geometry
 
@@ -33,7 +33,7 @@ class GraphTransforms(tf.Module):
       channels: of the latents.
     """
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: HyperpriorModel) -> None:
         super().__init__(name="transforms")
         self.model = model
         self._geometries = {name: Geometry.of(net) for name, net in model.networks.items()}
@@ -293,7 +293,7 @@ class GraphTransforms(tf.Module):
 def to_symbols(values: tf.Tensor) -> tf.Tensor:
     """Rounds to integers, int32, within what the coder's escapes can carry."""
     # NaN becomes 0 where NumPy's cast would give the smallest integer; no model makes any.
-    limit = float(transforms._MAX_SYMBOL)
+    limit = float(transforms.MAX_SYMBOL)
     return tf.cast(tf.clip_by_value(tf.round(values), -limit, limit), tf.int32)
 
 

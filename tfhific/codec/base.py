@@ -1,0 +1,447 @@
+"""What every codec is: pictures to a file's bytes and back, by one published model.
+
+A codec of another kind of model implements `_encode`, `decode_code`, `reconstruct` and
+`_encode_again`; all else is the same for all.
+"""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+import functools
+import math
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+
+from tfc_port import coding
+from tfhific.bitstream import container
+from tfhific.bitstream.container import Contents
+from tfhific.codec import rates
+from tfhific.codec.rate_search import largest_that_fits
+from tfhific.codec.rates import Rates
+from tfhific.codec.sizes import beyond_limit, beyond_memory
+from tfhific.errors import ArgumentError, BitstreamError, ImageError, ModelError, TfhificError
+from tfhific.pictures.images import Picture, validate_array
+from tfhific.pictures.plane import check_plane, decode_plane, encode_plane
+from tfhific.published.model import PublishedModel
+
+
+@dataclasses.dataclass(frozen=True)
+class Encoded:
+    """A compressed picture, and what its decoder will see.
+
+    Attributes:
+      contents: of the file.
+      code: what `Codec.decode_code` will find in it: float32 [h, w, channels] decoded latents
+        before the gain, int32 [h, w, channels] symbols of centres, or int32 [latent] levels of z.
+    """
+
+    contents: Contents
+    code: np.ndarray
+
+    @functools.cached_property
+    def data(self) -> bytes:
+        """The file's bytes."""
+        return container.pack(self.contents)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """The picture's height and width in pixels."""
+        return self.contents.height, self.contents.width
+
+
+class Codec(abc.ABC):
+    """Compresses and decompresses pictures with one published model.
+
+    Attributes:
+      published: the model.
+    """
+
+    MODEL: ClassVar[type[PublishedModel]]
+    """The kind of published model that it runs."""
+    IN_TILES: ClassVar[bool] = True
+    """Whether networks can run on a picture in tiles; else they see it whole, in float32."""
+
+    def __init__(
+        self,
+        published: PublishedModel,
+        coder: str | None = None,
+        tile: int | None = None,
+        max_pixels: int = container.DEFAULT_MAX_PIXELS,
+        precision: str = "float32",
+    ) -> None:
+        """Initializer.
+
+        Args:
+          published: the model.
+          coder: implementation of the entropy coder, `native`, `python` or `graph`; None for
+            `native` where TFC's kernels are installed and `python` elsewhere, since a picture is
+            coded by it before the graph is traced. They read and write the same streams.
+          tile: side of the tiles, in pixels, that networks run on; None to choose by size, and
+            always None for a model that sees the whole picture.
+          max_pixels: larger pictures are refused, in both directions.
+          precision: of the networks that see or make pictures, `float32` or `bfloat16`; any of
+            them reads what any wrote. A model that sees the whole picture has `float32` alone.
+
+        Raises:
+          ModelError: when the model is of another kind than the codec's.
+          ArgumentError: for a `tile` that is too small or another precision.
+          TfhificError: for tiles or a precision that the model doesn't have.
+        """
+        if not isinstance(published, self.MODEL):
+            raise ModelError(
+                f"{published.name} says that it is of {published.system}, and does not hold what "
+                "such a model holds."
+            )
+        if tile is not None and not self.IN_TILES:
+            raise TfhificError(
+                f"{published.name} sees the whole picture, because its layers normalise over all "
+                "of it: it can't work in tiles. Leave `tile` out."
+            )
+        if precision != "float32" and not self.IN_TILES:
+            raise TfhificError(f"{published.name} works in float32. Received: {precision!r}.")
+        self.published = published
+        self._coder = coder or ("native" if "native" in coding.available() else "python")
+        self._max_pixels = max_pixels
+
+    # What is true of a model.
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self.published.name
+
+    @property
+    def fingerprint(self) -> bytes:
+        """8 bytes that a file names its model by."""
+        return self.published.fingerprint
+
+    @functools.cached_property
+    def rates(self) -> Rates:
+        """Which qualities there are."""
+        return rates.ONE if self.published.single_rate else rates.MANY
+
+    @property
+    def single_rate(self) -> bool:
+        """Whether there is one rate: such a codec takes no quality."""
+        return self.rates.single
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Names of what `encode` takes beside the picture and the quality.
+
+        Of these: `labels`, `kept`, `search` and `label`; see the codecs that take them.
+        """
+        return ()
+
+    @property
+    def whole_pixels(self) -> int | None:
+        """The most pixels of a picture that networks see whole; None where they work in tiles."""
+        return None
+
+    def check_published(self, folder: str) -> None:
+        """Checks that the model's description and networks fit each other, before they are used.
+
+        Args:
+          folder: where it was read from, for the message.
+
+        Raises:
+          ModelError: when they don't.
+        """
+        try:
+            wrong = [what for what, fits in self._published_fits().items() if not fits]
+        except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            raise ModelError(f"{folder!r} holds an incomplete model ({error!r:.200}).") from None
+        if wrong:
+            raise ModelError(f"{folder!r} holds an inconsistent model: its {wrong[0]} do not fit.")
+
+    def _published_fits(self) -> dict[str, bool]:
+        """Whether what the model says of itself holds, by what it is about."""
+        return {}
+
+    # Sizes.
+
+    def fits(self, height: int, width: int) -> bool:
+        """Whether pictures of a size in pixels can be compressed and decompressed."""
+        return 0 < height * width <= min(self.whole_pixels or self._max_pixels, self._max_pixels)
+
+    def _check_size(self, image: object) -> None:
+        height, width = (*getattr(image, "shape", ()), 0, 0)[:2]
+        if not height * width or self.fits(height, width):
+            return
+        limit = min(self.whole_pixels or self._max_pixels, self._max_pixels)
+        if self.whole_pixels is None:
+            raise ImageError(beyond_limit(height, width, limit))
+        raise ImageError(beyond_memory(height, width, limit, "A picture"))
+
+    # To files.
+
+    def encode(
+        self,
+        image: np.ndarray,
+        quality: float | None = None,
+        *,
+        alpha: bytes | None = None,
+        icc: bytes | None = None,
+        exif: bytes | None = None,
+        **side: Any,
+    ) -> Encoded:
+        """Like `compress`, and keeps what `reconstruct` needs.
+
+        Args:
+          image: uint8 [H, W, 3], RGB, H and W at least 1. Grey [H, W] is taken as RGB.
+          quality: 1 (smallest) to 8 (best), fractions allowed; None for 5. A model of one rate
+            takes None alone.
+          alpha: a grey PNG of the alpha plane, stored as it is.
+          icc: an ICC profile, stored as it is.
+          exif: an EXIF block, stored as it is.
+          **side: what the model takes beside the picture, by the names in `needs`.
+
+        Raises:
+          ImageError: when `image` is no such array, or too large, or what is beside it is missing
+            or doesn't fit.
+          ArgumentError: when `quality` is outside 1..8, or is given to a model of one rate.
+          TfhificError: for what the model doesn't take.
+        """
+        code = self.rates.code(quality, self.name)
+        unknown = sorted(set(side) - set(self.needs))
+        if unknown:
+            raise TfhificError(
+                f"{self.name} takes {', '.join(self.needs) or 'a picture and nothing else'}. "
+                f"Received: {', '.join(unknown)}."
+            )
+        # The size first: making the array contiguous may copy all of it.
+        self._check_size(image)
+        encoded = self._encode(validate_array(image), code, side)
+        contents = dataclasses.replace(encoded.contents, alpha=alpha, icc=icc, exif=exif)
+        return dataclasses.replace(encoded, contents=contents)
+
+    @abc.abstractmethod
+    def _encode(self, image: np.ndarray, quality_code: int, side: Mapping[str, Any]) -> Encoded:
+        """Encodes a checked picture, without metadata."""
+
+    def compress(self, image: np.ndarray, quality: float | None = None, **side: Any) -> bytes:
+        """Compresses a picture.
+
+        Args:
+          image: see `encode`.
+          quality: see `encode`.
+          **side: see `encode`.
+
+        Returns:
+          The bytes of a `.tfh` file.
+
+        Raises:
+          TfhificError: as `encode`.
+        """
+        return self.encode(image, quality, **side).data
+
+    def compress_picture(
+        self, picture: Picture, quality: float | None = None, **side: Any
+    ) -> bytes:
+        """Compresses a picture with its alpha plane (losslessly), ICC profile and EXIF block."""
+        alpha = None if picture.alpha is None else encode_plane(picture.alpha)
+        kept = {"alpha": alpha, "icc": picture.icc, "exif": picture.exif}
+        return self.encode(picture.pixels, quality, **kept, **side).data
+
+    def compress_to(
+        self,
+        picture: Picture,
+        *,
+        max_bytes: int | None = None,
+        max_bpp: float | None = None,
+        **side: Any,
+    ) -> bytes:
+        """Compresses a picture at the largest quality whose file is within a bound.
+
+        Args:
+          picture: with its alpha plane and metadata, which count; `Picture(pixels)` of an array.
+          max_bytes: what the file may take; or
+          max_bpp: what it may take in bits per pixel.
+          **side: see `encode`.
+
+        Returns:
+          The bytes of a `.tfh` file; `quality_of` says at which quality.
+
+        Raises:
+          ArgumentError: for none or both of the bounds, or one that is no positive number.
+          TfhificError: as `encode`, and where even the smallest file takes more.
+        """
+        if (max_bytes is None) == (max_bpp is None):
+            raise ArgumentError("Expected one of `max_bytes` and `max_bpp`.")
+        bound = max_bpp if max_bytes is None else max_bytes
+        if bound is None or not bound > 0:
+            raise ArgumentError(f"Expected a positive bound of a file's size. Received: {bound}.")
+        if max_bytes is None:
+            height, width = picture.pixels.shape[:2]
+            # An integer beyond all files for what a float, but no integer, can hold.
+            bound = min(bound * height * width / 8, 1 << 62)
+        limit = int(bound)
+        if not self.rates.single:
+            data, _ = largest_that_fits(
+                lambda quality: self.compress_picture(picture, quality, **side),
+                limit,
+                self.rates.lowest,
+                self.rates.highest,
+            )
+            return data
+        data = self.compress_picture(picture, **side)
+        if len(data) > limit:
+            raise TfhificError(
+                f"{limit:,} bytes can't be reached: {self.name} has one rate, at which the file "
+                f"takes {len(data):,} bytes."
+            )
+        return data
+
+    def quality_of(self, data: bytes) -> float | None:
+        """The quality that a file was made at; None of a model of one rate.
+
+        Raises:
+          BitstreamError: as `decompress`.
+        """
+        contents = self.unpack(data)
+        return None if self.rates.single else contents.quality
+
+    def estimate_bpp(self, image: np.ndarray, quality: float | None = None) -> float:
+        """Bits per pixel that the trained float model assigns to what is coded of a picture.
+
+        NaN where there is no such model beside the tables that code.
+
+        Args:
+          image: see `encode`.
+          quality: see `encode`.
+
+        Raises:
+          TfhificError: as `encode`.
+        """
+        return math.nan
+
+    # From files.
+
+    def decompress(self, data: bytes) -> np.ndarray:
+        """Decompresses a `.tfh` file's bytes.
+
+        Returns:
+          uint8 [H, W, 3], RGB.
+
+        Raises:
+          BitstreamError: when the bytes are damaged, cut short, or made by another model.
+        """
+        return self.decode(self.unpack(data))
+
+    def decompress_picture(self, data: bytes) -> Picture:
+        """Decompresses a file with its alpha plane and metadata.
+
+        Raises:
+          BitstreamError: as `decompress`.
+        """
+        contents = self.unpack(data)
+        alpha = None
+        if contents.alpha is not None:
+            alpha = decode_plane(contents.alpha, (contents.height, contents.width))
+        return Picture(self.decode(contents), alpha, contents.icc, contents.exif)
+
+    def decode(self, contents: Contents) -> np.ndarray:
+        """The picture of a file's contents, uint8 [H, W, 3].
+
+        Raises:
+          BitstreamError: when they don't fit each other or this model.
+        """
+        return self.reconstruct(Encoded(contents, self.decode_code(contents)))
+
+    @abc.abstractmethod
+    def decode_code(self, contents: Contents) -> np.ndarray:
+        """What the entropy decoder makes of a file's contents: see `Encoded.code`.
+
+        Raises:
+          BitstreamError: as `decode`.
+        """
+
+    @abc.abstractmethod
+    def reconstruct(self, encoded: Encoded) -> np.ndarray:
+        """What `decompress` will make of `encoded.data`, from the encoder's side.
+
+        Returns:
+          uint8 [H, W, 3].
+        """
+
+    def unpack(self, data: bytes) -> Contents:
+        """A file's contents, checked as far as it can be without decoding.
+
+        Raises:
+          BitstreamError: when they are damaged, too large or of another model.
+        """
+        if not isinstance(data, (bytes, bytearray, memoryview)):
+            raise BitstreamError(f"Expected the bytes of a .tfh file. Received: {type(data)}.")
+        contents = container.unpack(bytes(data), max_pixels=self._max_pixels)
+        if contents.fingerprint != self.fingerprint:
+            kind = ""
+            if contents.kept is not None and "kept" not in self.needs:
+                kind = " by selective compression (sc), which codes a region of the picture,"
+            raise BitstreamError(
+                f"The file was made{kind} by the model {contents.fingerprint.hex()}; this is "
+                f"{self.name} ({self.fingerprint.hex()})."
+            )
+        size = contents.height, contents.width
+        if self.whole_pixels is not None and size[0] * size[1] > self.whole_pixels:
+            raise BitstreamError(beyond_memory(*size, self.whole_pixels, "The file's picture"))
+        if contents.alpha is not None:
+            check_plane(contents.alpha, size)
+        return contents
+
+    # Whether a file is a picture's.
+
+    def holds(self, data: bytes, image: np.ndarray) -> bool:
+        """Whether a file decodes to the code that encoding a picture so gives.
+
+        Of a searched code the search is not made again: the file's own is coded once more.
+
+        Args:
+          data: a `.tfh` file of this model.
+          image: uint8 [H, W, 3].
+
+        Raises:
+          BitstreamError: as `decompress`.
+        """
+        contents = self.unpack(data)
+        encoded = self._encode_again(contents, validate_array(image))
+        return (
+            encoded.size == (contents.height, contents.width)
+            and self._same_payload(contents, encoded.contents)
+            and bool(np.array_equal(self.decode_code(contents), encoded.code))
+        )
+
+    def verify(self, data: bytes, picture: Picture) -> Picture:
+        """Decodes a file as a reader would, and compares that with the encoder's prediction.
+
+        Args:
+          data: a `.tfh` file of this model.
+          picture: that it was made of.
+
+        Returns:
+          The decoded picture.
+
+        Raises:
+          BitstreamError: as `decompress`.
+          TfhificError: when the file does not decode to what was encoded, its alpha plane included.
+        """
+        decoded = self.decompress_picture(data)
+        contents = self.unpack(data)
+        encoded = self._encode_again(contents, picture.pixels)
+        same = self._same_payload(contents, encoded.contents)
+        same = same and np.array_equal(decoded.pixels, self.reconstruct(encoded))
+        if picture.alpha is not None:
+            same = same and np.array_equal(decoded.alpha, picture.alpha)
+        if not same:
+            raise TfhificError("the file does not decode to what was encoded; not written.")
+        return decoded
+
+    @abc.abstractmethod
+    def _encode_again(self, contents: Contents, image: np.ndarray) -> Encoded:
+        """What encoding a picture gives with the quality and what else a file's contents say."""
+
+    def _same_payload(self, contents: Contents, again: Contents) -> bool:
+        """Whether payloads agree, where that is to be asked: other encoders may band otherwise."""
+        return True
