@@ -341,7 +341,7 @@ def call_script(tiny_search, capfd):
     from absl import flags
 
     def call(name, *arguments) -> types.SimpleNamespace:
-        module = importlib.import_module(f"bin.{name}")
+        module = importlib.import_module(f"tfhific.commands.{name}")
         before = set(flags.FLAGS)
         capfd.readouterr()
         try:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import pathlib
 import struct
 
 import numpy as np
 import pytest
 from safetensors.numpy import load, save
 
+from tfhific import zoo
 from tfhific.errors import ModelError, TfhificError
 from tfhific.published.store import FILE_NAME, digest, load_model, read_description, save_model
 from tfhific.publishing.hyperprior import publish
@@ -76,6 +78,15 @@ def test_what_is_saved_comes_back(tiny_published, tiny_model_folder):
 def test_saving_twice_gives_the_same_bytes(tiny_model_folder, data, tmp_path):
     save_model(load_model(tiny_model_folder), tmp_path)
     assert (tmp_path / FILE_NAME).read_bytes() == data
+
+
+@pytest.mark.parametrize("name", ["mini-v1", "candidates/mini-v2"])
+def test_models_that_ship_are_saved_again_as_the_same_bytes(name, tmp_path):
+    folder = pathlib.Path(zoo.__file__).parent / name
+    loaded = load_model(folder)
+    assert loaded.fingerprint.hex() == read_description(folder)["fingerprint"]
+    save_model(loaded, tmp_path)
+    assert (tmp_path / FILE_NAME).read_bytes() == (folder / FILE_NAME).read_bytes()
 
 
 def test_description_is_read_without_the_arrays(tiny_model_folder, tiny_published):

@@ -316,6 +316,7 @@ class Codec(abc.ABC):
         Raises:
           TfhificError: as `encode`.
         """
+        self.rates.code(quality, self.name)
         return math.nan
 
     # From files.
@@ -435,7 +436,7 @@ class Codec(abc.ABC):
         if picture.alpha is not None:
             same = same and np.array_equal(decoded.alpha, picture.alpha)
         if not same:
-            raise TfhificError("the file does not decode to what was encoded; not written.")
+            raise TfhificError("the file does not decode to what was encoded")
         return decoded
 
     @abc.abstractmethod
