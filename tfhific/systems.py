@@ -12,7 +12,7 @@ import importlib
 import os
 from typing import TYPE_CHECKING, Any
 
-from tfhific.errors import TfhificError
+from tfhific.errors import ModelError, TfhificError
 
 if TYPE_CHECKING:
     from tfhific.codec.base import Codec
@@ -32,6 +32,8 @@ class System:
       codec: the `tfhific.codec.base.Codec`.
       graph: the `tfhific.serving.graph.base.GraphCodec`; empty where none is made.
       trainable: makes the Keras model of a published one; empty where none can be.
+      checkpoint: makes the contents of another implementation's checkpoint, of the Keras model and
+        what is known of an imported one; empty where there is no other.
     """
 
     config: str
@@ -41,6 +43,7 @@ class System:
     codec: str = "tfhific.codec.hyperprior:HyperpriorCodec"
     graph: str = "tfhific.serving.graph.hyperprior:GraphHyperprior"
     trainable: str = "tfhific.publishing.trainable:trainable"
+    checkpoint: str = ""
 
 
 _CENTRES = {
@@ -76,6 +79,7 @@ SYSTEMS = {
         "tfhific.models.hific:HiFiCConfig",
         "tfhific.models.hific:HiFiC",
         training="tfhific.models.hific_training:HiFiCTraining",
+        checkpoint="tfhific.interop.hific_checkpoint:checkpoint_of",
     ),
     "labels": System(
         "tfhific.models.labels:LabelConfig",
@@ -238,6 +242,21 @@ def trainable(published: PublishedModel) -> Any:
     if not place:
         raise TfhificError(f"Published models of {published.system} can't be trained further.")
     return part(place)(published)
+
+
+def checkpoint_maker(published: PublishedModel) -> Any:
+    """What makes another implementation's checkpoint of a system's Keras model.
+
+    Raises:
+      ModelError: where there is no other implementation.
+    """
+    place = _system_of(published.system, published.training).checkpoint
+    if not place:
+        known = ", ".join(name for name, system in SYSTEMS.items() if system.checkpoint)
+        raise ModelError(
+            f"{published.name}: expected a model of {known}. Received: one of {published.system}."
+        )
+    return part(place)
 
 
 # Coding and serving.

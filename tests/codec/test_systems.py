@@ -11,7 +11,8 @@ import tfhific
 from tfhific import systems
 from tfhific.bitstream import container
 from tfhific.bitstream.kept import Kept
-from tfhific.codec.base import Codec, Encoded
+from tfhific.codec.base import Codec
+from tfhific.codec.encoded import Encoded
 from tfhific.codec.hyperprior import HyperpriorCodec
 from tfhific.codec.inversion_search import SearchOptions
 from tfhific.errors import ArgumentError, ModelError, TfhificError
