@@ -12,7 +12,7 @@ import importlib
 import os
 from typing import TYPE_CHECKING, Any
 
-from tfhific.errors import TfhificError
+from tfhific.errors import ModelError, TfhificError
 
 if TYPE_CHECKING:
     from tfhific.codec.base import Codec
@@ -32,6 +32,8 @@ class System:
       codec: the `tfhific.codec.base.Codec`.
       graph: the `tfhific.serving.graph.base.GraphCodec`; empty where none is made.
       trainable: makes the Keras model of a published one; empty where none can be.
+      checkpoint: makes the contents of another implementation's checkpoint, of the Keras model and
+        what is known of an imported one; empty where there is no other.
     """
 
     config: str
@@ -41,6 +43,7 @@ class System:
     codec: str = "tfhific.codec.hyperprior:HyperpriorCodec"
     graph: str = "tfhific.serving.graph.hyperprior:GraphHyperprior"
     trainable: str = "tfhific.publishing.trainable:trainable"
+    checkpoint: str = ""
 
 
 _CENTRES = {
@@ -76,6 +79,7 @@ SYSTEMS = {
         "tfhific.models.hific:HiFiCConfig",
         "tfhific.models.hific:HiFiC",
         training="tfhific.models.hific_training:HiFiCTraining",
+        checkpoint="tfhific.interop.hific_checkpoint:checkpoint_of",
     ),
     "labels": System(
         "tfhific.models.labels:LabelConfig",
@@ -97,8 +101,8 @@ def _system(name: str) -> System:
     return SYSTEMS[name]
 
 
-def _named(place: str) -> Any:
-    """What "module:name" names."""
+def part(place: str) -> Any:
+    """What "module:name" names, imported."""
     module, _, name = place.partition(":")
     return getattr(importlib.import_module(module), name)
 
@@ -169,7 +173,7 @@ def configuration(
     Raises:
       TfhificError: for an unknown system, preset or setting, or a setting that makes no sense.
     """
-    config_type = _named(_system(name).config)
+    config_type = part(_system(name).config)
     ready = presets(name)
     if preset and preset not in ready:
         raise TfhificError(
@@ -193,13 +197,13 @@ def configuration(
 
 def create(name: str, config: Any, **kwargs: Any) -> Any:
     """A freshly initialised model of a system: the one that is published."""
-    return _named(_system(name).model)(config, **kwargs)
+    return part(_system(name).model)(config, **kwargs)
 
 
 def training_class(name: str) -> Any:
     """The `TrainableSystem` class of a system."""
     system = _system(name)
-    return _named(system.training or system.model)
+    return part(system.training or system.model)
 
 
 def create_trainable(name: str, config: Any) -> Any:
@@ -219,7 +223,7 @@ def publisher(name: str) -> Publisher:
     place = _system(name).publisher
     if not place:
         raise TfhificError(f"Models of {name} are for training others: none is published.")
-    return _named(place)
+    return part(place)
 
 
 def can_be_trained(stored: str, training: dict[str, Any] | None = None) -> bool:
@@ -237,7 +241,22 @@ def trainable(published: PublishedModel) -> Any:
     place = _system_of(published.system, published.training).trainable
     if not place:
         raise TfhificError(f"Published models of {published.system} can't be trained further.")
-    return _named(place)(published)
+    return part(place)(published)
+
+
+def checkpoint_maker(published: PublishedModel) -> Any:
+    """What makes another implementation's checkpoint of a system's Keras model.
+
+    Raises:
+      ModelError: where there is no other implementation.
+    """
+    place = _system_of(published.system, published.training).checkpoint
+    if not place:
+        known = ", ".join(name for name, system in SYSTEMS.items() if system.checkpoint)
+        raise ModelError(
+            f"{published.name}: expected a model of {known}. Received: one of {published.system}."
+        )
+    return part(place)
 
 
 # Coding and serving.
@@ -257,7 +276,7 @@ def codec_of(published: PublishedModel, **options: Any) -> Codec:
     place = _system_of(published.system, published.training).codec
     if not place:
         raise TfhificError(f"Models of {published.system} are no codecs.")
-    return _named(place)(published, **options)
+    return part(place)(published, **options)
 
 
 def open_codec(folder: str | os.PathLike[str], **options: Any) -> Codec:
@@ -290,4 +309,4 @@ def graph_class(published: PublishedModel) -> Any:
         raise TfhificError(
             f"Models of {published.system} can't be exported; those of {', '.join(served)} can."
         )
-    return _named(place)
+    return part(place)

@@ -102,7 +102,7 @@ def test_conditional_gc_sends_the_map(call_script, search_whole, street, tmp_pat
         (("--model=sc", "--labels=MISSING", "--keep=car"), "no such label map"),
         (("--model=gc", "--labels=LABELS"), "not for gc"),
         (("--model=gc", "--quality=3"), "one rate"),
-        (("--model=gc", "--target_bpp=0.1"), "one rate"),
+        (("--model=gc", "--target_bytes=20"), "one rate"),
         (("--model=gc", "--tile=512"), "--tile"),
         (("--model=gc", "--bits=3"), "not for gc"),
         (("--model=tiny", "--keep=car"), "not for tiny"),

@@ -164,12 +164,10 @@ def test_files_cost_little_over_the_estimate(codec, size, photo):
     assert 0.9 * estimate < len(codec.compress(picture)) <= 1.01 * estimate + 64
 
 
-def test_quality_is_accepted_and_has_no_effect(codec, photo):
+def test_quality_is_refused_where_there_is_one_rate(codec, photo):
     assert codec.single_rate
-    picture = photo(80, 80)
-    assert codec.compress(picture, 1.0) == codec.compress(picture, 7.3)
-    with pytest.raises(ValueError, match="1 to 8"):
-        codec.compress(picture, 9)
+    with pytest.raises(ValueError, match="one rate"):
+        codec.compress(photo(80, 80), 7.3)
 
 
 def test_a_model_of_many_rates_says_so(tiny_codec):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
+import pathlib
 import struct
 
 import numpy as np
 import pytest
 from safetensors.numpy import load, save
 
+from tfhific import zoo
 from tfhific.errors import ModelError, TfhificError
 from tfhific.published.store import FILE_NAME, digest, load_model, read_description, save_model
 from tfhific.publishing.hyperprior import publish
@@ -76,6 +79,29 @@ def test_what_is_saved_comes_back(tiny_published, tiny_model_folder):
 def test_saving_twice_gives_the_same_bytes(tiny_model_folder, data, tmp_path):
     save_model(load_model(tiny_model_folder), tmp_path)
     assert (tmp_path / FILE_NAME).read_bytes() == data
+
+
+# Of what saving them writes. The file of mini-v1 is of an older writer, which had its arrays in
+# another order.
+SAVED = {
+    "mini-v1": "924b2cd3ef938d49fecac0decd38b89cb2c899934b1be7defa84c581b531d4e7",
+    "candidates/mini-v2": "9500935e1f5d55e507f6b08417e48796e635c77538e6ccd2ec5700f6ef66da77",
+}
+
+
+@pytest.mark.parametrize("name", SAVED)
+def test_models_that_ship_are_saved_again_as_the_same_bytes(name, tmp_path):
+    folder = pathlib.Path(zoo.__file__).parent / name
+    loaded = load_model(folder)
+    assert loaded.fingerprint.hex() == read_description(folder)["fingerprint"]
+    save_model(loaded, tmp_path)
+    written, shipped = ((f / FILE_NAME).read_bytes() for f in (tmp_path, folder))
+    assert hashlib.sha256(written).hexdigest() == SAVED[name]
+    assert read_description(tmp_path) == read_description(folder)
+    ours, theirs = load(written), load(shipped)
+    assert sorted(ours) == sorted(theirs)
+    assert all(ours[key].tobytes() == theirs[key].tobytes() for key in ours)
+    assert (written == shipped) == (name != "mini-v1")
 
 
 def test_description_is_read_without_the_arrays(tiny_model_folder, tiny_published):

@@ -86,7 +86,13 @@ class Contents:
     version: int = VERSION
 
     @property
+    def size(self) -> tuple[int, int]:
+        """The picture's height and width in pixels."""
+        return self.height, self.width
+
+    @property
     def quality(self) -> float:
+        """From 1 to 8."""
         return 1.0 + self.quality_code / QUALITY_STEPS
 
 

@@ -18,38 +18,14 @@ import numpy as np
 from tfc_port import coding
 from tfhific.bitstream import container
 from tfhific.bitstream.container import Contents
-from tfhific.codec import rates
-from tfhific.codec.rate_search import largest_that_fits
-from tfhific.codec.rates import Rates
+from tfhific.codec.encoded import Encoded
+from tfhific.codec.rate_search import bound_in_bytes, largest_that_fits
+from tfhific.codec.rates import Rates, rates_of
 from tfhific.codec.sizes import beyond_limit, beyond_memory
-from tfhific.errors import ArgumentError, BitstreamError, ImageError, ModelError, TfhificError
+from tfhific.errors import BitstreamError, ImageError, ModelError, TfhificError
 from tfhific.pictures.images import Picture, validate_array
 from tfhific.pictures.plane import check_plane, decode_plane, encode_plane
 from tfhific.published.model import PublishedModel
-
-
-@dataclasses.dataclass(frozen=True)
-class Encoded:
-    """A compressed picture, and what its decoder will see.
-
-    Attributes:
-      contents: of the file.
-      code: what `Codec.decode_code` will find in it: float32 [h, w, channels] decoded latents
-        before the gain, int32 [h, w, channels] symbols of centres, or int32 [latent] levels of z.
-    """
-
-    contents: Contents
-    code: np.ndarray
-
-    @functools.cached_property
-    def data(self) -> bytes:
-        """The file's bytes."""
-        return container.pack(self.contents)
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """The picture's height and width in pixels."""
-        return self.contents.height, self.contents.width
 
 
 class Codec(abc.ABC):
@@ -121,7 +97,7 @@ class Codec(abc.ABC):
     @functools.cached_property
     def rates(self) -> Rates:
         """Which qualities there are."""
-        return rates.ONE if self.published.single_rate else rates.MANY
+        return rates_of(self.published)
 
     @property
     def single_rate(self) -> bool:
@@ -134,6 +110,16 @@ class Codec(abc.ABC):
 
         Of these: `labels`, `kept`, `search` and `label`; see the codecs that take them.
         """
+        return ()
+
+    @property
+    def classes(self) -> int:
+        """Of label maps, or of pictures; 0 for a model that knows none."""
+        return 0
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes, as many as there are; empty where they have none."""
         return ()
 
     @property
@@ -269,16 +255,8 @@ class Codec(abc.ABC):
           ArgumentError: for none or both of the bounds, or one that is no positive number.
           TfhificError: as `encode`, and where even the smallest file takes more.
         """
-        if (max_bytes is None) == (max_bpp is None):
-            raise ArgumentError("Expected one of `max_bytes` and `max_bpp`.")
-        bound = max_bpp if max_bytes is None else max_bytes
-        if bound is None or not bound > 0:
-            raise ArgumentError(f"Expected a positive bound of a file's size. Received: {bound}.")
-        if max_bytes is None:
-            height, width = picture.pixels.shape[:2]
-            # An integer beyond all files for what a float, but no integer, can hold.
-            bound = min(bound * height * width / 8, 1 << 62)
-        limit = int(bound)
+        height, width = picture.pixels.shape[:2]
+        limit = bound_in_bytes(max_bytes, max_bpp, height * width)
         if not self.rates.single:
             data, _ = largest_that_fits(
                 lambda quality: self.compress_picture(picture, quality, **side),
@@ -316,6 +294,7 @@ class Codec(abc.ABC):
         Raises:
           TfhificError: as `encode`.
         """
+        self.rates.code(quality, self.name)
         return math.nan
 
     # From files.
@@ -340,7 +319,7 @@ class Codec(abc.ABC):
         contents = self.unpack(data)
         alpha = None
         if contents.alpha is not None:
-            alpha = decode_plane(contents.alpha, (contents.height, contents.width))
+            alpha = decode_plane(contents.alpha, contents.size)
         return Picture(self.decode(contents), alpha, contents.icc, contents.exif)
 
     def decode(self, contents: Contents) -> np.ndarray:
@@ -384,7 +363,7 @@ class Codec(abc.ABC):
                 f"The file was made{kind} by the model {contents.fingerprint.hex()}; this is "
                 f"{self.name} ({self.fingerprint.hex()})."
             )
-        size = contents.height, contents.width
+        size = contents.size
         if self.whole_pixels is not None and size[0] * size[1] > self.whole_pixels:
             raise BitstreamError(beyond_memory(*size, self.whole_pixels, "The file's picture"))
         if contents.alpha is not None:
@@ -408,7 +387,7 @@ class Codec(abc.ABC):
         contents = self.unpack(data)
         encoded = self._encode_again(contents, validate_array(image))
         return (
-            encoded.size == (contents.height, contents.width)
+            encoded.size == contents.size
             and self._same_payload(contents, encoded.contents)
             and bool(np.array_equal(self.decode_code(contents), encoded.code))
         )
@@ -433,9 +412,10 @@ class Codec(abc.ABC):
         same = self._same_payload(contents, encoded.contents)
         same = same and np.array_equal(decoded.pixels, self.reconstruct(encoded))
         if picture.alpha is not None:
-            same = same and np.array_equal(decoded.alpha, picture.alpha)
+            alpha = decoded.alpha
+            same = same and alpha is not None and np.array_equal(alpha, picture.alpha)
         if not same:
-            raise TfhificError("the file does not decode to what was encoded; not written.")
+            raise TfhificError("the file does not decode to what was encoded")
         return decoded
 
     @abc.abstractmethod

@@ -17,9 +17,11 @@ from tfhific.bitstream import label_map
 from tfhific.bitstream.container import Contents
 from tfhific.bitstream.kept import blocks_of, read_kept
 from tfhific.codec import centre_prior
-from tfhific.codec.base import Codec, Encoded
+from tfhific.codec.base import Codec
+from tfhific.codec.encoded import Encoded
 from tfhific.codec.noise import normal_noise
-from tfhific.errors import BitstreamError, ImageError
+from tfhific.codec.sizes import size_of
+from tfhific.errors import BitstreamError, ImageError, ModelError
 from tfhific.pictures.resampling import mirrored
 from tfhific.published.centres import nearest
 from tfhific.published.code import CodeModel
@@ -51,8 +53,11 @@ class CentresCodec(Codec):
         networks, tables = self.published.networks, self.published.tables["code"]
         decoding, count = self.published.decoding, len(self.centres)
 
-        def after(name: str, channels: int) -> int | None:
-            return channels_after(networks[name].layers, networks[name].weights, channels)
+        def after(name: str, channels: int) -> int:
+            found = channels_after(networks[name].layers, networks[name].weights, channels)
+            if found is None:
+                raise ModelError(f"{self.name}: the channels of its {name} can't be told.")
+            return found
 
         inputs = self.channels
         if "features" in networks:
@@ -81,6 +86,11 @@ class CentresCodec(Codec):
     def classes(self) -> int:
         """Of label maps."""
         return int(self.published.decoding["classes"])
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Of the classes of label maps, where they have any."""
+        return tuple(self.published.decoding["class_names"])
 
     @property
     def channels(self) -> int:
@@ -113,7 +123,7 @@ class CentresCodec(Codec):
         """Which centre each value of a picture's code is, int32 [h, w, C]."""
         import tensorflow as tf
 
-        rows, columns = self._extension(image.shape[:2])
+        rows, columns = self._extension(size_of(image))
         x = tf.constant(image[rows[:, None], columns[None, :]], tf.float32) / 127.5 - 1.0
         return nearest(self.published.networks["encoder"](x[None])[0].numpy(), self.centres)
 
@@ -129,8 +139,9 @@ class CentresCodec(Codec):
           side: `labels`, integers [H, W], classes, where the model needs them; `kept`, the region
             to code, a `tfhific.bitstream.kept.Kept`, where it is selective.
         """
-        size = image.shape[:2]
-        labels, kept, sections = side.get("labels"), side.get("kept"), {}
+        size = size_of(image)
+        labels, kept = side.get("labels"), side.get("kept")
+        sections: dict[str, bytes] = {}
         for name, value in (("labels", labels), ("kept", kept)):
             if name in self.needs and value is None:
                 flag = {"labels": "a label map (`labels`)", "kept": "a region to keep (`kept`)"}
@@ -138,10 +149,11 @@ class CentresCodec(Codec):
         if labels is not None:
             labels = label_map.check_label_map(labels, size, self.classes)
             sections["labels"] = label_map.encode_label_map(labels, self.classes)
-        blocks = np.ones(self.latent_size(size), bool)
+        shape = self.latent_size(size)
+        blocks = np.ones(shape, np.bool_)
         if kept is not None:
             kept = kept.checked(size, self.classes)
-            blocks = blocks_of(kept.pixels(labels), blocks.shape, STRIDE)
+            blocks = blocks_of(kept.pixels(labels), shape, STRIDE)
             sections["kept"] = kept.to_bytes()
         symbols = self.symbols_of(image)
         tables, streams = self.published.tables["code"], 1
@@ -149,7 +161,16 @@ class CentresCodec(Codec):
             payload = centre_prior.encode_context(symbols, blocks, tables, len(self.centres))
         else:
             payload, streams = centre_prior.encode_static(symbols, blocks, tables, self._coder)
-        contents = Contents(self.fingerprint, *size, 0, b"", payload, y_streams=streams, **sections)
+        contents = Contents(
+            self.fingerprint,
+            *size,
+            quality_code=0,
+            z=b"",
+            y=payload,
+            y_streams=streams,
+            labels=sections.get("labels"),
+            kept=sections.get("kept"),
+        )
         return Encoded(contents, symbols * blocks[..., None])
 
     def _encode_again(self, contents: Contents, image: np.ndarray) -> Encoded:
@@ -158,7 +179,7 @@ class CentresCodec(Codec):
             side["labels"] = self.labels_of(contents)
         self.kept_places(contents, side.get("labels"))
         if contents.kept is not None:
-            size = contents.height, contents.width
+            size = contents.size
             side["kept"] = read_kept(contents.kept, size, self.classes)
         return self._encode(image, 0, side)
 
@@ -207,7 +228,7 @@ class CentresCodec(Codec):
 
         networks = self.published.networks
         joined = [tf.constant((self.centres[symbols] * blocks[..., None])[None], tf.float32)]
-        if "features" in networks:
+        if "features" in networks and labels is not None:
             rows, columns = self._extension(size)
             one_hot = tf.one_hot(labels[rows[:, None], columns[None, :]], self.classes)
             joined.append(networks["features"](one_hot[None]))
@@ -228,9 +249,9 @@ class CentresCodec(Codec):
                 f"The file has {'no' if needed else 'a'} label map; {self.name} "
                 f"{'needs one' if needed else 'has no use for one'}."
             )
-        if not needed:
+        if contents.labels is None:
             return None
-        size = contents.height, contents.width
+        size = contents.size
         return label_map.decode_label_map(contents.labels, size, self.classes)
 
     def kept_places(self, contents: Contents, labels: np.ndarray | None) -> np.ndarray:
@@ -243,7 +264,7 @@ class CentresCodec(Codec):
         Raises:
           BitstreamError: when they don't fit this model.
         """
-        size = contents.height, contents.width
+        size = contents.size
         needed = "kept" in self.needs
         if needed != (contents.kept is not None):
             raise BitstreamError(
@@ -252,8 +273,8 @@ class CentresCodec(Codec):
                 f"{'needs one' if needed else 'codes whole pictures'}."
             )
         shape = self.latent_size(size)
-        if not needed:
-            return np.ones(shape, bool)
+        if contents.kept is None or labels is None:
+            return np.ones(shape, np.bool_)
         kept = read_kept(contents.kept, size, self.classes)
         return blocks_of(kept.pixels(labels), shape, STRIDE)
 
@@ -261,7 +282,7 @@ class CentresCodec(Codec):
         """See `Codec.unpack`; without a kept region the code is looked at as well."""
         contents = super().unpack(data)
         if "kept" not in self.needs:
-            height, width = self.latent_size((contents.height, contents.width))
+            height, width = self.latent_size(contents.size)
             self._check_code(contents, height * width)
         return contents
 

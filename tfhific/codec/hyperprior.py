@@ -17,8 +17,9 @@ from tfhific import systems
 from tfhific.bitstream import container
 from tfhific.bitstream.container import Contents
 from tfhific.codec import base
-from tfhific.codec.base import Encoded
+from tfhific.codec.encoded import Encoded
 from tfhific.codec.plausible import check_claims, cut, least_bits_of_all, least_bits_of_any
+from tfhific.codec.sizes import size_of
 from tfhific.codec.transforms import Transforms
 from tfhific.errors import BitstreamError
 from tfhific.pictures.images import validate_array
@@ -117,8 +118,9 @@ class HyperpriorCodec(base.Codec):
         z_payload, z_streams = self._code(
             z, _channel_indexes(z.shape), model.z_tables, allowance=HYPERLATENTS_ALLOWANCE
         )
-        band_rows, bands = self._bands(*y.shape[:2])
-        payloads, streams = [], None
+        band_rows, bands = self._bands(*size_of(y))
+        payloads: list[bytes] = []
+        streams: int | None = None
         for rows in bands:
             indexes = self._transforms.indexes(z, rows, y.shape[1])
             # From here on these rows are what the decoder has, in the memory of the encoder's.
@@ -133,7 +135,7 @@ class HyperpriorCodec(base.Codec):
             z=z_payload,
             y=container.join_bands(payloads),
             z_streams=z_streams,
-            y_streams=streams,
+            y_streams=streams or 1,
             band_rows=band_rows,
         )
         return Encoded(contents, y)

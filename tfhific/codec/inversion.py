@@ -17,7 +17,8 @@ import numpy as np
 from tfc_port import coding
 from tfhific.bitstream import container
 from tfhific.bitstream.container import Contents
-from tfhific.codec.base import Codec, Encoded
+from tfhific.codec.base import Codec
+from tfhific.codec.encoded import Encoded
 from tfhific.codec.inversion_search import (
     MAX_BITS,
     Searcher,
@@ -25,6 +26,7 @@ from tfhific.codec.inversion_search import (
     from_levels,
     make_loss,
 )
+from tfhific.codec.sizes import size_of
 from tfhific.errors import BitstreamError, TfhificError
 from tfhific.pictures.resampling import resampled
 from tfhific.published.code import CodeModel
@@ -100,15 +102,14 @@ class InversionCodec(Codec):
         """
         options = side.get("search") or SearchOptions()
         levels, label, _ = self.invert(image, options, side.get("label"))
-        return Encoded(self.contents_of(levels, options.bits, label, image.shape[:2]), levels)
+        return Encoded(self.contents_of(levels, options.bits, label, size_of(image)), levels)
 
     def _encode_again(self, contents: Contents, image: np.ndarray) -> Encoded:
         levels, bits, label = self.levels_of(contents)
-        return Encoded(self.contents_of(levels, bits, label, image.shape[:2]), levels)
+        return Encoded(self.contents_of(levels, bits, label, size_of(image)), levels)
 
     def _same_payload(self, contents: Contents, again: Contents) -> bool:
-        size = contents.height, contents.width
-        return contents.y == again.y and size == (again.height, again.width)
+        return contents.y == again.y and contents.size == again.size
 
     def contents_of(
         self, levels: np.ndarray, bits: int, label: int | None, size: tuple[int, int]
@@ -155,7 +156,9 @@ class InversionCodec(Codec):
         import tensorflow as tf
 
         target = self._into_square(image).astype(np.float32) / 127.5 - 1.0
-        labels = [label] if label is not None else list(range(self.classes)) or [None]
+        labels: list[int | None] = [None]
+        if label is not None or self.classes:
+            labels = [label] if label is not None else list(range(self.classes))
         rng = np.random.default_rng(options.seed)
         shape = [len(labels), options.restarts, self.latent]
         if self.published.decoding["prior"] == "normal":
@@ -166,7 +169,7 @@ class InversionCodec(Codec):
             guessed = self.published.networks["guess"](tf.constant(target[None])).numpy()
             starts[:, 0] = guessed[0]
         starts = starts.reshape(-1, self.latent).astype(np.float32)
-        crop = self._crop(image.shape[:2])
+        crop = self._crop(size_of(image))
         searcher = self._searcher(options, crop, tuple(labels))
         levels, losses, history = searcher(target[crop], starts, options)
         best = int(np.argmin(losses))
@@ -257,13 +260,13 @@ class InversionCodec(Codec):
         """Where a picture stands in the square."""
         if max(size) > self.side:
             return slice(0, self.side), slice(0, self.side)
-        starts = [(self.side - length) // 2 for length in size]
-        return tuple(slice(start, start + length) for start, length in zip(starts, size))
+        top, left = ((self.side - length) // 2 for length in size)
+        return slice(top, top + size[0]), slice(left, left + size[1])
 
     def _into_square(self, image: np.ndarray) -> np.ndarray:
-        size, channels = image.shape[:2], int(self.published.decoding["channels"])
-        if max(size) > self.side:
+        (height, width), channels = size_of(image), int(self.published.decoding["channels"])
+        if max(height, width) > self.side:
             return resampled(image, self.side, self.side, channels)
-        image = resampled(image, *size, channels)
-        pads = [(crop.start, self.side - crop.stop) for crop in self._crop(size)]
+        image = resampled(image, height, width, channels)
+        pads = [(crop.start, self.side - crop.stop) for crop in self._crop((height, width))]
         return np.pad(image, [*pads, (0, 0)], "edge")

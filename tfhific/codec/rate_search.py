@@ -4,9 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tfhific.errors import TfhificError
+from tfhific.errors import ArgumentError, TfhificError
 
 _ROUNDS = 10
+
+
+def bound_in_bytes(max_bytes: int | None, max_bpp: float | None, pixels: int) -> int:
+    """What a file may take, in bytes.
+
+    Args:
+      max_bytes: that, or None.
+      max_bpp: in bits per pixel, or None.
+      pixels: of the picture.
+
+    Raises:
+      ArgumentError: for none or both of them, or one that is no positive number.
+    """
+    if max_bytes is None and max_bpp is not None:
+        bound = max_bpp * pixels / 8
+    elif max_bytes is not None and max_bpp is None:
+        bound = max_bytes
+    else:
+        raise ArgumentError("Expected one of `max_bytes` and `max_bpp`.")
+    if not bound > 0:
+        raise ArgumentError(
+            f"Expected a positive number of bytes or of bits per pixel. Received: {bound:g}."
+        )
+    # Beyond all files, for what a float, but no integer, can hold.
+    return int(min(bound, 1 << 62))
 
 
 def largest_that_fits(

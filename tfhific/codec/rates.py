@@ -6,6 +6,7 @@ import dataclasses
 
 from tfhific.bitstream import container
 from tfhific.errors import ArgumentError
+from tfhific.published.model import PublishedModel
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,3 +53,8 @@ MANY = Rates()
 
 ONE = Rates(1.0, 1.0, 1.0)
 """Of a model of one rate; its files store 0, the code of quality 1."""
+
+
+def rates_of(published: PublishedModel) -> Rates:
+    """The qualities of a published model."""
+    return ONE if published.single_rate else MANY

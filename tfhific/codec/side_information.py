@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Sequence
+from typing import Any
 
 from tfhific.bitstream.kept import Kept
 from tfhific.bitstream.label_map import label_map_of, read_label_map
+from tfhific.codec.base import Codec
 from tfhific.codec.inversion_search import SearchOptions
 from tfhific.errors import TfhificError
 
@@ -47,7 +50,9 @@ _FLAGS = {
 }
 
 
-def side_information(codec, requests: Requests, source: str, size: tuple[int, int]) -> dict:
+def side_information(
+    codec: Codec, requests: Requests, source: str, size: tuple[int, int]
+) -> dict[str, Any]:
     """The options of `codec.compress` for one picture.
 
     Args:
@@ -72,7 +77,7 @@ def side_information(codec, requests: Requests, source: str, size: tuple[int, in
             path = label_map_of(source, path)
         found["labels"] = read_label_map(path, size, codec.classes)
     if "kept" in needs and (requests.keep or requests.boxes):
-        names = codec.published.decoding["class_names"]
+        names = codec.class_names
         found["kept"] = Kept(
             tuple(_class(name, names, codec.classes) for name in requests.keep),
             tuple(_box(box) for box in requests.boxes),
@@ -83,7 +88,7 @@ def side_information(codec, requests: Requests, source: str, size: tuple[int, in
     return found
 
 
-def _class(name: str, names: list[str], classes: int) -> int:
+def _class(name: str, names: Sequence[str], classes: int) -> int:
     if name in names:
         return names.index(name)
     if name.isdecimal() and int(name) < classes:
@@ -98,4 +103,5 @@ def _box(text: str) -> tuple[int, int, int, int]:
         raise TfhificError(
             f"`keep_box`: expected left,top,width,height in pixels. Received: {text!r}."
         )
-    return tuple(int(part) for part in parts)
+    left, top, width, height = (int(part) for part in parts)
+    return left, top, width, height

@@ -4,6 +4,13 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
+
+def size_of(array: np.ndarray) -> tuple[int, int]:
+    """Height and width, or rows and columns, of an array [height, width, ...]."""
+    return array.shape[0], array.shape[1]
+
 
 def fitting_size(height: int, width: int, limit: int) -> tuple[int, int]:
     """The largest size of that shape with at most `limit` pixels: height and width."""

@@ -8,6 +8,7 @@ import functools
 import numpy as np
 
 from tfhific.bitstream import container
+from tfhific.codec.sizes import size_of
 from tfhific.errors import ArgumentError
 from tfhific.published.hyperprior import HyperpriorModel
 from tfhific.published.network import Network
@@ -107,10 +108,10 @@ class Transforms:
 
         network = self.model.networks["analysis"]
         least = self.model.min_latents * self.stride
-        rows, columns = (tiling.extension(side, self.stride, least) for side in image.shape[:2])
+        rows, columns = (tiling.extension(side, self.stride, least) for side in size_of(image))
         low, high = self.model.pixel_range
         gain = self.gain(self.model.log_gain, quality_code)
-        height, width = self.latent_size(image.shape[:2])
+        height, width = self.latent_size(size_of(image))
         y = np.empty([height, width, len(gain)], np.float32)
 
         def read(down: slice, across: slice) -> np.ndarray:
@@ -147,8 +148,8 @@ class Transforms:
         import tensorflow as tf
 
         network = self.model.networks["hyper_analysis"]
-        rows, columns = (tiling.extension(side, self.hyper_stride) for side in y.shape[:2])
-        z = np.empty([*self.hyper_size(y.shape[:2]), self.model.z_tables.rows], np.int32)
+        rows, columns = (tiling.extension(side, self.hyper_stride) for side in size_of(y))
+        z = np.empty([*self.hyper_size(size_of(y)), self.model.z_tables.rows], np.int32)
         for region, values in tiling.run(
             lambda values: network(tf.constant(values)).numpy(),
             self._geometry("hyper_analysis"),
@@ -157,7 +158,7 @@ class Transforms:
             self._fitting(
                 self._geometry("hyper_analysis"),
                 len(rows) * len(columns),
-                max(self._tile_of(y.shape[:2]) // self.stride, 1),
+                max(self._tile_of(size_of(y)) // self.stride, 1),
             ),
         ):
             z[region] = to_symbols(values)
@@ -288,7 +289,7 @@ class Transforms:
             network,
             self._geometry(name),
             lambda down, across: z[down, across],
-            z.shape[:2],
+            size_of(z),
             self._fitting(
                 self._geometry(name),
                 (rows.stop - rows.start) * z.shape[1],
@@ -319,7 +320,7 @@ class Transforms:
         picture = np.empty([*size, 3], np.uint8)
         low, high = self.model.pixel_range
         coarse, fine = self._stages
-        side = max(self._tile_of(y_hat.shape[:2]) // self.stride, 1)
+        side = max(self._tile_of(size_of(y_hat)) // self.stride, 1)
 
         def pixels(values: np.ndarray) -> np.ndarray:
             x = tf.cast(fine(tf.cast(tf.constant(values), self._precision)), tf.float32)
@@ -342,7 +343,7 @@ class Transforms:
             transform,
             whole,
             lambda down, across: y_hat[down, across],
-            y_hat.shape[:2],
+            size_of(y_hat),
             self._fitting(largest, y_hat.shape[0] * y_hat.shape[1], side),
         ):
             target = picture[region]

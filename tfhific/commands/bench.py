@@ -36,7 +36,7 @@ def define_flags() -> None:
     )
     flags.DEFINE_enum("variant", "pytorch", ["official", "pytorch"], "Of --random_weights.")
     flags.DEFINE_enum("precision", "float32", ["float32", "bfloat16"], "Of the picture networks.")
-    flags.DEFINE_float("quality", 5.0, "1 to 8.", 1.0, 8.0)
+    flags.DEFINE_float("quality", None, "1 to 8; default: the model's own.", 1.0, 8.0)
     flags.DEFINE_integer("runs", 7, "Timed runs of each.", lower_bound=1)
     flags.DEFINE_bool("loaded", True, "Also time a loaded codec, not whole commands alone.")
     flags.DEFINE_list(
@@ -143,11 +143,11 @@ def _bench_sizes(sizes: list[tuple[int, int]]) -> int:
         for number, size in enumerate(sizes):
             write_png(_picture(*size), image.format(number))
         options = (f"--model={FLAGS.model}", f"--max_pixels={max(w * h for w, h in sizes)}")
+        quality = () if FLAGS.quality is None else (f"--quality={FLAGS.quality}",)
         for _ in range(FLAGS.runs):
             for number in range(len(sizes)):
                 source, coded, out = (path.format(number) for path in (image, packed, back))
-                quality = f"--quality={FLAGS.quality}"
-                compress = _command("compress", source, coded, *options, quality, "--overwrite")
+                compress = _command("compress", source, coded, *options, *quality, "--overwrite")
                 decompress = _command("decompress", coded, out, *options, "--overwrite")
                 results.setdefault(("compress", number), []).append(compress)
                 results.setdefault(("decompress", number), []).append(decompress)
@@ -223,10 +223,11 @@ def bench(argv: list[str]) -> int:
         name: tfhific.load(FLAGS.model, coder=name, precision=FLAGS.precision)
         for name in coding.available()
     }
-    data = next(iter(codecs.values())).compress(pixels, FLAGS.quality)
-    print(
-        f"{width}x{height}, quality {FLAGS.quality:g}, {len(data):,} bytes, {os.cpu_count()} cores"
-    )
+    codec = next(iter(codecs.values()))
+    data = codec.compress(pixels, FLAGS.quality)
+    made_at = codec.quality_of(data)
+    at = "one rate" if made_at is None else f"quality {made_at:g}"
+    print(f"{width}x{height}, {at}, {len(data):,} bytes, {os.cpu_count()} cores")
     times: dict[tuple[str, str], list[float]] = {}
     for run in range(FLAGS.runs + 1 if FLAGS.loaded else 0):
         for name, codec in codecs.items():

@@ -88,10 +88,10 @@ def _work(codec, job) -> dict:
             size = picture.pixels.shape[:2]
             side = side_information(codec, _requests(), job.source, size)
             data = _compress(codec, picture, side)
-            if FLAGS.verify:
-                facts["psnr"] = _psnr(picture.pixels, codec.verify(data, picture).pixels)
         except TfhificError as error:
             raise type(error)(f"{job.source}: {error}") from None
+        if FLAGS.verify:
+            facts["psnr"] = _verified(codec, data, picture, job.source)
     quality = codec.quality_of(data)
     write_atomically(job.destination, data, overwrite=FLAGS.overwrite)
     height, width = picture.pixels.shape[:2]
@@ -107,13 +107,18 @@ def _work(codec, job) -> dict:
     }
 
 
-def _psnr(original, decoded) -> float | None:
-    """In decibels; None where the two are the same."""
+def _verified(codec, data: bytes, picture, name: str) -> float | None:
+    """The PSNR in decibels of what a file decodes to; None where that is the picture itself."""
     import numpy as np
 
+    from tfhific.errors import TfhificError
     from tfhific.evaluation.metrics import psnr
 
-    value = psnr(original, decoded)
+    try:
+        decoded = codec.verify(data, picture)
+    except TfhificError as error:
+        raise type(error)(f"{name}: {str(error).rstrip('.')}; not written.") from None
+    value = psnr(picture.pixels, decoded.pixels)
     return round(value, 3) if np.isfinite(value) else None
 
 

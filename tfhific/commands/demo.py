@@ -19,7 +19,9 @@ _OUTPUTS = (".tfh", ".decoded.png", ".comparison.png")
 
 def define_flags() -> None:
     paths.define_path("model", "mini", "Name or folder of the model.")
-    flags.DEFINE_float("quality", 3.0, "1 (smallest) to 8 (best), fractions allowed.", 1.0, 8.0)
+    flags.DEFINE_float(
+        "quality", None, "1 (smallest) to 8 (best), fractions allowed; default 3.", 1.0, 8.0
+    )
     paths.define_path("out", "out", "Folder for the results.")
 
 
@@ -70,10 +72,11 @@ def demo(argv: list[str]) -> int:
     common.start_tensorflow()
     ensure_folder(FLAGS.out)
     codec = tfhific.load(FLAGS.model)
-    codec.compress(picture.pixels[:64, :64], FLAGS.quality)  # The first call loads kernels.
+    asked = 3.0 if FLAGS.quality is None and not codec.rates.single else FLAGS.quality
+    codec.compress(picture.pixels[:64, :64], asked)  # The first call loads kernels.
 
     started = time.perf_counter()
-    data = codec.compress_picture(picture, FLAGS.quality)
+    data = codec.compress_picture(picture, asked)
     encoded = time.perf_counter()
     write_atomically(stem + ".tfh", data, overwrite=True)
     with open(stem + ".tfh", "rb") as file:

@@ -131,13 +131,15 @@ def evaluate() -> int:
         refuse_own_input(table, [FLAGS.lpips, FLAGS.features, FLAGS.data])
     common.say_left_out(find_images(FLAGS.data).left_out, FLAGS.data)
     if FLAGS.branch_cost:
-        import tfhific
+        from tfhific import zoo
         from tfhific.data.folders import list_images
+        from tfhific.published.store import load_hyperprior
 
         common.start_tensorflow()
         qualities = _qualities() or [float(quality) for quality in range(1, 9)]
         paths = list_images(FLAGS.data)[: FLAGS.max_images]
-        return _branch_cost(tfhific.load(FLAGS.model or "mini").published, paths, qualities)
+        published = load_hyperprior(zoo.find_by_name(FLAGS.model or "mini"))
+        return _branch_cost(published, paths, qualities)
 
     from tqdm import tqdm
 

@@ -17,8 +17,8 @@ def define_flags() -> None:
 
 
 def export_torch(argv: list[str]) -> int:
-    from tfhific import zoo
-    from tfhific.errors import ModelError, TfhificError
+    from tfhific import systems, zoo
+    from tfhific.errors import TfhificError
     from tfhific.files.file_kinds import refuse_other_kind
     from tfhific.files.own_inputs import refuse_own_input
 
@@ -31,12 +31,10 @@ def export_torch(argv: list[str]) -> int:
 
     common.start_tensorflow()
     import tfhific
-    from tfhific.interop.hific_checkpoint import checkpoint_of
     from tfhific.interop.torch_writer import write_checkpoint
 
     codec = tfhific.load(name)
-    if codec.published.system != "hific":
-        raise ModelError(f"{name}: expected a model of hific. Received: {codec.published.system}.")
+    checkpoint_of = systems.checkpoint_maker(codec.published)
     facts = codec.published.training.get("imported")
     contents = checkpoint_of(codec.model, facts if isinstance(facts, dict) else None)
     write_checkpoint(destination, contents, FLAGS.overwrite)

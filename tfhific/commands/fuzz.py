@@ -46,7 +46,7 @@ def fuzz(argv: list[str]) -> int:
         ramp = np.arange(48, dtype=np.uint8)
         image = np.stack([np.tile(ramp * 5, (40, 1))] * 3, -1)
         image[10:30, 10:30] = 200
-        data = codec.compress(image, 5.0)
+        data = codec.compress(image)
     with tqdm(total=FLAGS.count, leave=False, disable=not sys.stderr.isatty()) as bar:
         tally = fuzzing.fuzz(
             codec.decompress,

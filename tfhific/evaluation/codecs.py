@@ -253,18 +253,13 @@ class ModelCodec:
             self.settings = tuple(1.0 + step / _MODEL_STEPS for step in steps)
 
     def encode(self, pixels: np.ndarray, setting: Setting) -> bytes:
-        if self.fixed_rate:
-            return self._codec.compress(pixels)
-        return self._codec.compress(pixels, float(setting))
+        return self._codec.compress(pixels, None if self.fixed_rate else float(setting))
 
     def decode(self, data: bytes) -> np.ndarray:
         return self._codec.decompress(data)
 
     def estimate_bpp(self, pixels: np.ndarray, setting: Setting) -> float:
-        estimate = getattr(self._codec, "estimate_bpp", None)
-        if estimate is None:
-            return math.nan
-        return float(estimate(pixels) if self.fixed_rate else estimate(pixels, float(setting)))
+        return self._codec.estimate_bpp(pixels, None if self.fixed_rate else float(setting))
 
 
 class JoinedCodec:

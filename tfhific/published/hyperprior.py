@@ -141,10 +141,10 @@ class HyperpriorModel(PublishedModel):
             return False
         hyper = self.density.channels
 
-        def outputs(name: str, inputs: int) -> int | None:
+        def outputs(name: str, inputs: int | None) -> int | None:
             return channels_after(self.networks[name].layers, self.networks[name].weights, inputs)
 
-        sides = {
+        sides: dict[str, tuple[int | None, int | None]] = {
             "analysis": (3, channels),
             "synthesis": (channels, 3),
             "hyper_analysis": (channels, hyper),
@@ -305,6 +305,7 @@ class HyperpriorModel(PublishedModel):
             for name in ("y_tables", "z_tables")
         }
         config = description.get("config")
+        low, high = (float(v) for v in description.get("pixel_range", (-0.5, 0.5)))
         return cls(
             name=str(description["name"]),
             system=str(description["system"]),
@@ -324,7 +325,7 @@ class HyperpriorModel(PublishedModel):
             log_inverse_gain=single("log_inverse_gain"),
             scale_kind=str(description.get("scale_kind", "index")),
             likelihood=str(description.get("likelihood", "gaussian")),
-            pixel_range=tuple(float(v) for v in description.get("pixel_range", (-0.5, 0.5))),
+            pixel_range=(low, high),
             min_latents=int(description.get("min_latents", 1)),
             config=None if config is None else dict(config),
             extras={

@@ -11,6 +11,7 @@ import numpy as np
 from tfhific.bitstream.kept import blocks_of
 from tfhific.codec import centre_prior
 from tfhific.codec.centres import CentresCodec
+from tfhific.codec.sizes import size_of
 from tfhific.errors import ModelError
 from tfhific.published.code import CodeModel
 from tfhific.publishing.options import PublishOptions
@@ -89,9 +90,9 @@ def with_counted_prior(
     codes = []
     for image, kept in pictures:
         symbols = codec.symbols_of(image)
-        blocks = np.ones(symbols.shape[:2], bool)
+        blocks = np.ones(size_of(symbols), np.bool_)
         if kept is not None:
-            blocks = blocks_of(kept, blocks.shape, 16)
+            blocks = blocks_of(kept, size_of(symbols), 16)
         codes.append((symbols, blocks))
     channels, centres = codec.channels, len(codec.centres)
     if prior == "hyper":

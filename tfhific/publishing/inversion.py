@@ -88,7 +88,8 @@ def publish_cgan(model, name: str, training: dict | None = None) -> CodeModel:
         "1": (trained.joint.kernel.numpy(), trained.joint.bias.numpy()),
         "2": (trained.picture.kernel.numpy(), trained.picture.bias.numpy()),
     }
-    weights, layers = {}, []
+    weights: dict[str, np.ndarray] = {}
+    layers: list[dict[str, Any]] = []
     for number, (kernel, bias) in arrays.items():
         weights[f"generator/{number}/kernel"], weights[f"generator/{number}/bias"] = kernel, bias
         layers.append({"op": "dense", "name": f"generator/{number}"})

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
 from tfhific import systems
 from tfhific.bitstream import container
-from tfhific.codec import rates
+from tfhific.codec.rates import rates_of
 from tfhific.errors import TfhificError
 from tfhific.published.model import PublishedModel
 from tfhific.serving.budget import PARALLEL, beyond_array, beyond_sum, of_several
@@ -66,14 +68,24 @@ class Served(tf.Module):
             `max_request_pixels` below `max_pixels`.
         """
         super().__init__(name="served")
-        has = rates.ONE if model.single_rate else rates.MANY
-        self._single_rate = has.single
-        self._quality_code = has.code(quality, model.name)
+        rates = rates_of(model)
+        self._single_rate = rates.single
+        self._quality_code = rates.code(quality, model.name)
         self._max_pixels = max_pixels
         self._max_request_pixels = request_limit(max_pixels, max_request_pixels)
         self._codec = systems.graph_class(model)(model, _coder(coder), max_pixels)
 
-        self._one = _Functions(self)
+        self._one = one = _Functions()
+        text, number = tf.TensorSpec([], tf.string), tf.TensorSpec([], tf.int32)
+        image = tf.TensorSpec([None, None, 3], tf.uint8)
+        # In this order: some call those before them.
+        one.encode = _traced(self._codec.encode, image, number, text, text, text)
+        one.compress = _traced(self._compress_one, text, number, text)
+        one.decode = _traced(self._decode_one, text)
+        one.decompress = _traced(self._decompress_one, text)
+        one.measure = _traced(lambda data: graph_images.measure(data, max_pixels), text)
+        one.size = _traced(self._size_one, text)
+        one.info = _traced(info.info, text)
         self._signatures = _Signatures(self)
 
     @property
@@ -327,17 +339,13 @@ class _Functions:
     functions under their names, beside those of the signatures.
     """
 
-    def __init__(self, served: Served) -> None:
-        text, number = tf.TensorSpec([], tf.string), tf.TensorSpec([], tf.int32)
-        image = tf.TensorSpec([None, None, 3], tf.uint8)
-        served._one = self
-        self.encode = _traced(served._codec.encode, image, number, text, text, text)
-        self.compress = _traced(served._compress_one, text, number, text)
-        self.decode = _traced(served._decode_one, text)
-        self.decompress = _traced(served._decompress_one, text)
-        self.measure = _traced(lambda data: graph_images.measure(data, served._max_pixels), text)
-        self.size = _traced(served._size_one, text)
-        self.info = _traced(info.info, text)
+    encode: Callable[..., tf.Tensor]
+    compress: Callable[..., tuple[tf.Tensor, ...]]
+    decode: Callable[..., tuple[tf.Tensor, ...]]
+    decompress: Callable[..., tuple[tf.Tensor, ...]]
+    measure: Callable[..., tf.Tensor]
+    size: Callable[..., tf.Tensor]
+    info: Callable[..., tuple[tf.Tensor, ...]]
 
 
 def _traced(python, *specs):
