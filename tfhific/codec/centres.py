@@ -19,7 +19,7 @@ from tfhific.codec.noise import normal_noise
 from tfhific.codec.whole_picture import MEMORY, WholePictureCodec, mirrored
 from tfhific.errors import BitstreamError, ImageError
 from tfhific.published.centres import nearest
-from tfhific.published.network_shapes import channels_after, factor_of
+from tfhific.published.ops import Kernel
 
 STRIDE = 16
 MIN_LATENTS = 4
@@ -42,7 +42,7 @@ class CentresCodec(WholePictureCodec):
         decoding, count = self.published.decoding, len(self.centres)
 
         def after(name: str, channels: int) -> int | None:
-            return channels_after(networks[name].layers, networks[name].weights, channels)
+            return networks[name].channels_after(channels)
 
         inputs = self.channels
         if "features" in networks:
@@ -50,7 +50,7 @@ class CentresCodec(WholePictureCodec):
         if "noise" in networks:
             inputs += after("noise", int(decoding["noise"]))
         rows = count + 1 if decoding["prior"] == "hyper" else 1
-        strides = (factor_of(networks[name].layers) for name in ("encoder", "generator"))
+        strides = (networks[name].factor for name in ("encoder", "generator"))
         return {
             "centres": self.centres.ndim == 1 and count > 1 and np.isfinite(self.centres).all(),
             "prior": decoding["prior"] in centre_prior.PRIORS,
@@ -80,10 +80,9 @@ class CentresCodec(WholePictureCodec):
     @functools.cached_property
     def whole_pixels(self) -> int:
         width = max(
-            int(network.weights[f"{layer['name']}/kernel"].shape[-1])
+            next(op.widths[1] for op in network.ops if isinstance(op, Kernel))
             for name, network in self.published.networks.items()
             if name in ("encoder", "features")
-            for layer in [next(la for la in network.layers if la["op"] == "plain_conv")]
         )
         # Four float32 copies of the widest layer at full resolution, one-hot labels and pixels.
         return MEMORY // (16 * width + 8 * self.classes + 64)

@@ -30,7 +30,7 @@ from tfhific.codec.whole_picture import WholePictureCodec, resampled
 from tfhific.errors import BitstreamError, TfhificError
 from tfhific.published.model import WholeModel, halved
 from tfhific.published.network import Network
-from tfhific.published.network_shapes import channels_after
+from tfhific.published.ops import Dense, Relu, Reshape, Sigmoid
 from tfhific.publishing.fold import fold
 from tfhific.publishing.publishable import folded_parts
 
@@ -54,7 +54,7 @@ class InversionCodec(WholePictureCodec):
         decoding, tables = self.published.decoding, self.published.tables["z"]
         channels = int(decoding["channels"])
         generator = self.published.networks["generator"]
-        made = channels_after(generator.layers, generator.weights, self.latent + self.classes)
+        made = generator.channels_after(self.latent + self.classes)
         return {
             "sides": 1 <= self.side <= _LARGEST_SIDE,
             "channels": channels in (1, 3) and made == channels,
@@ -327,9 +327,9 @@ def publish_cgan(model, name: str, training: dict | None = None) -> WholeModel:
     weights, layers = {}, []
     for number, (kernel, bias) in arrays.items():
         weights[f"generator/{number}/kernel"], weights[f"generator/{number}/bias"] = kernel, bias
-        layers.append({"op": "dense", "name": f"generator/{number}"})
-        layers.append({"op": "sigmoid" if number == "2" else "relu"})
-    layers.append({"op": "reshape", "shape": [config.side, config.side, 1]})
+        layers.append(Dense.entry(name=f"generator/{number}"))
+        layers.append((Sigmoid if number == "2" else Relu).entry())
+    layers.append(Reshape.entry(shape=[config.side, config.side, 1]))
     decoding = {
         "side": config.side,
         "channels": 1,

@@ -386,11 +386,8 @@ def stages(network: Network) -> tuple[Network | None, Network]:
     Most of the arithmetic may be in the first while the second has the largest tensors: in
     tiles of one size, either would be too small for the one or too large for the other.
     """
-    ops = [layer["op"] for layer in network.layers]
-    first = next((i for i, op in enumerate(ops) if op in ("deconv", "depth_to_space")), 0)
-    if first == 0 or "sum" in ops[:first]:
-        return None, network
-    return network.part(0, first), network.part(first)
+    first = next((i for i, op in enumerate(network.ops) if op.factor != 1), 0)
+    return (network.part(0, first), network.part(first)) if first else (None, network)
 
 
 def to_symbols(values: np.ndarray) -> np.ndarray:

@@ -48,7 +48,6 @@ from tfhific.published.factorized import FactorizedDensity
 from tfhific.published.fingerprint import Fingerprint
 from tfhific.published.integer_branch import IntegerBranch, IntegerLayer
 from tfhific.published.network import Network
-from tfhific.published.network_shapes import channels_after, factor_of
 from tfhific.published.tensor_file import TensorFile, parts
 from tfhific.runtimes import checkerboard
 
@@ -163,7 +162,7 @@ class Model:
         hyper = self.density.channels
 
         def outputs(name: str, inputs: int) -> int | None:
-            return channels_after(self.networks[name].layers, self.networks[name].weights, inputs)
+            return self.networks[name].channels_after(inputs)
 
         sides = {
             "analysis": (3, channels),
@@ -182,7 +181,7 @@ class Model:
             outputs(name, before) not in (after, None) for name, (before, after) in sides.items()
         ):
             return False
-        factors = {name: factor_of(network.layers) for name, network in self.networks.items()}
+        factors = {name: network.factor for name, network in self.networks.items()}
         down, hyper_down = factors["analysis"], factors["hyper_analysis"]
         if down < 1 or hyper_down < 1 or down * factors["synthesis"] != 1:
             return False
@@ -190,7 +189,7 @@ class Model:
         if any(factors.get(name, 1) != 1 for name in beside):
             return False
         means = checkerboard.FEATURES if self.checkerboard else "hyper_synthesis_mean"
-        ups = (factors["hyper_synthesis_scale"], factors[means], self.branch.factor())
+        ups = (factors["hyper_synthesis_scale"], factors[means], self.branch.factor)
         return self.branch.takes() == hyper and all(hyper_down * each == 1 for each in ups)
 
     @property

@@ -220,18 +220,12 @@ class GraphTransforms(tf.Module):
             z,
             (start, stop),
             width,
-            (self._outputs(checkerboard.FEATURES), tf.float32),
+            (self.model.networks[checkerboard.FEATURES].channels_after(), tf.float32),
         )
         networks = {name: self._network(name) for name in checkerboard.NETWORKS}
         settled = checkerboard.settle(networks, values, y[start:stop], start, top - start, symbols)
         own = slice(top - start, bottom - start)
         return tf.cast(settled.symbols[own], tf.int32), settled.values[own]
-
-    def _outputs(self, name: str) -> int:
-        """Channels that a network ending with a convolution gives."""
-        network = self.model.networks[name]
-        last = [layer for layer in network.layers if "name" in layer][-1]
-        return len(network.weights[f"{last['name']}/bias"])
 
     def synthesise(
         self, y_hat: tf.Tensor, quality_code: tf.Tensor, height: tf.Tensor, width: tf.Tensor
