@@ -48,12 +48,12 @@ from tfhific.published.factorized import FactorizedDensity
 from tfhific.published.fingerprint import Fingerprint
 from tfhific.published.integer_branch import IntegerBranch, IntegerLayer
 from tfhific.published.network import Network
+from tfhific.published.rate import LIKELIHOODS
 from tfhific.published.tensor_file import TensorFile, parts
 from tfhific.runtimes import checkerboard
 
 FILE_NAME = "model.safetensors"
 MODEL_FORMATS = (1, 2, 3)
-LIKELIHOODS = ("gaussian", "logistic")
 SCALE_KINDS = ("index", "scale")
 MALFORMED = (
     *(LookupError, TypeError, ValueError, AttributeError, OverflowError),

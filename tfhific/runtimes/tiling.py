@@ -54,6 +54,16 @@ class Geometry:
         down, up = factor.numerator, factor.denominator
         return cls(down, up, -(-reach // down) * down, float(values))
 
+    def side(self, values: int) -> int:
+        """Side of the tiles, in input positions, whose largest tensor has about so many values."""
+        within = int((values / self.floats) ** 0.5) - 2 * self.reach
+        # Below its own reach, more is computed for the surroundings than for the tile.
+        return max(within, self.reach, self.down, 1)
+
+    def margin(self, unit: int) -> int:
+        """Positions beyond a band that its output can depend on, to a multiple of `unit`."""
+        return -(-self.reach // unit) * unit
+
     def pieces(
         self, height: int, width: int, tile: int, rows: slice | None = None
     ) -> Iterator[tuple[Region, Region, Region]]:
