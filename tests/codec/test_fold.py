@@ -7,8 +7,12 @@ import pytest
 
 from tfhific.backend import keras, tfc
 from tfhific.errors import ModelError
+from tfhific.models.addons import instance_normalization
+from tfhific.models.convolutions import CroppedConv2DTranspose, PaddedConv2D
 from tfhific.models.layers import Parallel, Residual, Scale
-from tfhific.publishing.fold import fold
+from tfhific.models.normalisation import ChannelNorm
+from tfhific.models.spectral import SpectralConv2D
+from tfhific.publishing.fold import fold, unfold
 
 INPUTS = {
     "analysis": [2, 64, 48, 3],
@@ -101,7 +105,18 @@ def conv(**changes):
         lambda: conv(strides_up=2),
         lambda: conv(corr=False, strides_down=2),
         lambda: conv(corr=False, strides_up=3),
-        lambda: conv(activation="tanh"),
+        lambda: conv(activation="softplus"),
+        lambda: keras.layers.Activation("gelu"),
+        lambda: keras.layers.ReLU(6.0),
+        lambda: keras.layers.ReLU(negative_slope=0.1),
+        lambda: SpectralConv2D(3, 3),
+        lambda: keras.layers.Conv2D(3, 3, dilation_rate=2, padding="same"),
+        lambda: keras.layers.Conv2D(3, 3, strides=(1, 2), padding="same"),
+        lambda: keras.layers.Conv2DTranspose(3, 3, padding="valid"),
+        lambda: keras.layers.DepthwiseConv2D(3, padding="valid"),
+        lambda: keras.layers.DepthwiseConv2D(3, padding="same", depth_multiplier=2),
+        lambda: keras.layers.BatchNormalization(scale=False),
+        lambda: keras.layers.GroupNormalization(groups=1),
         lambda: tfc.GDN(rectify=True),
         lambda: tfc.GDN(alpha_parameter=2),
         lambda: tfc.GDN(epsilon_parameter=0.5),
@@ -112,3 +127,56 @@ def test_what_has_no_folded_form_is_refused(make):
     layer(np.ones([1, 8, 8, 3], np.float32))
     with pytest.raises(ModelError):
         fold(layer, "layer")
+
+
+LAYERS = {
+    "conv": lambda: keras.layers.Conv2D(4, 3, 2, padding="same", activation="tanh"),
+    "conv_without_bias": lambda: keras.layers.Conv2D(4, 3, use_bias=False),
+    "transposed": lambda: keras.layers.Conv2DTranspose(4, 4, 2, "same", activation="sigmoid"),
+    "depthwise": lambda: keras.layers.DepthwiseConv2D(5, padding="same", activation="relu"),
+    "dense": lambda: keras.layers.Dense(5, activation="tanh"),
+    "batch_norm": lambda: keras.layers.BatchNormalization(),
+    "instance_norm": instance_normalization,
+    "channel_norm": lambda: ChannelNorm(),
+    "padded": lambda: PaddedConv2D(4, 4, 2, pads=(1, 1, 2, 0), padding="reflect"),
+    "cropped": lambda: CroppedConv2DTranspose(4, 5, 2, crop=1),
+    "gdn": lambda: tfc.GDN(),
+    "signal": lambda: conv(use_bias=True, kernel_parameter="variable"),
+    "composed": lambda: Parallel([Scale(2.0), Residual(keras.Sequential([Scale(0.5), conv()]))]),
+}
+
+
+def changed(layer, seed: int, x):
+    """The layer, built on `x`, each of its variables moved to something of no symmetry."""
+    layer(x)
+    rng = np.random.default_rng(seed)
+    for variable in layer.variables:
+        variable.assign_add(rng.uniform(0.05, 0.3, variable.shape).astype(np.float32))
+    return layer
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_layer_folds_to_what_it_computes(name):
+    x = np.random.default_rng(6).normal(size=[2, 8, 6, 3]).astype(np.float32)
+    layer = changed(LAYERS[name](), 0, x)
+    expected = layer(x).numpy()
+    np.testing.assert_allclose(fold(layer, "n")(x).numpy(), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", sorted(set(LAYERS) - {"composed"}))
+def test_a_layer_unfolds_to_what_was_folded(name):
+    x = np.random.default_rng(6).normal(size=[2, 8, 6, 3]).astype(np.float32)
+    layer, other = (changed(LAYERS[name](), seed, x) for seed in (0, 1))
+    assert not np.allclose(other(x).numpy(), layer(x).numpy(), atol=1e-3)
+    unfold(other, "n", fold(layer, "n").weights)
+    np.testing.assert_allclose(other(x).numpy(), layer(x).numpy(), rtol=1e-4, atol=1e-5)
+
+
+def test_unfolding_names_what_is_missing_or_does_not_fit():
+    x = np.ones([1, 8, 8, 3], np.float32)
+    layer = changed(PaddedConv2D(4, 3), 0, x)
+    weights = fold(layer, "n").weights
+    with pytest.raises(ModelError, match="'n/bias' is missing"):
+        unfold(layer, "n", {"n/kernel": weights["n/kernel"]})
+    with pytest.raises(ModelError, match="'n/bias'"):
+        unfold(layer, "n", {**weights, "n/bias": np.zeros([5], np.float32)})

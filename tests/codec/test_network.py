@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from fractions import Fraction
 
 import numpy as np
 import pytest
 
 from tfhific.errors import ModelError
-from tfhific.published.network import Network, conv, deconv
+from tfhific.published.functional import conv, deconv
+from tfhific.published.network import Network
 
 
 def correlate(x, kernel, stride):
@@ -96,10 +98,16 @@ def test_dtype_of_the_input_is_that_of_the_arithmetic():
         assert network(np.ones([1, 1, 1, 1], dtype)).dtype.name == dtype
 
 
+def test_arrays_that_hold_no_floats_are_refused():
+    weights = {"a/kernel": np.ones([1, 1, 1, 1], np.int32), "a/bias": np.zeros(1, np.float32)}
+    with pytest.raises(ModelError, match=r"'a/kernel' should hold floats. Received: int32"):
+        Network([{"op": "conv", "name": "a", "stride": 1}], weights)
+
+
 def test_strides_follow_the_branches():
-    assert Network([{"op": "space_to_depth", "block": 4}], {}).strides() == (4, 1)
+    assert Network([{"op": "space_to_depth", "block": 4}], {}).factor == 4
     inner = [{"op": "space_to_depth", "block": 2}, {"op": "depth_to_space", "block": 16}]
-    assert Network([{"op": "sum", "branches": [inner, inner]}], {}).strides() == (2, 16)
+    assert Network([{"op": "sum", "branches": [inner, inner]}], {}).factor == Fraction(1, 8)
 
 
 CONV = {"op": "conv", "name": "a", "stride": 1}
@@ -126,6 +134,8 @@ CONV = {"op": "conv", "name": "a", "stride": 1}
         [{**CONV, "stride": 1.5}],
         [{**CONV, "stride": "1"}],
         [{**CONV, "stride": [1]}],
+        [{**CONV, "stride": 1.0}],
+        [{**CONV, "stride": True}],
         [{**CONV, "name": "flat"}],
         [{**CONV, "op": "deconv", "stride": 3}],
         [{**CONV, "pads": 1}],
@@ -158,6 +168,20 @@ CONV = {"op": "conv", "name": "a", "stride": 1}
         [{"op": "leaky_relu"}],
         [{"op": "leaky_relu", "slope": "0.1"}],
         [{"op": "scale", "factor": None}],
+        [{"op": "scale", "factor": float("inf")}],
+        [{"op": "depthwise_conv", "name": "a"}],
+        [{"op": "depthwise_conv", "name": "g"}],
+        [{**CONV, "op": "plain_conv"}],
+        [{**CONV, "op": "plain_conv", "padding": "same"}],
+        [{**CONV, "op": "plain_deconv", "stride": 17}],
+        [{"op": "instance_norm", "name": "c", "epsilon": 1.0}],
+        [{"op": "affine", "name": "g"}],
+        [{"op": "dense", "name": "a"}],
+        [{"op": "dense", "name": "g"}],
+        [{"op": "reflect_pad", "size": 65}],
+        [{"op": "reshape", "shape": []}],
+        [{"op": "reshape", "shape": [-1]}],
+        [{"op": "reshape", "shape": [1 << 20, 1 << 20]}],
     ],
     ids=lambda layers: json.dumps(layers)[:60],
 )

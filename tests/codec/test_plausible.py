@@ -10,7 +10,7 @@ import pytest
 from tfc_port import coding
 from tfhific.bitstream import container
 from tfhific.codec.hyperprior import HyperpriorCodec
-from tfhific.codec.plausible import MAXBAND_LATENTS, least_bits_of_any
+from tfhific.codec.plausible import MAX_BAND_LATENTS, least_bits_of_any
 from tfhific.codec.transforms import Transforms
 from tfhific.errors import BitstreamError
 
@@ -50,7 +50,7 @@ def claims(contents: container.Contents, published) -> dict[str, tuple[container
     return {
         "hyperlatents": (changed(height=side, width=side), "bytes of hyperlatents can't hold"),
         "no latents": (changed(**large, y=b"", version=0), "at least one byte"),
-        "one band": (changed(**large, y=b"\0"), f"more than {MAXBAND_LATENTS}"),
+        "one band": (changed(**large, y=b"\0"), f"more than {MAX_BAND_LATENTS}"),
         "no lengths": (changed(**large, y=b"\0", band_rows=4), "ends inside its l"),
         "a frame": (changed(y=b"\x60" + contents.y), "first byte"),
         "a long stream": (changed(y=contents.y + bytes(1 << 18)), "at most"),
@@ -69,7 +69,7 @@ def test_what_cannot_be_there_is_refused_before_anything_is_computed(
 
 
 def test_a_band_of_as_few_rows_as_there_can_be_may_have_any_width(tiny_codec, photo, monkeypatch):
-    monkeypatch.setattr("tfhific.codec.plausible.MAXBAND_LATENTS", 10)
+    monkeypatch.setattr("tfhific.codec.plausible.MAX_BAND_LATENTS", 10)
     data = tiny_codec.compress(photo(60, 300))
     assert tiny_codec.decompress(data).shape == (60, 300, 3)
 

@@ -25,7 +25,7 @@ from tfhific.errors import BitstreamError, ImageError, ModelError
 from tfhific.pictures.resampling import mirrored
 from tfhific.published.centres import nearest
 from tfhific.published.code import CodeModel
-from tfhific.published.network_shapes import channels_after, factor_of
+from tfhific.published.ops import Kernel
 
 STRIDE = 16
 MIN_LATENTS = 4
@@ -54,7 +54,7 @@ class CentresCodec(Codec):
         decoding, count = self.published.decoding, len(self.centres)
 
         def after(name: str, channels: int) -> int:
-            found = channels_after(networks[name].layers, networks[name].weights, channels)
+            found = networks[name].channels_after(channels)
             if found is None:
                 raise ModelError(f"{self.name}: the channels of its {name} can't be told.")
             return found
@@ -65,7 +65,7 @@ class CentresCodec(Codec):
         if "noise" in networks:
             inputs += after("noise", int(decoding["noise"]))
         rows = count + 1 if decoding["prior"] == "hyper" else 1
-        strides = (factor_of(networks[name].layers) for name in ("encoder", "generator"))
+        strides = (networks[name].factor for name in ("encoder", "generator"))
         return {
             "centres": self.centres.ndim == 1 and count > 1 and np.isfinite(self.centres).all(),
             "prior": decoding["prior"] in centre_prior.PRIORS,
@@ -101,10 +101,9 @@ class CentresCodec(Codec):
     def whole_pixels(self) -> int:
         """The most pixels of a picture whose largest layer fits into memory."""
         width = max(
-            int(network.weights[f"{layer['name']}/kernel"].shape[-1])
+            next(op.widths[1] for op in network.ops if isinstance(op, Kernel))
             for name, network in self.published.networks.items()
             if name in ("encoder", "features")
-            for layer in [next(la for la in network.layers if la["op"] == "plain_conv")]
         )
         # Four float32 copies of the widest layer at full resolution, one-hot labels and pixels.
         return MEMORY // (16 * width + 8 * self.classes + 64)

@@ -30,7 +30,6 @@ from tfhific.codec.sizes import size_of
 from tfhific.errors import BitstreamError, TfhificError
 from tfhific.pictures.resampling import resampled
 from tfhific.published.code import CodeModel
-from tfhific.published.network_shapes import channels_after
 
 _MOST_ENLARGED = 8
 """Larger pictures than so many times the generator's side are refused."""
@@ -60,7 +59,7 @@ class InversionCodec(Codec):
         decoding, tables = self.published.decoding, self.published.tables["z"]
         channels = int(decoding["channels"])
         generator = self.published.networks["generator"]
-        made = channels_after(generator.layers, generator.weights, self.latent + self.classes)
+        made = generator.channels_after(self.latent + self.classes)
         return {
             "sides": 1 <= self.side <= _LARGEST_SIDE,
             "channels": channels in (1, 3) and made == channels,

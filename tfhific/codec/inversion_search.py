@@ -13,6 +13,7 @@ from collections.abc import Callable
 import numpy as np
 
 from tfhific.errors import TfhificError
+from tfhific.published.rate import upper_tail
 
 LOSSES = ("mse", "ms_ssim", "lpips")
 MAX_BITS = 8
@@ -91,11 +92,9 @@ def level_shares(prior: str, bits: int) -> np.ndarray:
     """How probable each level is for a z that follows the prior, float64 [2^k]."""
     if prior == "uniform":
         return np.full(2**bits, 2.0**-bits)
-    import math
-
     step = quantiser_step(prior, bits)
     edges = (np.arange(1, 2**bits) - 2 ** (bits - 1)) * step
-    below = np.array([0.0, *(0.5 * math.erfc(-e / math.sqrt(2.0)) for e in edges), 1.0])
+    below = np.concatenate([[0.0], upper_tail("gaussian", -edges), [1.0]])
     return np.diff(below)
 
 

@@ -13,6 +13,7 @@ from tfhific.errors import ArgumentError
 from tfhific.published.hyperprior import HyperpriorModel
 from tfhific.published.network import Network
 from tfhific.runtimes import checkerboard, tiling
+from tfhific.runtimes.symbols import to_symbols
 from tfhific.runtimes.tiling import Geometry
 
 WHOLE_PIXELS = 6_000_000
@@ -23,8 +24,6 @@ LARGEST_TENSOR = 1 << 25
 """Tiles are so small that no tensor of a network has more values than about this."""
 
 PRECISIONS = ("float32", "bfloat16")
-MAX_SYMBOL = 1 << 24
-"""Symbols are within plus and minus this, which the coder's escapes can carry."""
 
 
 class Transforms:
@@ -90,9 +89,7 @@ class Transforms:
         """Side of a network's tiles in its input positions: `tile`, or what memory allows."""
         if self._tile is not None or positions * geometry.floats <= LARGEST_TENSOR:
             return tile
-        side = int((LARGEST_TENSOR / geometry.floats) ** 0.5) - 2 * geometry.reach
-        # Below its own reach, more is computed for the surroundings than for the tile.
-        return min(tile, max(side, geometry.reach, geometry.down, 1))
+        return min(tile, geometry.side(LARGEST_TENSOR))
 
     def analyse(self, image: np.ndarray, quality_code: int) -> np.ndarray:
         """Latents of a picture, scaled for a quality.
@@ -164,8 +161,8 @@ class Transforms:
             z[region] = to_symbols(values)
         return z
 
-    def predict(self, z: np.ndarray, band: slice, width: int) -> tuple[np.ndarray, np.ndarray]:
-        """Means and scale indexes of a band of latent rows.
+    def indexes(self, z: np.ndarray, band: slice, width: int) -> np.ndarray:
+        """Scale indexes of a band of latent rows.
 
         Args:
           z: int32 [., ., hyperlatent channels], all of them.
@@ -173,12 +170,8 @@ class Transforms:
           width: columns of latents.
 
         Returns:
-          float32 and int32, each [rows of the band, width, latent channels].
+          int32 [rows of the band, width, latent channels].
         """
-        return self._means(z, band, width), self.indexes(z, band, width)
-
-    def indexes(self, z: np.ndarray, band: slice, width: int) -> np.ndarray:
-        """Scale indexes of a band of latent rows, int32; see `predict`."""
         return self._over_band(self.model.branch, "branch", z, band, width, np.int32)
 
     def quantise(self, y: np.ndarray, z: np.ndarray, band: slice) -> np.ndarray:
@@ -187,7 +180,7 @@ class Transforms:
         Args:
           y: float32 [h, w, latent channels]; the rows before the band are quantised already.
           z: int32 [., ., hyperlatent channels], all of them.
-          band: see `predict`.
+          band: see `indexes`.
 
         Returns:
           int32 [rows of the band, w, latent channels].
@@ -206,7 +199,7 @@ class Transforms:
           y: float32 [h, w, latent channels]; the rows before the band are decoded already, those
             from it on are symbols.
           z: int32 [., ., hyperlatent channels], all of them.
-          band: see `predict`.
+          band: see `indexes`.
         """
         if self.model.checkerboard:
             self._settle(y, z, band, symbols=True)
@@ -217,7 +210,8 @@ class Transforms:
         import tensorflow as tf
 
         networks = self.model.networks
-        region = around(band, self._geometry(checkerboard.NEAR).reach, self.hyper_stride, len(y))
+        margin = self._geometry(checkerboard.NEAR).margin(self.hyper_stride)
+        region = slice(max(band.start - margin, 0), min(band.stop + margin, len(y)))
         features = self._over_band(
             lambda values: networks[checkerboard.FEATURES](tf.constant(values, tf.float32)).numpy(),
             checkerboard.FEATURES,
@@ -252,7 +246,7 @@ class Transforms:
         )
 
     def scale_indexes(self, z: np.ndarray, band: slice, width: int) -> np.ndarray:
-        """Real scale indexes by the trained float network where `predict` gives integers.
+        """Real scale indexes by the trained float network where `indexes` gives integers.
 
         float, not bounded to the range of the tables where the network gives indexes. Nothing
         that is coded may depend on them.
@@ -264,7 +258,7 @@ class Transforms:
         return np.interp(np.log(np.maximum(raw, model.scales[0])), logs, np.arange(len(logs)))
 
     def float_scales(self, z: np.ndarray, band: slice, width: int) -> np.ndarray:
-        """What the trained float network gives where `predict` gives integers, as float32.
+        """What the trained float network gives where `indexes` gives integers, as float32.
 
         `HyperpriorModel.float_scales` makes scales of it. Nothing that is coded may depend on it.
         """
@@ -378,25 +372,11 @@ class Transforms:
         return np.exp(logarithm.astype(np.float64)).astype(np.float32)
 
 
-def around(band: slice, reach: int, unit: int, height: int) -> slice:
-    """A band with `reach` rows before and behind it, to multiples of `unit`, within the height."""
-    more = -(-reach // unit) * unit
-    return slice(max(band.start - more, 0), min(band.stop + more, height))
-
-
 def stages(network: Network) -> tuple[Network | None, Network]:
     """A synthesis transform's layers at the latents' resolution, and those from there on.
 
     Most of the arithmetic may be in the first while the second has the largest tensors: in
     tiles of one size, either would be too small for the one or too large for the other.
     """
-    ops = [layer["op"] for layer in network.layers]
-    first = next((i for i, op in enumerate(ops) if op in ("deconv", "depth_to_space")), 0)
-    if first == 0 or "sum" in ops[:first]:
-        return None, network
-    return network.part(0, first), network.part(first)
-
-
-def to_symbols(values: np.ndarray) -> np.ndarray:
-    """Rounds to integers, int32, within what the coder's escapes can carry."""
-    return np.clip(np.rint(values), -MAX_SYMBOL, MAX_SYMBOL).astype(np.int32)
+    first = next((i for i, op in enumerate(network.ops) if op.factor != 1), 0)
+    return (network.part(0, first), network.part(first)) if first else (None, network)

@@ -18,7 +18,8 @@ from tfhific.errors import ArgumentError
 from tfhific.models import hific_networks as networks
 from tfhific.models.draws import Draws
 from tfhific.models.hific_networks import HYPER_STRIDE, STRIDE, NetworkSizes
-from tfhific.models.likelihoods import LIKELIHOODS, bits, likelihood
+from tfhific.models.likelihoods import bits, likelihood
+from tfhific.published.rate import LIKELIHOODS
 
 ADVERSARIES = ("none", "patch")
 LOSS_SCALE = 0.1 * 2.0**-5

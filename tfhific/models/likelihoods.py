@@ -1,4 +1,8 @@
-"""Likelihoods of latents about their means: a density's mass over one unit about each value."""
+"""Likelihoods of latents about their means: a density's mass over one unit about each value.
+
+What `tfhific.published.rate` has in NumPy, with gradients. The equation is the same; the clamp is
+training's own: see `LIKELIHOOD_FLOOR`.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +13,13 @@ import tensorflow as tf
 from tfhific.backend import tfc
 
 LIKELIHOOD_FLOOR = 1e-9
-"""No likelihood is less, so that its logarithm is bounded."""
+"""No likelihood is less: 30 bits.
 
-LIKELIHOODS = ("gaussian", "logistic")
+Noisy latents far from their means have a mass that float32 rounds to zero, whose logarithm and its
+gradient are infinite: one of them would end the training. 30 bits are more than an escape takes
+(about 21), so no latent that is coded by a table is bounded. It is the bound of TFC's entropy
+models (`likelihood_bound`), whose rates are compared with ours.
+"""
 
 
 def _gaussian_cdf(x: tf.Tensor) -> tf.Tensor:

@@ -30,6 +30,7 @@ from tfhific.models.draws import Draws
 from tfhific.models.layers import DepthToSpace, Parallel, Residual, Scale, SpaceToDepth
 from tfhific.models.mini import LINEAR_PACE, NUM_QUALITIES, STRIDE, Mini, block_transform
 from tfhific.models.system import TrainableSystem
+from tfhific.published.functional import first_half, mean_and_step
 
 SLOPE = 0.1
 
@@ -199,7 +200,6 @@ def hyper_synthesis_transform(config: Mini2Config, out: int, name: str) -> keras
 class Mini2(Mini):
     """The trainable codec. Input of `call`: float32 [batch, H, W, 3] in 0..255."""
 
-    checkerboard = True
     FOLDED = (
         "analysis",
         "synthesis",
@@ -250,10 +250,10 @@ class Mini2(Mini):
         z_hat = tfc.round_st(z)
         indexes = self.scale_indexes(z_hat)
         features = self.context_features(z_hat)
-        mean, step = _mean_and_step(self.context_first(features))
-        first = _first_half(tf.shape(y))
+        mean, step = mean_and_step(self.context_first(features))
+        first = first_half(tf.shape(y)[1:3])
         known = tf.where(first, (tfc.round_st(y / step - mean) + mean) * step, 0.0)
-        later = _mean_and_step(self.context_second(features + self.context_near(known)))
+        later = mean_and_step(self.context_second(features + self.context_near(known)))
         mean, step = tf.where(first, mean, later[0]), tf.where(first, step, later[1])
         symbols = y / step - mean
         if training:
@@ -285,14 +285,3 @@ class Mini2(Mini):
                 self.z_prior,
             ),
         }
-
-
-def _mean_and_step(outputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    mean, step = tf.split(outputs, 2, axis=-1)
-    return mean, tf.exp(0.5 * tf.tanh(step))
-
-
-def _first_half(shape: tf.Tensor) -> tf.Tensor:
-    """bool [1, h, w, 1]: row and column have an even sum."""
-    rows, columns = tf.range(shape[1])[:, None], tf.range(shape[2])[None, :]
-    return tf.equal((rows + columns) % 2, 0)[None, :, :, None]

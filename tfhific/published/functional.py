@@ -176,3 +176,31 @@ def channel_norm(x, gamma, beta, epsilon: float):
     total = tf.reduce_sum(tf.math.squared_difference(x, mean), -1, keepdims=True)
     inverse = tf.math.rsqrt(total / (channels - 1) + epsilon)
     return tf.cast((x - mean) * inverse * gamma + beta, dtype)
+
+
+def mean_and_step(outputs):
+    """What a checkerboard's network says of latents: see `tfhific.runtimes.checkerboard`.
+
+    Args:
+      outputs: float [..., 2 channels].
+
+    Returns:
+      Means, and steps from exp(-1/2) to exp(1/2), [..., channels] each.
+    """
+    import tensorflow as tf
+
+    mean, step = tf.split(outputs, 2, axis=-1)
+    return mean, tf.exp(0.5 * tf.tanh(step))
+
+
+def first_half(size, top=0):
+    """Where a checkerboard's first half is: bool [rows, columns, 1], row + column even.
+
+    Args:
+      size: rows and columns, int32 [2].
+      top: the first row's number.
+    """
+    import tensorflow as tf
+
+    rows, columns = tf.range(size[0])[:, None, None], tf.range(size[1])[None, :, None]
+    return tf.equal((rows + top + columns) % 2, 0)

@@ -43,10 +43,9 @@ from tfhific.published.fingerprint import Fingerprint
 from tfhific.published.integer_branch import IntegerBranch, IntegerLayer
 from tfhific.published.model import PublishedModel
 from tfhific.published.network import Network
-from tfhific.published.network_shapes import channels_after, factor_of
+from tfhific.published.rate import LIKELIHOODS
 from tfhific.runtimes import checkerboard
 
-LIKELIHOODS = ("gaussian", "logistic")
 SCALE_KINDS = ("index", "scale")
 MAX_MIN_LATENTS = 64
 NETWORKS = (
@@ -142,7 +141,7 @@ class HyperpriorModel(PublishedModel):
         hyper = self.density.channels
 
         def outputs(name: str, inputs: int | None) -> int | None:
-            return channels_after(self.networks[name].layers, self.networks[name].weights, inputs)
+            return self.networks[name].channels_after(inputs)
 
         sides: dict[str, tuple[int | None, int | None]] = {
             "analysis": (3, channels),
@@ -161,7 +160,7 @@ class HyperpriorModel(PublishedModel):
             outputs(name, before) not in (after, None) for name, (before, after) in sides.items()
         ):
             return False
-        factors = {name: factor_of(network.layers) for name, network in self.networks.items()}
+        factors = {name: network.factor for name, network in self.networks.items()}
         down, hyper_down = factors["analysis"], factors["hyper_analysis"]
         if down < 1 or hyper_down < 1 or down * factors["synthesis"] != 1:
             return False
@@ -169,7 +168,7 @@ class HyperpriorModel(PublishedModel):
         if any(factors.get(name, 1) != 1 for name in beside):
             return False
         means = checkerboard.FEATURES if self.checkerboard else "hyper_synthesis_mean"
-        ups = (factors["hyper_synthesis_scale"], factors[means], self.branch.factor())
+        ups = (factors["hyper_synthesis_scale"], factors[means], self.branch.factor)
         return self.branch.takes() == hyper and all(hyper_down * each == 1 for each in ups)
 
     @property

@@ -18,12 +18,15 @@ thresholds, integers too, that the sum reaches.
 from __future__ import annotations
 
 import dataclasses
+import functools
+from fractions import Fraction
 
 import numpy as np
 
 from tfhific.errors import ModelError
-from tfhific.published.functional import conv, deconv, spans
+from tfhific.published import ops
 from tfhific.published.network import Network
+from tfhific.published.ops import Extent, GridConvolution, Relu
 
 MAX_INPUT = 4095
 """Hyperlatents are clipped to -MAX_INPUT .. MAX_INPUT on their way into the branch."""
@@ -44,7 +47,7 @@ class IntegerLayer:
     """One layer: its kernel is int16, its bias int64.
 
     Attributes:
-      op: `conv` or `deconv`.
+      op: the kind of a `GridConvolution`, `conv` or `deconv`.
       stride: down- or upsampling.
       shift: how many bits the sum is shifted down by.
       kernel: int16, [k, k, in, out] (`conv`) or [k, k, out, in] (`deconv`).
@@ -57,25 +60,34 @@ class IntegerLayer:
     kernel: np.ndarray
     bias: np.ndarray
 
+    @functools.cached_property
+    def convolution(self) -> GridConvolution:
+        """The layer as one of a network's, of the same kernel.
+
+        Raises:
+          ModelError: when the fields are not those of one.
+        """
+        layer = {"op": self.op, "name": "", "stride": self.stride}
+        found = ops.read_layer(layer, {"/kernel": self.kernel, "/bias": self.bias})
+        if not isinstance(found, GridConvolution):
+            raise ModelError(f"An integer branch has no layers of the kind {self.op!r:.50}.")
+        return found
+
     def is_sound(self, lowest_shift: int = 1) -> bool:
         """Whether the fields are of the kinds and shapes that they should be."""
-        if self.op not in ("conv", "deconv") or self.kernel.dtype != np.int16:
+        if self.kernel.dtype != np.int16 or self.bias.dtype != np.int64:
             return False
-        if self.kernel.ndim != 4 or self.kernel.size == 0 or self.bias.dtype != np.int64:
+        if self.shift not in range(lowest_shift, MAX_SUM_BITS):
             return False
-        if self.stride not in range(1, 17) or self.shift not in range(lowest_shift, MAX_SUM_BITS):
+        try:
+            return isinstance(self.convolution, GridConvolution)
+        except ModelError:
             return False
-        fits = self.op == "conv" or spans(min(self.kernel.shape[:2]), self.stride)
-        return fits and self.bias.shape == (self.kernel.shape[3 if self.op == "conv" else 2],)
-
-    @property
-    def inputs(self) -> int:
-        """Channels that it takes."""
-        return self.kernel.shape[2 if self.op == "conv" else 3]
 
     def largest_sum(self, largest_input: int) -> int:
         """A bound on the magnitude of every partial sum, for inputs bounded in magnitude."""
-        axes = (0, 1, 2) if self.op == "conv" else (0, 1, 3)
+        output = self.convolution.axes[1]
+        axes = tuple(axis for axis in range(self.kernel.ndim) if axis != output)
         absolute = np.abs(self.kernel.astype(np.int64)).sum(axes) * largest_input
         # The smallest int64 has no absolute value: a bias is compared from both sides.
         bias = np.maximum(self.bias, -np.maximum(self.bias, -(1 << 62)))
@@ -114,22 +126,27 @@ class IntegerBranch:
                 )
             largest = (1 << ACTIVATION_BITS) - 1
         for before, after in zip(self.layers, self.layers[1:]):
-            if len(before.bias) != after.inputs:
+            takes = after.convolution.widths[0]
+            if len(before.bias) != takes:
                 raise ModelError(
-                    f"A layer of the model's integer branch expects {after.inputs} channels and "
+                    f"A layer of the model's integer branch expects {takes} channels and "
                     f"receives {len(before.bias)}."
                 )
 
     def takes(self) -> int:
         """Channels of the hyperlatents that it reads; 0 without layers."""
-        return self.layers[0].inputs if self.layers else 0
+        return self.layers[0].convolution.widths[0] if self.layers else 0
 
-    def factor(self) -> float:
+    @property
+    def factor(self) -> Fraction:
         """Downsampling over upsampling."""
-        factor = 1.0
-        for layer in self.layers:
-            factor *= layer.stride if layer.op == "conv" else 1 / layer.stride
-        return factor
+        return ops.factor_of([layer.convolution for layer in self.layers])
+
+    @property
+    def extent(self) -> Extent:
+        """What running it in tiles takes; its values are of 64 bits and count double."""
+        extent = ops.extent_of([layer.convolution for layer in self.layers])
+        return extent._replace(values=2 * extent.values)
 
     def _thresholds_are_sound(self) -> bool:
         value, limit = self.thresholds, 1 << MAX_SUM_BITS
@@ -167,9 +184,8 @@ class IntegerBranch:
             x = tf.cast(tf.clip_by_value(hyperlatents, -MAX_INPUT, MAX_INPUT), tf.float64)
             kernels = kernels or [layer.kernel for layer in self.layers]
             for number, (layer, kernel) in enumerate(zip(self.layers, kernels)):
-                apply = conv if layer.op == "conv" else deconv
                 kernel = tf.cast(tf.convert_to_tensor(kernel), tf.float64)
-                x = apply(x, kernel, layer.stride)
+                x = layer.convolution.product(x, kernel)
                 # Exact sums are integers already; a convolution algorithm with inexact inner
                 # steps is at most a small fraction off, and rounding puts that right.
                 x = tf.round(x) + tf.constant(layer.bias, tf.float64)
@@ -266,21 +282,19 @@ def _linear_layers(network: Network) -> list[tuple[dict, np.ndarray, np.ndarray]
     Raises:
       ModelError: when there is more to the network than convolutions with ReLU between them.
     """
-    linear = [layer for layer in network.layers if layer["op"] != "relu"]
-    between = [layer["op"] for layer in network.layers[1::2]]
-    plain = {"op", "name", "stride"}
+    linear, between = network.ops[::2], network.ops[1::2]
     if (
-        network.layers[::2] != linear
-        or between != ["relu"] * (len(linear) - 1)
-        or any(layer["op"] not in ("conv", "deconv") or set(layer) - plain for layer in linear)
+        len(network.ops) % 2 == 0
+        or not all(isinstance(op, Relu) for op in between)
+        or not all(isinstance(op, GridConvolution) and op.is_plain for op in linear)
     ):
         raise ModelError(
             "The scales' network can't be turned into integers: expected convolutions, centred "
             f"and padded with zeros, with ReLU between them. Received: {network.layers}."
         )
     return [
-        (entry, *(network.weights[f"{entry['name']}/{a}"].astype(np.float64) for a in _PARTS))
-        for entry in linear
+        (op.layer, *(network.weights[op.stored(a)].astype(np.float64) for a in _PARTS))
+        for op in linear
     ]
 
 

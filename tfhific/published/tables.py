@@ -8,13 +8,10 @@ import numpy as np
 
 from tfc_port.coding import Tables
 from tfhific.published.factorized import FactorizedDensity
+from tfhific.published.rate import bin_mass
 
 TAIL_MASS = 2.0**-14
 """Probability that a table leaves to escapes."""
-
-
-def _upper_tail(x: np.ndarray) -> np.ndarray:
-    return np.array([0.5 * math.erfc(value / math.sqrt(2.0)) for value in x])
 
 
 def gaussian_tables(scales: np.ndarray) -> Tables:
@@ -28,10 +25,7 @@ def gaussian_tables(scales: np.ndarray) -> Tables:
         reach = 0
         while math.erfc((reach + 0.5) / scale / math.sqrt(2.0)) > TAIL_MASS:
             reach += 1
-        edges = (np.arange(reach + 2) - 0.5) / scale
-        tail = _upper_tail(edges)
-        half = tail[:-1] - tail[1:]
-        pmfs.append(np.concatenate([half[:0:-1], half]))
+        pmfs.append(_mass_within("gaussian", reach, scale))
         minimum.append(-reach)
     return Tables.from_pmfs(pmfs, np.array(minimum, np.int32))
 
@@ -46,12 +40,15 @@ def logistic_tables(scales: np.ndarray) -> Tables:
     for scale in np.asarray(scales, np.float64):
         # Both tails beyond reach + 1/2 hold 2 / (1 + exp((reach + 1/2) / scale)).
         reach = max(math.ceil(scale * math.log(2.0 / TAIL_MASS - 1.0) - 0.5), 0)
-        edges = (np.arange(reach + 2) - 0.5) / scale
-        tail = 1.0 / (1.0 + np.exp(edges))
-        half = tail[:-1] - tail[1:]
-        pmfs.append(np.concatenate([half[:0:-1], half]))
+        pmfs.append(_mass_within("logistic", reach, scale))
         minimum.append(-reach)
     return Tables.from_pmfs(pmfs, np.array(minimum, np.int32))
+
+
+def _mass_within(likelihood: str, reach: int, scale: float) -> np.ndarray:
+    """The mass about each integer from -reach to reach."""
+    half = bin_mass(likelihood, np.arange(reach + 1), scale)
+    return np.concatenate([half[:0:-1], half])
 
 
 def latent_tables(likelihood: str, scales: np.ndarray) -> Tables:

@@ -24,6 +24,7 @@ from tfhific.bitstream import container
 from tfhific.codec.transforms import Transforms
 from tfhific.errors import ModelError
 from tfhific.published.hyperprior import HyperpriorModel
+from tfhific.published.rate import bin_mass
 from tfhific.published.store import load_hyperprior
 from tfhific.published.tables import TAIL_MASS, latent_tables
 from tfhific.publishing.hyperprior import publish, scale_branch, with_stream_of
@@ -188,6 +189,7 @@ def fit_weights(
     weights = prior + 1e-3
     weights = weights / weights.sum()
     for _ in range(_ROUNDS):
+        # Of a magnitude that no component reaches, all have an equal share, and not 0 / 0.
         shares = weights[:, None] * likelihoods + 1e-300
         shares = shares / shares.sum(0)
         weights = shares @ counts[seen] + _PRIOR_COUNT * prior
@@ -209,25 +211,8 @@ def magnitude_mass(
       magnitudes: integers from 0 on.
       likelihood: `gaussian` or `logistic`.
     """
-    tail = _TAILS[likelihood](scale)
-    below = np.where(magnitudes == 0, 1.0, tail(np.maximum(magnitudes - 0.5, 0.0)))
-    return below - tail(magnitudes + 0.5)
-
-
-def _gaussian_tail(scale: float) -> Callable[[np.ndarray], np.ndarray]:
-    """The probability beyond x on both sides, for x from 0 on."""
-    return np.vectorize(lambda x: math.erfc(x / scale / math.sqrt(2.0)), otypes=[np.float64])
-
-
-def _logistic_tail(scale: float) -> Callable[[np.ndarray], np.ndarray]:
-    def tail(x: np.ndarray) -> np.ndarray:
-        small = np.exp(-np.asarray(x, np.float64) / scale)
-        return 2.0 * small / (1.0 + small)
-
-    return tail
-
-
-_TAILS = {"gaussian": _gaussian_tail, "logistic": _logistic_tail}
+    # Both signs of all but zero.
+    return bin_mass(likelihood, magnitudes, scale) * np.where(magnitudes == 0, 1.0, 2.0)
 
 
 def _mass(

@@ -14,6 +14,7 @@ from tfhific.published.hyperprior import CHECKERBOARD_NETWORKS, NETWORKS, Hyperp
 from tfhific.published.integer_branch import IntegerBranch, quantise, quantise_scales
 from tfhific.published.network import Network
 from tfhific.published.tables import factorized_tables, latent_tables
+from tfhific.publishing.publishable import folded_parts
 from tfhific.publishing.rounding import finite, folded
 
 
@@ -30,8 +31,8 @@ def publish(
     then on, for encoder, decoder and estimate alike.
 
     Args:
-      model: built and trained, with the transforms named in `NETWORKS` as attributes (with
-        `checkerboard` true: in `CHECKERBOARD_NETWORKS`), a `z_prior`, and a `config` with
+      model: built and trained, with the transforms named in `NETWORKS` as attributes, or in its
+        own `FOLDED` where that is `CHECKERBOARD_NETWORKS`, a `z_prior`, and a `config` with
         `scales()`. A model of many rates has `log_gain` and `log_inverse_gain`; one whose
         networks are not like `mini`'s says so in `codec_facts()`.
       name: of the published model.
@@ -43,8 +44,13 @@ def publish(
     Raises:
       ModelError: when a weight is not finite or the network can't be folded or made integer.
     """
-    checkerboard = getattr(model, "checkerboard", False)
-    parts = CHECKERBOARD_NETWORKS if checkerboard else NETWORKS
+    parts = folded_parts(model)
+    checkerboard = sorted(parts) == sorted(CHECKERBOARD_NETWORKS)
+    if not checkerboard and sorted(parts) != sorted(NETWORKS):
+        raise ModelError(
+            f"Expected a model with the networks {', '.join(NETWORKS)}, or one whose `FOLDED` has "
+            f"those of a checkerboard. Received: {type(model).__name__} with {parts}."
+        )
     networks = {part: folded(getattr(model, part), part, half) for part in parts}
     facts = model.codec_facts() if hasattr(model, "codec_facts") else {}
     scales = model.config.scales()

@@ -18,6 +18,7 @@ from tfhific.codec.inversion_search import (
 )
 from tfhific.published.code import CodeModel
 from tfhific.published.network import Network
+from tfhific.published.ops import Dense, Relu, Reshape, Sigmoid
 from tfhific.publishing.options import PublishOptions
 from tfhific.publishing.publishable import folded_parts
 from tfhific.publishing.rounding import folded, rounded
@@ -92,9 +93,9 @@ def publish_cgan(model, name: str, training: dict | None = None) -> CodeModel:
     layers: list[dict[str, Any]] = []
     for number, (kernel, bias) in arrays.items():
         weights[f"generator/{number}/kernel"], weights[f"generator/{number}/bias"] = kernel, bias
-        layers.append({"op": "dense", "name": f"generator/{number}"})
-        layers.append({"op": "sigmoid" if number == "2" else "relu"})
-    layers.append({"op": "reshape", "shape": [config.side, config.side, 1]})
+        layers.append(Dense.entry(name=f"generator/{number}"))
+        layers.append((Sigmoid if number == "2" else Relu).entry())
+    layers.append(Reshape.entry(shape=[config.side, config.side, 1]))
     decoding = {
         "side": config.side,
         "channels": 1,

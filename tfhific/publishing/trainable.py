@@ -24,7 +24,8 @@ def trainable(published: HyperpriorModel):
     import tensorflow as tf
 
     from tfhific import systems
-    from tfhific.publishing.unfold import assign, unfold
+    from tfhific.publishing.fold import unfold
+    from tfhific.publishing.folding import assign
 
     try:
         system = systems.known_as(published.system, published.training)

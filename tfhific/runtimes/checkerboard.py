@@ -15,6 +15,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from tfhific.published.functional import first_half, mean_and_step
+from tfhific.runtimes.symbols import rounded
+
 FEATURES, FIRST, NEAR, SECOND = NETWORKS = (
     "context_features",
     "context_first",
@@ -52,35 +55,19 @@ def settle(
     """
     import tensorflow as tf
 
-    def rounded(values, mean, step):
-        return values if symbols else to_symbols(values / step - mean)
+    def coded(values, mean, step):
+        return values if symbols else rounded(values / step - mean)
 
-    size = tf.shape(latents)
-    rows, columns = tf.range(size[0])[:, None, None], tf.range(size[1])[None, :, None]
-    first = tf.equal((rows + top + columns) % 2, 0)
-    mean, step = _mean_and_step(networks[FIRST](features[None])[0])
-    symbols_before = rounded(latents, mean, step)
+    rows = tf.range(tf.shape(latents)[0])[:, None, None]
+    first = first_half(tf.shape(latents)[:2], top)
+    mean, step = mean_and_step(networks[FIRST](features[None])[0])
+    symbols_before = coded(latents, mean, step)
     decoded = (symbols_before + mean) * step
     decoded = tf.where(rows < known_rows, latents, decoded)
     near = networks[NEAR](tf.where(first, decoded, tf.zeros_like(decoded))[None])
-    mean, step = _mean_and_step(networks[SECOND](features[None] + near)[0])
-    symbols_after = rounded(latents, mean, step)
+    mean, step = mean_and_step(networks[SECOND](features[None] + near)[0])
+    symbols_after = coded(latents, mean, step)
     return Settled(
         symbols=tf.where(first, symbols_before, symbols_after),
         values=tf.where(first, decoded, (symbols_after + mean) * step),
     )
-
-
-def to_symbols(values):
-    """Rounds a float tensor to integers within what the coder's escapes can carry."""
-    import tensorflow as tf
-
-    limit = float(1 << 24)
-    return tf.clip_by_value(tf.round(values), -limit, limit)
-
-
-def _mean_and_step(outputs):
-    import tensorflow as tf
-
-    mean, step = tf.split(outputs, 2, axis=-1)
-    return mean, tf.exp(0.5 * tf.tanh(step))

@@ -10,14 +10,21 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator
-from fractions import Fraction
+from typing import Protocol
 
 import numpy as np
 
-from tfhific.published.integer_branch import IntegerBranch
-from tfhific.published.network import Network, crop_of, pads_of
+from tfhific.published.ops import Extent
 
 Region = tuple[slice, slice]
+
+
+class Tileable(Protocol):
+    """What can run in tiles: a `Network`, or an `IntegerBranch`."""
+
+    @property
+    def extent(self) -> Extent:
+        """What its layers come to."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,25 +44,25 @@ class Geometry:
     floats: float = 0.0
 
     @classmethod
-    def of(cls, network: Network | IntegerBranch) -> Geometry:
-        """The geometry of a network that only down- or only upsamples."""
-        if isinstance(network, IntegerBranch):
-            shapes = {str(i): layer.kernel.shape for i, layer in enumerate(network.layers)}
-            layers = [
-                {"op": layer.op, "stride": layer.stride, "name": str(i)}
-                for i, layer in enumerate(network.layers)
-            ]
-            size = 2.0
-        else:
-            layers, size = network.layers, 1.0
-            shapes = {
-                name[: -len("/kernel")]: value.shape
-                for name, value in network.weights.items()
-                if name.endswith("/kernel")
-            }
-        far, step, floats = _reach(shapes, layers, Fraction(1))
-        down, up = step.numerator, step.denominator
-        return cls(down, up, -(-far // down) * down, floats * size)
+    def of(cls, network: Tileable) -> Geometry:
+        """The geometry of a network that only down- or only upsamples.
+
+        Raises:
+          ModelError: for a network that can't run in tiles.
+        """
+        reach, factor, values = network.extent
+        down, up = factor.numerator, factor.denominator
+        return cls(down, up, -(-reach // down) * down, float(values))
+
+    def side(self, values: int) -> int:
+        """Side of the tiles, in input positions, whose largest tensor has about so many values."""
+        within = int((values / self.floats) ** 0.5) - 2 * self.reach
+        # Below its own reach, more is computed for the surroundings than for the tile.
+        return max(within, self.reach, self.down, 1)
+
+    def margin(self, unit: int) -> int:
+        """Positions beyond a band that its output can depend on, to a multiple of `unit`."""
+        return -(-self.reach // unit) * unit
 
     def pieces(
         self, height: int, width: int, tile: int, rows: slice | None = None
@@ -88,61 +95,6 @@ class Geometry:
 
         kept = slice(scale(start - first), scale(stop - first))
         return slice(first, last), kept, slice(scale(start), scale(stop))
-
-
-def _convolution_reach(layer: dict, shape, step: Fraction) -> Fraction:
-    """How far a convolution looks to any side, in the network's input positions."""
-    if layer["op"] == "conv":
-        pads, _ = pads_of(layer, shape)
-        before = ((shape[0], pads[0]), (shape[1], pads[2]))
-        return step * max(max(first, size - 1 - first) for size, first in before)
-    # Upsampled place p sees inputs i with p = stride * i + tap - crop. Places are `stride` times
-    # finer than the input's positions.
-    cut = zip(shape, crop_of(layer, shape))
-    return step * max(max(first, size - 1 - first) for size, first in cut) / layer["stride"]
-
-
-def _reach(shapes: dict, layers: list, step: Fraction) -> tuple[Fraction, Fraction, float]:
-    """What `Geometry` is made of.
-
-    Args:
-      shapes: of the kernels, by layer name.
-      layers: in order.
-      step: input positions between two positions before the layers.
-
-    Returns:
-      Reach in input positions; the step after the layers; values of the largest tensor that a
-      convolution takes or gives, per input position.
-    """
-    far, floats = Fraction(0), 0.0
-    for layer in layers:
-        op = layer["op"]
-        if op in ("conv", "deconv"):
-            shape = shapes[layer["name"]]
-            channels = shape[2:] if op == "conv" else shape[:1:-1]
-            far += _convolution_reach(layer, shape, step)
-            floats = max(floats, channels[0] / float(step) ** 2)
-            step *= Fraction(layer["stride"]) ** (1 if op == "conv" else -1)
-            floats = max(floats, channels[1] / float(step) ** 2)
-        elif op == "depthwise_conv":
-            shape = shapes[layer["name"]]
-            far += step * (shape[0] // 2)
-            floats = max(floats, shape[2] / float(step) ** 2)
-        elif op == "space_to_depth":
-            far += step * (layer["block"] - 1)
-            step *= layer["block"]
-        elif op == "depth_to_space":
-            step /= layer["block"]
-            far += step * (layer["block"] - 1)
-        elif op == "sum":
-            inner = [_reach(shapes, branch, step) for branch in layer["branches"]]
-            far += max(distance for distance, _, _ in inner)
-            floats = max(floats, *(most for _, _, most in inner))
-            step = inner[0][1]
-        elif op == "residual":
-            distance, _, most = _reach(shapes, layer["branch"], step)
-            far, floats = far + distance, max(floats, most)
-    return far, step, floats
 
 
 def run(

@@ -15,6 +15,7 @@ from tfhific.bitstream import container
 from tfhific.codec import transforms
 from tfhific.published.hyperprior import HyperpriorModel
 from tfhific.runtimes import checkerboard
+from tfhific.runtimes.symbols import rounded
 from tfhific.runtimes.tiling import Geometry
 
 _WHOLE = 1 << 30
@@ -78,8 +79,7 @@ class GraphTransforms(tf.Module):
 
     def _fitting(self, geometry: Geometry, positions: tf.Tensor, tile: tf.Tensor) -> tf.Tensor:
         """Side of a network's tiles: see `Transforms._fitting`."""
-        side = int((transforms.LARGEST_TENSOR / geometry.floats) ** 0.5) - 2 * geometry.reach
-        side = max(side, geometry.reach, geometry.down, 1)
+        side = geometry.side(transforms.LARGEST_TENSOR)
         values = tf.cast(positions, tf.float64) * geometry.floats
         return tf.where(values <= transforms.LARGEST_TENSOR, tile, tf.minimum(tile, side))
 
@@ -121,7 +121,7 @@ class GraphTransforms(tf.Module):
         rows = _extension(size[0], self.hyper_stride)
         columns = _extension(size[1], self.hyper_stride)
         return _tiled(
-            lambda values: to_symbols(network(values)),
+            lambda values: tf.cast(rounded(network(values)), tf.int32),
             self._geometries["hyper_analysis"],
             lambda down, across: tf.gather(
                 tf.gather(y, rows[down[0] : down[1]]), columns[across[0] : across[1]], axis=1
@@ -135,19 +135,10 @@ class GraphTransforms(tf.Module):
             (self.model.z_tables.rows, tf.int32),
         )
 
-    def predict(
-        self, z: tf.Tensor, top: tf.Tensor, bottom: tf.Tensor, width: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Means, float32, and scale indexes, int32, of the latents' rows top..bottom.
-
-        Each is [bottom - top, width, channels].
-        """
-        return self._means(z, top, bottom, width), self.indexes(z, top, bottom, width)
-
     def indexes(
         self, z: tf.Tensor, top: tf.Tensor, bottom: tf.Tensor, width: tf.Tensor
     ) -> tf.Tensor:
-        """Scale indexes of the latents' rows top..bottom: see `predict`."""
+        """Scale indexes of the latents' rows top..bottom: int32 [rows, width, channels]."""
         return self._over_band(
             lambda values: self.model.branch.indexes(values, self._kernels),
             "branch",
@@ -208,11 +199,10 @@ class GraphTransforms(tf.Module):
         width = tf.shape(y)[1]
         if not self.model.checkerboard:
             mean = self._means(z, top, bottom, width)
-            found = y[top:bottom] if symbols else checkerboard.to_symbols(y[top:bottom] - mean)
+            found = y[top:bottom] if symbols else rounded(y[top:bottom] - mean)
             return tf.cast(found, tf.int32), found + mean
-        reach = self._geometries[checkerboard.NEAR].reach
-        more = -(-reach // self.hyper_stride) * self.hyper_stride
-        start, stop = tf.maximum(top - more, 0), tf.minimum(bottom + more, tf.shape(y)[0])
+        margin = self._geometries[checkerboard.NEAR].margin(self.hyper_stride)
+        start, stop = tf.maximum(top - margin, 0), tf.minimum(bottom + margin, tf.shape(y)[0])
         features = self._network(checkerboard.FEATURES)
         values = self._over_band(
             lambda values: features(tf.cast(values, tf.float32)),
@@ -220,18 +210,12 @@ class GraphTransforms(tf.Module):
             z,
             (start, stop),
             width,
-            (self._outputs(checkerboard.FEATURES), tf.float32),
+            (self.model.networks[checkerboard.FEATURES].channels_after(), tf.float32),
         )
         networks = {name: self._network(name) for name in checkerboard.NETWORKS}
         settled = checkerboard.settle(networks, values, y[start:stop], start, top - start, symbols)
         own = slice(top - start, bottom - start)
         return tf.cast(settled.symbols[own], tf.int32), settled.values[own]
-
-    def _outputs(self, name: str) -> int:
-        """Channels that a network ending with a convolution gives."""
-        network = self.model.networks[name]
-        last = [layer for layer in network.layers if "name" in layer][-1]
-        return len(network.weights[f"{last['name']}/bias"])
 
     def synthesise(
         self, y_hat: tf.Tensor, quality_code: tf.Tensor, height: tf.Tensor, width: tf.Tensor
@@ -288,13 +272,6 @@ class GraphTransforms(tf.Module):
         lower, upper = tf.gather(table, below), tf.gather(table, below + 1)
         logarithm = lower + share * (upper - lower)
         return tf.cast(tf.exp(tf.cast(logarithm, tf.float64)), tf.float32)
-
-
-def to_symbols(values: tf.Tensor) -> tf.Tensor:
-    """Rounds to integers, int32, within what the coder's escapes can carry."""
-    # NaN becomes 0 where NumPy's cast would give the smallest integer; no model makes any.
-    limit = float(transforms.MAX_SYMBOL)
-    return tf.cast(tf.clip_by_value(tf.round(values), -limit, limit), tf.int32)
 
 
 def _extension(size: tf.Tensor, multiple: int, least: int = 0) -> tf.Tensor:

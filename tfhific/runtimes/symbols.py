@@ -1,0 +1,30 @@
+"""Values to symbols: the one rounding, in NumPy and in TensorFlow."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+MAX_SYMBOL = 1 << 24
+"""Larger magnitudes are cut to it: float32 holds every integer up to here, and so do escapes."""
+
+
+def to_symbols(values: np.ndarray) -> np.ndarray:
+    """The nearest integers, int32, of finite floats."""
+    return np.clip(np.rint(values), -MAX_SYMBOL, MAX_SYMBOL).astype(np.int32)
+
+
+def rounded(values: tf.Tensor) -> tf.Tensor:
+    """The same of a tensor, as floats of its dtype.
+
+    NaN stays NaN, which a cast to integers makes 0 where NumPy's makes it the smallest one; no
+    published model gives any.
+    """
+    import tensorflow as tf
+
+    limit = float(MAX_SYMBOL)
+    return tf.clip_by_value(tf.round(values), -limit, limit)
