@@ -41,6 +41,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfhific.backend import keras
+from tfhific.data.source import RunData
 from tfhific.errors import TfhificError
 from tfhific.models.draws import Draws
 from tfhific.models.options import TrainingOptions
@@ -203,12 +204,12 @@ class TrainableSystem(keras.Model):
         """What a user is told before the training begins, a line each."""
         return []
 
-    def open_data(self, pattern: str, options: TrainingOptions):
+    def open_data(self, pattern: str, options: TrainingOptions) -> RunData | None:
         """Data of the system's own kind, or None for crops of images.
 
-        What is returned has `batches(first_step)`, an endless `tf.data.Dataset`; `samples(count)`,
-        what `reconstructions` gets; `describe()`, a few words for the log; `count`, of pictures;
-        `skipped`, a dict of what could not be read and why. `tfhific.data.images.ImageData` is one.
+        Args:
+          pattern: what `--data` says.
+          options: how the system is trained.
         """
         return None
 
