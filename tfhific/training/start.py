@@ -16,13 +16,9 @@ from tfhific.data.crops import Augmentation
 from tfhific.data.images import ImageData, open_pictures
 from tfhific.data.source import RunData, check_run_data
 from tfhific.errors import TfhificError
-from tfhific.models.system import (
-    LossScale,
-    TrainableSystem,
-    Training,
-    TrainingOptions,
-    without_frozen,
-)
+from tfhific.models.frozen import without_frozen
+from tfhific.models.system import TrainableSystem, TrainingOptions
+from tfhific.models.training_state import LossScale, Training
 from tfhific.publishing.publishable import check_publishable
 from tfhific.training.folder import check_run_folder
 from tfhific.training.restore import restore_trained
