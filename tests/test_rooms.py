@@ -31,6 +31,10 @@ FLOORS = (
 """Rooms, the uppermost first: a module imports its own room's and those of lower floors. `tfhific`
 is the package's face, `tfhific/__init__.py`."""
 
+TYPES_OF_ANY_FLOOR = {"tfhific.systems"}
+"""Makes what upper floors define, by names in strings: it may import it where only a type checker
+does."""
+
 WITHOUT_KERAS = {"codec", "runtimes", "published", "pictures", "bitstream", "files"}
 KERAS = {"tfhific.backend", "tfhific.models", "tfhific.training", "keras", "tf_keras"}
 
@@ -67,7 +71,10 @@ def imported(module: str, source: str, modules: Mapping[str, str]) -> Iterator[s
 
     Of a name out of a package, the module of that name where there is one.
     """
-    for node in ast.walk(ast.parse(source)):
+    tree = ast.parse(source)
+    if module in TYPES_OF_ANY_FLOOR:
+        tree.body = [node for node in tree.body if not _for_checkers(node)]
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -75,6 +82,10 @@ def imported(module: str, source: str, modules: Mapping[str, str]) -> Iterator[s
             for alias in node.names:
                 inner = f"{node.module}.{alias.name}"
                 yield inner if inner in modules else node.module
+
+
+def _for_checkers(node: ast.stmt) -> bool:
+    return isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
 
 
 def graph_of(modules: Mapping[str, str]) -> dict[str, set[str]]:
@@ -196,6 +207,15 @@ def test_check_finds_an_upward_import_wherever_it_stands(source):
     assert upward(graph) == with_keras(graph) == found
     # `mini` imports the codec, which imports the network.
     assert circles(graph) == [["tfhific.codec.base", "tfhific.models.mini", found[0][0]]]
+
+
+def test_only_the_table_of_systems_may_name_types_of_upper_floors():
+    source = "if TYPE_CHECKING:\n    from tfhific.models import mini\n"
+    assert upward(graph_of({**MADE_UP, "tfhific.systems": source})) == []
+    late = "def create():\n    from tfhific.models import mini\n"
+    assert upward(graph_of({**MADE_UP, "tfhific.systems": late})) == [
+        ("tfhific.systems", "tfhific.models.mini")
+    ]
 
 
 def test_check_finds_keras_below_the_codec_and_neighbours_that_import_each_other():

@@ -152,7 +152,6 @@ def hyper_synthesis_transform(config: Mini2Config, out: int, name: str) -> keras
 class Mini2(Mini):
     """The trainable codec. Input of `call`: float32 [batch, H, W, 3] in 0..255."""
 
-    checkerboard = True
     FOLDED = (
         "analysis",
         "synthesis",

@@ -89,8 +89,8 @@ class Publishable(Protocol):
     Beside these it has its networks as attributes, under the names in `FOLDED`.
 
     Attributes:
-      FOLDED: names of the networks that publishing folds; empty for those of `HyperpriorNetworks`.
-      checkerboard: whether means and steps come in the two passes of a checkerboard.
+      FOLDED: names of the networks that publishing folds, such as those of a checkerboard; empty
+        for those of `HyperpriorNetworks`.
       config: a dataclass.
       z_prior: of the hyperlatents: an `EvaluatedPrior`, or TFC's `NoisyDeepFactorized`.
       scale_gain: a scale index is `scale_gain * network + scale_centre`.
@@ -100,7 +100,6 @@ class Publishable(Protocol):
     """
 
     FOLDED: tuple[str, ...]
-    checkerboard: bool
     config: HyperpriorConfig
     z_prior: Any
     scale_gain: float
@@ -128,7 +127,6 @@ class PublishedParts:
     """
 
     FOLDED: tuple[str, ...] = ()
-    checkerboard: bool = False
     scale_gain: float = 1.0
     scale_centre: float = 0.0
     log_gain: tf.Variable | None = None

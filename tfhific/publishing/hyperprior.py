@@ -16,7 +16,7 @@ from tfhific.published.network import Network
 from tfhific.published.tables import factorized_tables, latent_tables
 from tfhific.publishing.density import read_density
 from tfhific.publishing.fold import fold
-from tfhific.publishing.publishable import check_networks
+from tfhific.publishing.publishable import check_networks, folded_parts
 
 
 def publish(
@@ -32,8 +32,8 @@ def publish(
     then on, for encoder, decoder and estimate alike.
 
     Args:
-      model: built and trained, with the networks in `NETWORKS` as attributes (with `checkerboard`
-        true: in `CHECKERBOARD_NETWORKS`).
+      model: built and trained, with the networks in `NETWORKS` as attributes, or those in its own
+        `FOLDED` where that is `CHECKERBOARD_NETWORKS`.
       name: of the published model.
       training: how it came about, JSON values; its `system` is the registry's name.
       stretch: how much further than trained the step from the last quality but one to the last
@@ -45,9 +45,14 @@ def publish(
         network can't be folded or made integer.
     """
     check_interface(model)
-    checkerboard = model.checkerboard
-    parts = CHECKERBOARD_NETWORKS if checkerboard else NETWORKS
-    check_networks(model, parts)
+    parts = folded_parts(model)
+    checkerboard = sorted(parts) == sorted(CHECKERBOARD_NETWORKS)
+    if not checkerboard and sorted(parts) != sorted(NETWORKS):
+        check_networks(model, NETWORKS)
+        raise ModelError(
+            f"Expected a model whose `FOLDED` has the networks {', '.join(NETWORKS)}, or those of "
+            f"a checkerboard. Received: {type(model).__name__} with {', '.join(parts)}."
+        )
     networks = {part: _rounded(fold(getattr(model, part), part), half) for part in parts}
     facts = model.codec_facts()
     scales = model.config.scales()
