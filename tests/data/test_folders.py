@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tfhific.data.folders import CropSource, crop_dataset, list_images
+from tfhific.data.crops import CropSource, crop_dataset
+from tfhific.data.folders import Files, list_images
 from tfhific.errors import ImageError
 
 
@@ -38,24 +39,24 @@ def test_no_images_is_told(folder):
         with pytest.raises(ImageError, match="No images in"):
             list_images(str(pattern))
     with pytest.raises(ImageError, match="at least one"):
-        CropSource([], 64)
+        CropSource(Files([]), 64)
 
 
 def test_crop_depends_on_seed_and_number_only(folder):
     paths = list_images(folder)
     numbers = list(range(12))
-    expected = crops(CropSource(paths, 64, seed=3), numbers)
+    expected = crops(CropSource(Files(paths), 64, seed=3), numbers)
     # In another order, without a cache, and resumed in the middle.
-    backwards = crops(CropSource(paths, 64, seed=3, cache_bytes=0), numbers[::-1])[::-1]
+    backwards = crops(CropSource(Files(paths), 64, seed=3, cache_bytes=0), numbers[::-1])[::-1]
     assert backwards == expected
-    assert crops(CropSource(paths, 64, seed=3), range(7, 12)) == expected[7:]
+    assert crops(CropSource(Files(paths), 64, seed=3), range(7, 12)) == expected[7:]
     assert len(set(expected)) > 8
-    assert crops(CropSource(paths, 64, seed=4), numbers) != expected
+    assert crops(CropSource(Files(paths), 64, seed=4), numbers) != expected
 
 
 def test_crops_are_square_bytes_of_the_size_asked_for(folder):
     for crop in (1, 32, 64, 128, 300):
-        source = CropSource(list_images(folder), crop)
+        source = CropSource(Files(list_images(folder)), crop)
         for number in range(4):
             patch = source(number)
             assert patch.shape == (crop, crop, 3)
@@ -65,7 +66,7 @@ def test_crops_are_square_bytes_of_the_size_asked_for(folder):
 def test_every_image_is_seen_once_before_any_is_seen_again(tmp_path):
     for shade in range(10):
         Image.fromarray(np.full([70, 70, 3], 20 * shade, np.uint8)).save(tmp_path / f"{shade}.png")
-    source = CropSource(list_images(tmp_path), 64)
+    source = CropSource(Files(list_images(tmp_path)), 64)
     seen = [int(source(number)[0, 0, 0]) // 20 for number in range(30)]
     for epoch in range(3):
         assert sorted(seen[10 * epoch : 10 * epoch + 10]) == list(range(10))
@@ -76,7 +77,7 @@ def test_crop_without_scaling_is_a_window_or_its_mirror_image(tmp_path):
     rows, columns = np.indices([80, 90])
     picture = np.stack([rows, columns, rows * 0], axis=-1).astype(np.uint8)
     Image.fromarray(picture).save(tmp_path / "a.png")
-    source = CropSource(list_images(tmp_path), 64, downscale_min=1.0)
+    source = CropSource(Files(list_images(tmp_path)), 64, downscale_min=1.0)
     mirrored, corners = set(), set()
     for number in range(40):
         patch = source(number)
@@ -93,7 +94,7 @@ def test_crop_without_scaling_is_a_window_or_its_mirror_image(tmp_path):
 def test_some_crops_are_scaled_down(tmp_path):
     picture = np.stack([np.indices([200, 200])[1]] * 3, axis=-1).astype(np.uint8)
     Image.fromarray(picture).save(tmp_path / "a.png")
-    source = CropSource(list_images(tmp_path), 64, downscale_min=0.5)
+    source = CropSource(Files(list_images(tmp_path)), 64, downscale_min=0.5)
     spans = [int(np.ptp(source(number)[..., 0].astype(int))) for number in range(40)]
     assert min(spans) == 63
     assert 100 < max(spans) <= 128
@@ -101,7 +102,7 @@ def test_some_crops_are_scaled_down(tmp_path):
 
 def test_picture_smaller_than_the_crop_is_extended(tmp_path):
     Image.fromarray(np.full([3, 1, 3], 77, np.uint8)).save(tmp_path / "a.png")
-    patch = CropSource(list_images(tmp_path), 64)(0)
+    patch = CropSource(Files(list_images(tmp_path)), 64)(0)
     assert patch.shape == (64, 64, 3)
     assert np.all(patch == 77)
 
@@ -110,29 +111,29 @@ def test_broken_files_are_skipped_and_counted(folder):
     (folder / "broken.png").write_bytes(b"not a picture")
     whole = (folder / "b.png").read_bytes()
     (folder / "cut.png").write_bytes(whole[: len(whole) // 2])
-    source = CropSource(list_images(folder), 64)
+    source = CropSource(Files(list_images(folder)), 64)
     first = crops(source, range(15))
     assert sorted(source.skipped) == [str(folder / "broken.png"), str(folder / "cut.png")]
     for path, reason in source.skipped.items():
         assert path in reason
     # Whether they are known to be broken already does not change what follows.
     assert crops(source, range(15)) == first
-    assert crops(CropSource(list_images(folder), 64), range(9, 15)) == first[9:]
+    assert crops(CropSource(Files(list_images(folder)), 64), range(9, 15)) == first[9:]
 
 
 def test_only_broken_files_is_an_error(tmp_path):
     for name in ("a.png", "b.png"):
         (tmp_path / name).write_bytes(b"not a picture")
-    source = CropSource(list_images(tmp_path), 64)
+    source = CropSource(Files(list_images(tmp_path)), 64)
     for _ in range(2):
         with pytest.raises(ImageError, match="None of the 2 images can be read"):
             source(0)
 
 
 def test_dataset_continues_where_a_step_left_off(folder):
-    source = CropSource(list_images(folder), 64, seed=5)
+    source = CropSource(Files(list_images(folder)), 64, seed=5)
     whole = [batch.numpy() for batch in crop_dataset(source, 64, 3).take(5)]
-    again = CropSource(list_images(folder), 64, seed=5)
+    again = CropSource(Files(list_images(folder)), 64, seed=5)
     rest = [batch.numpy() for batch in crop_dataset(again, 64, 3, first_step=2).take(3)]
     np.testing.assert_array_equal(rest, whole[2:])
     expected = np.stack([source(number) for number in range(15)]).reshape(5, 3, 64, 64, 3)

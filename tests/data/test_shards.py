@@ -171,7 +171,7 @@ def test_every_crop_is_scaled_within_its_range_and_none_is_mirrored(tmp_path):
     picture = np.stack([np.indices([200, 200])[1]] * 3, axis=-1).astype(np.uint8)
     Image.fromarray(picture).save(tmp_path / "a.png")
     how = Augmentation(0.75, 0.95, 1.0, flip=False)
-    source = CropSource([str(tmp_path / "a.png")], 64, augmentation=how)
+    source = CropSource(Files([str(tmp_path / "a.png")]), 64, augmentation=how)
     spans = []
     for number in range(60):
         row = source(number)[0, :, 0].astype(int)
@@ -184,7 +184,9 @@ def test_every_crop_is_scaled_within_its_range_and_none_is_mirrored(tmp_path):
 def test_short_side_is_never_scaled_below_the_crop(tmp_path):
     picture = np.stack([np.indices([70, 300])[0]] * 3, axis=-1).astype(np.uint8)
     Image.fromarray(picture).save(tmp_path / "a.png")
-    source = CropSource([str(tmp_path / "a.png")], 64, augmentation=Augmentation(0.5, 0.6, 1.0))
+    source = CropSource(
+        Files([str(tmp_path / "a.png")]), 64, augmentation=Augmentation(0.5, 0.6, 1.0)
+    )
     for number in range(20):
         column = source(number)[:, 0, 0].astype(int)
         assert column[0] <= 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import types
 
 import numpy as np
 import pytest
@@ -152,6 +153,12 @@ class Fixed:
         return np.full((8, 8, 3), self._keep, np.uint8)
 
 
+def test_codec_that_lacks_something_is_refused_by_its_name(steps):
+    assert codecs.parse_codecs([steps])[0].given is steps
+    with pytest.raises(TfhificError, match=r"a SimpleNamespace, which lacks decode, .*version"):
+        codecs.parse_codecs([types.SimpleNamespace(name="mine", encode=steps.encode)])
+
+
 @pytest.fixture
 def fixed_models(monkeypatch):
     import tfhific
@@ -170,8 +177,6 @@ def test_model_of_one_rate_is_one_point(fixed_models, photo):
 
 @pytest.mark.parametrize("single", [True, False])
 def test_whether_a_model_has_one_rate_is_what_it_says_and_costs_no_file(single, monkeypatch):
-    import types
-
     import tfhific
 
     def compress(*_):

@@ -16,7 +16,8 @@ from PIL import Image
 from tfhific.errors import TfhificError
 from tfhific.evaluation import evaluate
 from tfhific.evaluation.metrics import psnr
-from tfhific.evaluation.report import ReportOptions, as_json, to_html
+from tfhific.evaluation.report import as_json, to_html
+from tfhific.evaluation.report_options import ReportOptions
 from tfhific.evaluation.report_pictures import choose_sizes, embed_pictures
 from tfhific.pictures.images import read_picture
 

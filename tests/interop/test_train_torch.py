@@ -110,9 +110,10 @@ def test_the_keras_networks_compute_what_pytorchs_do(run, photo, monkeypatch):
     spec = importlib.util.spec_from_file_location("publish_tool", TOOLS / "publish.py")
     tool = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(tool)
-    from configuration import Mini2Config
     from keras_weights import assign
     from networks import Mini2
+
+    from tfhific.models.mini2_config import Mini2Config
 
     weights = run / "weights.safetensors"
     state, settings = tool.read_weights(weights)

@@ -9,7 +9,9 @@ import pytest
 import tensorflow as tf
 
 from tfhific.backend import keras
-from tfhific.models.mini import NUM_QUALITIES, Mini, MiniConfig, block_transform
+from tfhific.models.block_transform import block_transform
+from tfhific.models.mini import Mini, MiniConfig
+from tfhific.models.mini_config import NUM_QUALITIES
 
 
 @pytest.mark.parametrize("count", [1, 48, 192, 768])

@@ -11,7 +11,9 @@ import tensorflow as tf
 from tfhific.backend import keras
 from tfhific.errors import TfhificError
 from tfhific.models.draws import Draws
-from tfhific.models.system import LossScale, TrainableSystem, TrainingOptions, without_frozen
+from tfhific.models.frozen import without_frozen
+from tfhific.models.system import TrainableSystem, TrainingOptions
+from tfhific.models.training_state import LossScale
 from tfhific.training import trainer
 from tfhific.training.restore import restore_weights
 from tfhific.training.run import Run, RunOptions

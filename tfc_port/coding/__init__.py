@@ -8,18 +8,16 @@ they are first used. What a TensorFlow graph needs is in `tfc_port.coding.graph`
 from __future__ import annotations
 
 from tfc_port.coding.coder import (
-    ALLOWANCE,
     IMPLEMENTATIONS,
     available,
     check,
-    choose_streams,
     decode,
     encode,
     estimate_bytes,
-    stream_thresholds,
 )
 from tfc_port.coding.errors import CodingError
 from tfc_port.coding.payload import MAX_STREAMS
+from tfc_port.coding.streams import ALLOWANCE, choose_streams, stream_thresholds
 from tfc_port.coding.tables import Tables, quantize_pmf
 
 __all__ = [

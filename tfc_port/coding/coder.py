@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import typing
 
 import numpy as np
 
@@ -10,17 +11,10 @@ from tfc_port.coding import native, payload, python, symbols
 from tfc_port.coding.errors import CodingError
 from tfc_port.coding.tables import Tables
 
+if typing.TYPE_CHECKING:
+    from tfc_port.coding.graph import GraphCoder
+
 IMPLEMENTATIONS = ("native", "graph", "python")
-
-BYTES_PER_STREAM = 1.25
-"""What one more stream costs on average: its end, and its length beside the others'."""
-
-_BYTES_FOR_SEVERAL = 2
-_MOST_STREAMS = 512
-ALLOWANCE = 0.005
-"""Which part of a payload its streams may add to it, unless said otherwise."""
-
-_FEW_STREAMS = 4
 
 
 def available() -> tuple[str, ...]:
@@ -31,34 +25,6 @@ def available() -> tuple[str, ...]:
     if importlib.util.find_spec("tensorflow") is not None:
         names.append("graph")
     return (*names, "python")
-
-
-def stream_thresholds(allowance: float = ALLOWANCE) -> tuple[float, ...]:
-    """Returns from how many bytes on a payload is dealt to 2, 4, 8, ... 512 streams.
-
-    Args:
-      allowance: see `choose_streams`.
-    """
-    return tuple(
-        ((2**power - 1) * BYTES_PER_STREAM + _BYTES_FOR_SEVERAL)
-        / (allowance if 2**power <= _FEW_STREAMS else ALLOWANCE)
-        for power in range(1, _MOST_STREAMS.bit_length())
-    )
-
-
-def choose_streams(payload_bytes: float, allowance: float = ALLOWANCE) -> int:
-    """Returns how many streams to deal a payload to.
-
-    Args:
-      payload_bytes: an estimate of the payload's size in bytes, such as `estimate_bytes`.
-      allowance: which part of it the ends and lengths of two or four streams may take; those of
-        more may take .5 %. More than that makes a small part of a file several times as quick to
-        decode in core ops, and the file five bytes longer at most.
-
-    Returns:
-      The largest power of two from 1 to 512 that stays below that; 1 where none does.
-    """
-    return 1 << sum(payload_bytes >= threshold for threshold in stream_thresholds(allowance))
 
 
 def estimate_bytes(values: np.ndarray, indexes: np.ndarray, tables: Tables) -> float:
@@ -122,7 +88,7 @@ def encode(
     if implementation == "graph":
         indexes = symbols.check_indexes(indexes, tables)
         values = symbols.check_values(values, indexes)
-        return tables.graph_coder.encode(values, indexes, streams)
+        return tables.once(_graph_coder).encode(values, indexes, streams)
     rows = symbols.Rows.of(indexes, tables)
     coded, escapes = symbols.to_symbols(values, rows, tables)
     if not coded.size:
@@ -169,7 +135,7 @@ def decode(
     payload_bytes = bytes(payload_bytes)
     if implementation == "graph":
         indexes = symbols.check_indexes(indexes, tables)
-        return tables.graph_coder.decode(payload_bytes, indexes, streams)
+        return tables.once(_graph_coder).decode(payload_bytes, indexes, streams)
     rows = symbols.Rows.of(indexes, tables)
     strings, escapes = payload.split(payload_bytes, streams)
     if implementation == "python" or not rows.coded_rows.size:
@@ -206,6 +172,13 @@ def check(payload_bytes: bytes, count: int, *, streams: int) -> None:
         )
     if escapes:
         symbols.read_escapes(escapes, count)
+
+
+def _graph_coder(tables: Tables) -> GraphCoder:
+    """The coder in TensorFlow operations, which is imported when first needed."""
+    from tfc_port.coding.graph import GraphCoder
+
+    return GraphCoder(tables)
 
 
 def _cdfs(rows: np.ndarray, tables: Tables) -> list[list[int]]:

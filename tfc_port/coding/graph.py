@@ -10,10 +10,10 @@ import numpy as np
 import tensorflow as tf
 
 from tfc_port.coding import graph_loops, graph_payload
-from tfc_port.coding.coder import ALLOWANCE, stream_thresholds
 from tfc_port.coding.errors import CodingError
 from tfc_port.coding.graph_tables import GraphTables
 from tfc_port.coding.payload import MAX_STREAMS
+from tfc_port.coding.streams import ALLOWANCE, stream_thresholds
 from tfc_port.coding.tables import Tables
 
 _MESSAGES = (

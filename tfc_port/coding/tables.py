@@ -13,14 +13,13 @@ import functools
 import heapq
 import math
 import typing
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from tfc_port.coding.errors import CodingError
 
-if typing.TYPE_CHECKING:
-    from tfc_port.coding.graph import GraphCoder
+_Made = typing.TypeVar("_Made")
 
 MAX_PRECISION = 16
 """Bits of probability a row may have; the range coder keeps 16 bits in reserve for it."""
@@ -195,11 +194,14 @@ class Tables:
         return lengths
 
     @functools.cached_property
-    def graph_coder(self) -> GraphCoder:
-        """The coder in TensorFlow operations for these tables, made when first asked for."""
-        from tfc_port.coding.graph import GraphCoder
+    def _made(self) -> dict[Callable, typing.Any]:
+        return {}
 
-        return GraphCoder(self)
+    def once(self, make: Callable[[Tables], _Made]) -> _Made:
+        """What a function makes of these tables: called when first asked, its result kept here."""
+        if make not in self._made:
+            self._made[make] = make(self)
+        return self._made[make]
 
     def cdf(self, row: int) -> np.ndarray:
         """Returns the cumulative counts of one row, int32 [size + 1]."""

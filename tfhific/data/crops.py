@@ -10,26 +10,11 @@ from __future__ import annotations
 import collections
 import dataclasses
 import threading
-from collections.abc import Sequence
-from typing import Protocol
 
 import numpy as np
 
+from tfhific.data.source import Pictures
 from tfhific.errors import ImageError
-
-
-class Pictures(Protocol):
-    """A list of pictures, all of one number of channels."""
-
-    def __len__(self) -> int: ...
-
-    def name(self, position: int) -> str:
-        """What a message calls the picture of that position."""
-        ...
-
-    def read(self, position: int) -> np.ndarray:
-        """uint8 [height, width, channels], the first three red, green, blue; or `ImageError`."""
-        ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,7 +55,7 @@ class CropSource:
 
     def __init__(
         self,
-        pictures: Pictures | Sequence[str],
+        pictures: Pictures,
         crop: int,
         *,
         seed: int = 0,
@@ -81,7 +66,7 @@ class CropSource:
         """Initializer.
 
         Args:
-          pictures: what to cut from, or a list of image files.
+          pictures: what to cut from, such as `tfhific.data.folders.Files`.
           crop: side of the square crops, in pixels.
           seed: chooses the order and the crops.
           downscale_min: of `augmentation`, for short.
@@ -91,11 +76,9 @@ class CropSource:
         Raises:
           ImageError: when there is no picture.
         """
-        from tfhific.data.folders import Files
-
         if not len(pictures):
             raise ImageError("Expected at least one image to train on. Received: none.")
-        self._pictures = pictures if hasattr(pictures, "read") else Files(list(pictures))
+        self._pictures = pictures
         self._crop = crop
         self._seed = seed
         augmentation = augmentation or Augmentation()

@@ -8,20 +8,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
-from tfhific.data.crops import CropSource, Pictures, crop_dataset
+from tfhific.data.source import Pictures
 from tfhific.errors import ImageError
 from tfhific.files.file_kinds import IMAGE_EXTENSIONS
 from tfhific.files.listing import LeftOut, Listing, list_folder
-
-__all__ = [
-    "CropSource",
-    "Files",
-    "crop_dataset",
-    "find_images",
-    "list_images",
-    "readable",
-    "with_left_out",
-]
 
 
 def list_images(pattern: str | os.PathLike) -> list[str]:

@@ -6,11 +6,11 @@ import os
 
 import numpy as np
 
-from tfhific.data.crops import Augmentation, CropSource, Pictures, crop_dataset
+from tfhific.data.crops import Augmentation, CropSource, crop_dataset
 from tfhific.data.datasets import PREFIX, open_tfds
 from tfhific.data.folders import Files, find_images, with_left_out
 from tfhific.data.shards import Shards, list_shards
-from tfhific.files.listing import LeftOut
+from tfhific.data.source import Pictures
 
 
 def open_pictures(spec: str | os.PathLike) -> Pictures:
@@ -54,7 +54,7 @@ class ImageData:
     ) -> None:
         self._source = self.source_type(pictures, crop, seed=seed, augmentation=augmentation)
         self.count, self._crop, self._batch_size = len(pictures), crop, batch_size
-        self._left_out = getattr(pictures, "left_out", LeftOut())
+        self._left_out = pictures.left_out
 
     @property
     def skipped(self) -> dict[str, str]:
@@ -69,4 +69,5 @@ class ImageData:
         return np.stack([self._source(number) for number in range(count)]).astype(np.float32)
 
     def describe(self) -> str:
+        """A few words for the log."""
         return with_left_out(f"{self.count} images", self._left_out)

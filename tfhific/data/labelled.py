@@ -12,6 +12,7 @@ from tfhific.data.crops import Augmentation, CropSource
 from tfhific.data.folders import find_images, list_images, readable, with_left_out
 from tfhific.data.images import ImageData
 from tfhific.errors import ImageError
+from tfhific.files.listing import LeftOut
 
 KEPT_SHARE = 0.25
 """Of the instances of a crop, so many are kept (Agustsson et al. 2019)."""
@@ -81,15 +82,23 @@ def draw_kept(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 class LabelledFiles:
-    """A list of image files with the label map of each: `Pictures` of four channels."""
+    """A list of image files with the label map of each: `Pictures` of four channels.
 
-    def __init__(self, labels: Mapping[str, str], classes: int) -> None:
+    Attributes:
+      left_out: what there is in their folder beside them.
+    """
+
+    def __init__(
+        self, labels: Mapping[str, str], classes: int, left_out: LeftOut | None = None
+    ) -> None:
         """Initializer.
 
         Args:
           labels: the label map of each picture, in order.
           classes: how many there are; a map with others can't be read.
+          left_out: what else is in their folder, where somebody looked.
         """
+        self.left_out = left_out or LeftOut()
         self._pairs, self._classes = list(labels.items()), classes
 
     def __len__(self) -> int:
@@ -182,13 +191,12 @@ class LabelledData(ImageData):
             options.downscale_min, options.downscale_max, options.downscale_share, options.flip
         )
         super().__init__(
-            LabelledFiles(labels, classes),
+            LabelledFiles(labels, classes, found.left_out),
             options.crop,
             options.batch_size,
             options.seed,
             augmentation,
         )
-        self._left_out = found.left_out
 
     def samples(self, count: int = 3) -> np.ndarray:
         """The first crops, uint8 [count, crop, crop, 5]."""

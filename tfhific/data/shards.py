@@ -20,13 +20,18 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 
 from tfhific.errors import ImageError, OutputError
+from tfhific.files.listing import LeftOut
 
 KEYS = ("image/encoded", "image")
 MAX_RECORD_BYTES = 1 << 30
 
 
 class Shards:
-    """The pictures of a list of TFRecord files."""
+    """The pictures of a list of TFRecord files.
+
+    Attributes:
+      left_out: empty: shards are named, not looked for among other files.
+    """
 
     def __init__(self, paths: Sequence[str]) -> None:
         """Finds where the records are.
@@ -39,6 +44,7 @@ class Shards:
             there is no record at all.
         """
         self._paths = list(paths)
+        self.left_out = LeftOut()
         starts, owners = [], []
         for number, path in enumerate(self._paths):
             begin = record_offsets(path)

@@ -7,8 +7,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tfhific.errors import ImageError
+from tfhific.data.folders import Files, find_images, list_images, readable, with_left_out
+from tfhific.data.idx import read_digits
+from tfhific.errors import ImageError, TfhificError
 from tfhific.files.listing import LeftOut
+from tfhific.pictures.images import read_picture
 from tfhific.pictures.resampling import resampled
 
 
@@ -50,9 +53,6 @@ def domain_pictures(
     Raises:
       TfhificError: when there are none, or none can be read.
     """
-    from tfhific.data.folders import Files, list_images, readable
-    from tfhific.data.idx import read_digits
-
     if holds_digits(pattern):
         images = read_digits(pattern).images[..., None].repeat(3, -1)
         return list(images[:: max(len(images) // count, 1)][:count])
@@ -89,9 +89,6 @@ class SquareData:
         self.count = len(self._images)
 
     def _read(self, pattern, side: int, channels: int) -> np.ndarray:
-        from tfhific.data.folders import find_images
-        from tfhific.pictures.images import read_picture
-
         found = []
         listing = find_images(pattern)
         self._left_out = listing.left_out
@@ -134,15 +131,10 @@ class SquareData:
 
     def describe(self) -> str:
         """A few words for the log."""
-        from tfhific.data.folders import with_left_out
-
         return with_left_out(f"{self.count} pictures", self._left_out)
 
 
 def _bordered(folder, side: int, channels: int) -> np.ndarray:
-    from tfhific.data.idx import read_digits
-    from tfhific.errors import TfhificError
-
     images = read_digits(folder).images[..., None]
     border = [side - size for size in images.shape[1:3]]
     if min(border) < 0:

@@ -16,7 +16,7 @@ __all__ = ["Evaluation", "EvaluationConfig", "evaluate"]
 
 
 def __getattr__(name: str) -> Any:
-    # Those who only measure a picture, such as bin/compress.py, need not load all of it.
+    # Those who only measure a picture, as the command `compress` does, need not load all of it.
     if name in __all__:
         from tfhific.evaluation import run
 

@@ -15,7 +15,14 @@ import time
 import numpy as np
 
 from tfhific.errors import TfhificError
-from tfhific.evaluation.codecs import CodecSpec, PictureCodec, Setting, format_setting, open_codec
+from tfhific.evaluation.codecs import (
+    CodecSpec,
+    PictureCodec,
+    RateEstimator,
+    Setting,
+    format_setting,
+    open_codec,
+)
 from tfhific.evaluation.features import FeatureSpec
 from tfhific.evaluation.matching import Target, match
 from tfhific.evaluation.metrics import ms_ssim, psnr, psnr_y
@@ -221,8 +228,9 @@ class Bench:
 
 
 def _estimate(codec: PictureCodec, pixels: np.ndarray, setting: Setting) -> float:
-    estimate = getattr(codec, "estimate_bpp", None)  # a codec of the caller's own may have none
-    return math.nan if estimate is None else float(estimate(pixels, setting))
+    if not isinstance(codec, RateEstimator):
+        return math.nan
+    return float(codec.estimate_bpp(pixels, setting))
 
 
 @functools.lru_cache(maxsize=1)

@@ -12,12 +12,13 @@ import hashlib
 import math
 import os
 from collections.abc import Mapping, Sequence
-from typing import Protocol, Union
+from typing import Protocol, Union, runtime_checkable
 
 import numpy as np
 
 from tfhific.errors import TfhificError
 from tfhific.evaluation import classical
+from tfhific.interface import lacking
 
 Setting = Union[int, float, str]
 
@@ -47,7 +48,7 @@ _MODEL_STEPS = 32
 
 
 class PictureCodec(Protocol):
-    """What an evaluation asks of a codec.
+    """What an evaluation asks of a codec; it may be a `RateEstimator` too.
 
     Attributes:
       name: what tables and curves call it.
@@ -68,6 +69,11 @@ class PictureCodec(Protocol):
 
     def decode(self, data: bytes) -> np.ndarray:
         """uint8 [H, W, 3] of a file."""
+
+
+@runtime_checkable
+class RateEstimator(Protocol):
+    """A codec that says what a file would take without writing it."""
 
     def estimate_bpp(self, pixels: np.ndarray, setting: Setting) -> float:
         """Bits per pixel by the codec's own model of probabilities; NaN without one."""
@@ -147,9 +153,11 @@ def _with_ladder(spec: CodecSpec, ladder: Sequence[float] | None) -> CodecSpec:
 
 def _parse(text: str | PictureCodec) -> CodecSpec:
     if not isinstance(text, str):
-        if not all(hasattr(text, name) for name in ("name", "version", "encode", "decode")):
+        missing = lacking(text, PictureCodec)
+        if missing:
             raise TfhificError(
-                f"Expected a codec's name or a PictureCodec. Received: a {type(text).__name__}."
+                f"Expected a codec's name or a PictureCodec. Received: a {type(text).__name__}, "
+                f"which lacks {', '.join(missing)}."
             )
         return CodecSpec(text.name, (), given=text)
     label, equals, rest = text.strip().partition("=")

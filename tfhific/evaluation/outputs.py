@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from tfhific.errors import OutputError, TfhificError
 from tfhific.evaluation import results, summary
 from tfhific.evaluation.plots import draw, drawable
+from tfhific.evaluation.record import Record
 from tfhific.evaluation.reference import SHOWN
-from tfhific.evaluation.report import ReportOptions, to_html
+from tfhific.evaluation.report import to_html
+from tfhific.evaluation.report_options import ReportOptions
 from tfhific.files.atomic import write_atomically
-
-if TYPE_CHECKING:
-    from tfhific.evaluation.run import Evaluation
 
 
 def write_outputs(
-    evaluation: Evaluation, folder: str, with_report: bool = True, **report_options
+    evaluation: Record, folder: str, with_report: bool = True, **report_options
 ) -> list[str]:
     """Writes `results.csv` (where another folder than the evaluation's is named), `summary.md`,
     `plots/METRIC.png` and `.svg`, and `report.html`.

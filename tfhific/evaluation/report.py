@@ -7,46 +7,20 @@ import html
 import json
 import math
 import os
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from tfhific.errors import TfhificError
 from tfhific.evaluation import summary
 from tfhific.evaluation.curves import METRICS
+from tfhific.evaluation.record import Record
 from tfhific.evaluation.reference import SHOWN, SOURCE
+from tfhific.evaluation.report_options import ReportOptions
 from tfhific.evaluation.report_pictures import Embedded, embed_pictures
-
-if TYPE_CHECKING:
-    from tfhific.evaluation.run import Evaluation
 
 _FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "page")
 _SCRIPTS = ("common.js", "curves.js", "tables.js", "viewer.js")
 
 
-@dataclasses.dataclass(frozen=True)
-class ReportOptions:
-    """What the page holds.
-
-    Attributes:
-      images: so many pictures, the first ones; 0 for none.
-      side: longer pictures are cut to their middle, this wide and high at most, in pixels.
-      megabytes: of the page; fewer sizes, then fewer pictures, keep it below.
-      lossless: pictures as lossless WebP instead of JPEG of quality 95.
-    """
-
-    images: int = 24
-    side: int = 1024
-    megabytes: float = 38.0
-    lossless: bool = False
-
-    def __post_init__(self) -> None:
-        if self.images < 0 or self.side < 16 or not 0.05 <= self.megabytes <= 2000:
-            raise TfhificError(
-                "The report takes 0 pictures or more, a side from 16 pixels and .05 to 2,000 "
-                f"megabytes. Received: {self.images}, {self.side} and {self.megabytes:g}."
-            )
-
-
-def to_html(evaluation: Evaluation, out: str | None = None, options: ReportOptions | None = None):
+def to_html(evaluation: Record, out: str | None = None, options: ReportOptions | None = None):
     """The page.
 
     Args:
@@ -74,7 +48,7 @@ def to_html(evaluation: Evaluation, out: str | None = None, options: ReportOptio
     return "".join(parts[piece] if i % 2 else piece for i, piece in enumerate(pieces))
 
 
-def page_data(evaluation: Evaluation, embedded: Embedded) -> dict[str, Any]:
+def page_data(evaluation: Record, embedded: Embedded) -> dict[str, Any]:
     """What the page's script draws from."""
     curves = evaluation.curves()
     labels = [curve.codec for curve in curves]

@@ -13,19 +13,17 @@ import io
 import itertools
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from PIL import Image as PillowImage
 
 from tfhific.evaluation.bench import Image, file_path
 from tfhific.evaluation.codecs import PictureCodec, format_setting, open_codec
+from tfhific.evaluation.record import Record
+from tfhific.evaluation.report_options import ReportOptions
 from tfhific.evaluation.results import Row
 from tfhific.pictures.images import read_picture
-
-if TYPE_CHECKING:
-    from tfhific.evaluation.report import ReportOptions
-    from tfhific.evaluation.run import Evaluation
 
 _MOST_LEVELS = 3
 _THUMBNAIL = 96
@@ -49,7 +47,7 @@ class Embedded:
     note: str
 
 
-def embed_pictures(evaluation: Evaluation, out: str | None, options: ReportOptions) -> Embedded:
+def embed_pictures(evaluation: Record, out: str | None, options: ReportOptions) -> Embedded:
     """Chooses and encodes pictures, within the options' megabytes.
 
     Args:
@@ -93,7 +91,7 @@ class Size:
     point: str = ""
 
 
-def choose_sizes(evaluation: Evaluation, most: int) -> list[Size]:
+def choose_sizes(evaluation: Record, most: int) -> list[Size]:
     """The targets, or settings of the first curve spread over the rates that most curves share."""
     if evaluation.config.match:
         targets = sorted(
@@ -120,7 +118,7 @@ def _spread(items: Sequence, most: int) -> list:
 
 
 class _Maker:
-    def __init__(self, evaluation: Evaluation, out: str | None, options: ReportOptions) -> None:
+    def __init__(self, evaluation: Record, out: str | None, options: ReportOptions) -> None:
         self._evaluation, self._out, self._options = evaluation, out, options
         self._codecs: dict[str, PictureCodec] = {}
         self._made: dict[tuple, bytes] = {}

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
+from tfhific.evaluation.codecs import missing_classical
 from tfhific.evaluation.comparison import ComparedCurves
 from tfhific.evaluation.curves import METRIC, METRICS
-
-if TYPE_CHECKING:
-    from tfhific.evaluation.run import Evaluation
+from tfhific.evaluation.record import Record
+from tfhific.evaluation.reference import SOURCE, is_kodak, kodak_curves
 
 CURVE_NOTE = (
     "Whole files, headers included. Points are means over the pictures; whiskers are 95 % "
@@ -22,7 +21,7 @@ DISTANCE_NOTE = (
 )
 
 
-def difference_note(evaluation: Evaluation) -> str:
+def difference_note(evaluation: Record) -> str:
     """What the table of Bjontegaard differences says."""
     return (
         f"Against {evaluation.anchor}: bits at equal quality, and quality at equal bits, each "
@@ -32,7 +31,7 @@ def difference_note(evaluation: Evaluation) -> str:
     )
 
 
-def points_note(evaluation: Evaluation) -> str:
+def points_note(evaluation: Record) -> str:
     """What the table of points says."""
     note = "Means over pictures; times are medians of single runs with the codec loaded."
     if any(row.machine.endswith("jobs") for row in evaluation.rows):
@@ -51,7 +50,7 @@ def points_note(evaluation: Evaluation) -> str:
     return note
 
 
-def lead(evaluation: Evaluation) -> str:
+def lead(evaluation: Record) -> str:
     """What was compared, in a sentence or two."""
     pictures = len(evaluation.pictures)
     sizes = sorted({(image.width, image.height) for image in evaluation.images})
@@ -67,10 +66,8 @@ def lead(evaluation: Evaluation) -> str:
     )
 
 
-def about(evaluation: Evaluation) -> list[tuple[str, str, bool]]:
+def about(evaluation: Record) -> list[tuple[str, str, bool]]:
     """Terms, texts, and whether they are warnings: how and where it was measured."""
-    from tfhific.evaluation.codecs import missing_classical
-    from tfhific.evaluation.reference import SOURCE
 
     def distinct(name: str) -> str:
         return "; ".join(sorted({getattr(row, name) for row in evaluation.rows}))
@@ -102,17 +99,15 @@ def about(evaluation: Evaluation) -> list[tuple[str, str, bool]]:
     return items
 
 
-def references(evaluation: Evaluation) -> list:
+def references(evaluation: Record) -> list:
     """The published curves that belong beside these, if the set is Kodak."""
-    from tfhific.evaluation.reference import is_kodak, kodak_curves
-
     pictures = set(evaluation.pictures)
     images = [image for image in evaluation.images if (image.name, image.digest) in pictures]
     whole = is_kodak([i.name for i in images], [(i.width, i.height) for i in images])
     return kodak_curves() if whole else []
 
 
-def to_markdown(evaluation: Evaluation) -> str:
+def to_markdown(evaluation: Record) -> str:
     """The summary."""
     curves = evaluation.curves()
     shown = [m for m in METRICS if any(len(curve.drawn(m.name)[0]) for curve in curves)]

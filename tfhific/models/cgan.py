@@ -13,6 +13,8 @@ import dataclasses
 import tensorflow as tf
 
 from tfhific.backend import keras
+from tfhific.data.idx import DigitData
+from tfhific.data.source import RunData
 from tfhific.errors import ModelError
 from tfhific.losses.adversarial import (
     non_saturating_discriminator_loss,
@@ -192,9 +194,7 @@ class CGAN(TrainableSystem):
             optimizer.learning_rate.assign(rate)
             optimizer.momentum.assign(momentum)
 
-    def open_data(self, pattern: str, options: TrainingOptions):
-        from tfhific.data.idx import DigitData
-
+    def open_data(self, pattern: str, options: TrainingOptions) -> RunData:
         return DigitData(pattern, options)
 
     def reconstructions(self, samples) -> dict:

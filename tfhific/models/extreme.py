@@ -24,6 +24,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfhific.backend import keras
+from tfhific.data.labelled import LabelledData
+from tfhific.data.source import RunData
 from tfhific.errors import ModelError
 from tfhific.losses.adversarial import (
     least_squares_discriminator_loss,
@@ -257,11 +259,9 @@ class Extreme(TrainableSystem):
         """`keras.Model.fit` under the watch for collapsing centres."""
         return super().fit(*args, callbacks=[*(callbacks or []), CollapseWatch()], **kwargs)
 
-    def open_data(self, pattern: str, options: TrainingOptions):
+    def open_data(self, pattern: str, options: TrainingOptions) -> RunData | None:
         if self.config.maps == "none":
             return None
-        from tfhific.data.labelled import LabelledData
-
         return LabelledData(pattern, options, self.config.classes)
 
     def reconstructions(self, samples: np.ndarray) -> dict:

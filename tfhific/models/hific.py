@@ -19,6 +19,8 @@ from tfhific.models import hific_networks as networks
 from tfhific.models.draws import Draws
 from tfhific.models.hific_networks import HYPER_STRIDE, STRIDE, NetworkSizes
 from tfhific.models.likelihoods import bits, likelihood
+from tfhific.models.publishable import PublishedParts
+from tfhific.models.spectral import SpectralConv2D
 from tfhific.published.rate import LIKELIHOODS
 
 ADVERSARIES = ("none", "patch")
@@ -148,7 +150,7 @@ class Coded:
     quantised_bits_z: tf.Tensor
 
 
-class HiFiC(keras.Model):
+class HiFiC(keras.Model, PublishedParts):
     """The trainable codec.
 
     Every network is built at once, and is callable on float32 [batch, height, width, channels];
@@ -215,9 +217,11 @@ class HiFiC(keras.Model):
                 found[f"z_prior/{kind}/{number}"] = variable
         if self.discriminator is not None:
             for part, layer in self.discriminator.parts().items():
-                for name in ("kernel", "bias", "u", "v"):
-                    if hasattr(layer, name):
-                        found[f"discriminator/{part}/{name}"] = getattr(layer, name)
+                own = {"kernel": layer.kernel, "bias": layer.bias}
+                if isinstance(layer, SpectralConv2D):
+                    own.update(u=layer.u, v=layer.v)
+                for name, variable in own.items():
+                    found[f"discriminator/{part}/{name}"] = variable
         return found
 
     def to_range(self, images: tf.Tensor) -> tf.Tensor:

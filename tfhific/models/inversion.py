@@ -17,6 +17,8 @@ import dataclasses
 import tensorflow as tf
 
 from tfhific.backend import keras
+from tfhific.data.source import RunData
+from tfhific.data.square import SquareData
 from tfhific.errors import ModelError
 from tfhific.losses.adversarial import (
     non_saturating_discriminator_loss,
@@ -186,9 +188,7 @@ class Inversion(TrainableSystem):
         super().before_step(step, progress, learning_rate)
         self.training_state.optimizers["guess"].learning_rate.assign(5 * learning_rate)
 
-    def open_data(self, pattern: str, options: TrainingOptions):
-        from tfhific.data.square import SquareData
-
+    def open_data(self, pattern: str, options: TrainingOptions) -> RunData:
         return SquareData(pattern, options, self.config.side, self.config.channels)
 
     def reconstructions(self, samples) -> dict:

@@ -19,90 +19,18 @@ Three things differ from the papers, all of them for the sake of a few hours of 
 
 from __future__ import annotations
 
-import dataclasses
 import math
 
 import numpy as np
 import tensorflow as tf
 
 from tfhific.backend import keras, tfc
-from tfhific.errors import ArgumentError, TfhificError
+from tfhific.errors import TfhificError
+from tfhific.models.block_transform import block_transform
 from tfhific.models.draws import Draws
 from tfhific.models.layers import DepthToSpace, Parallel, Residual, Scale, SpaceToDepth
+from tfhific.models.mini_config import LINEAR_PACE, NUM_QUALITIES, STRIDE, MiniConfig
 from tfhific.models.system import TrainableSystem, TrainingOptions
-
-NUM_QUALITIES = 8
-STRIDE = 16
-LINEAR_PACE = 0.125
-"""The block transforms start good: they are to move slower than the rest, relative to size."""
-
-
-@dataclasses.dataclass(frozen=True)
-class MiniConfig:
-    """Sizes and rate-distortion weights of `mini`.
-
-    Attributes:
-      latent_channels: channels of the latents y, at 1/16 of the image's resolution.
-      hyper_channels: channels of the hyperlatents z, at 1/64.
-      fine_channels: channels of the non-linear branches at 1/4.
-      coarse_channels: channels of the non-linear branches at 1/8.
-      num_blocks: residual blocks at 1/8 in each transform.
-      lambda_min: weight of the mean squared error (on 0..255, per pixel and colour) against
-        bits per pixel at quality 1.
-      lambda_max: the same at quality 8.
-      num_scales: entries in the list of standard deviations.
-      scale_min: smallest standard deviation of a latent.
-      scale_max: largest.
-    """
-
-    latent_channels: int = 192
-    hyper_channels: int = 96
-    fine_channels: int = 64
-    coarse_channels: int = 128
-    num_blocks: int = 1
-    lambda_min: float = 0.0008
-    lambda_max: float = 0.03
-    num_scales: int = 64
-    scale_min: float = 0.11
-    scale_max: float = 256.0
-
-    def log_lambda(self, quality):
-        """Logarithm of lambda at a real quality, geometric from quality 1 to 8."""
-        low, high = math.log(self.lambda_min), math.log(self.lambda_max)
-        return low + (high - low) * (quality - 1.0) / (NUM_QUALITIES - 1)
-
-    def scales(self) -> np.ndarray:
-        """float64 [num_scales], log-spaced standard deviations."""
-        return np.exp(
-            np.linspace(math.log(self.scale_min), math.log(self.scale_max), self.num_scales)
-        )
-
-
-def block_transform(count: int) -> np.ndarray:
-    """The `count` most energetic basis functions of the 16x16 DCT over decorrelated colours.
-
-    Energy is modelled as 1 / (u^2 + v^2 + 1/2), with the second and third colour 8 and 13 times
-    weaker than the first; that is how photographs behave.
-
-    Returns:
-      float32 [count, 16 * 16 * 3], orthonormal rows; columns in the order of `space_to_depth`.
-    """
-    if not 1 <= count <= STRIDE * STRIDE * 3:
-        raise ArgumentError(
-            f"Expected 1 to {STRIDE * STRIDE * 3} basis functions. Received: {count}."
-        )
-    n = np.arange(STRIDE)
-    dct = np.cos(np.pi * (2 * n[None, :] + 1) * n[:, None] / (2 * STRIDE))
-    dct *= np.sqrt(np.where(n == 0, 1.0, 2.0) / STRIDE)[:, None]
-    colours = np.array([[1, 1, 1], [1, 0, -1], [1, -2, 1]], np.float64)
-    colours /= np.linalg.norm(colours, axis=1, keepdims=True)
-    energy_rank = (n[:, None] ** 2 + n[None, :] ** 2 + 0.5)[None] * np.array([1.0, 8.0, 13.0])[
-        :, None, None
-    ]
-    order = np.argsort(energy_rank, axis=None, kind="stable")[:count]
-    c, u, v = np.unravel_index(order, energy_rank.shape)
-    basis = np.einsum("ni,nj,nk->nijk", dct[u], dct[v], colours[c])
-    return basis.reshape(count, -1).astype(np.float32)
 
 
 def _conv(filters: int, kernel: int, stride: int = 1, *, zero: bool = False, activation=None):

@@ -35,66 +35,25 @@ time on its own part of the batch and naming the optimisers that the loss is for
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from tfhific.backend import keras
+from tfhific.data.source import RunData
 from tfhific.errors import TfhificError
 from tfhific.models.draws import Draws
+from tfhific.models.gradient_step import minimise
 from tfhific.models.options import TrainingOptions
+from tfhific.models.publishable import PublishedParts
+from tfhific.models.training_state import Training
 
-__all__ = ["LossScale", "TrainableSystem", "Training", "TrainingOptions", "without_frozen"]
-
-
-@dataclasses.dataclass
-class Training:
-    """What a system is trained with; the trainer makes and checkpoints it.
-
-    Attributes:
-      options: how.
-      optimizers: by name.
-      groups: each optimiser's variables.
-      step: int64 scalar variable, or anything that reads as one: steps done so far.
-      loss_scale: for float16, or None.
-    """
-
-    options: TrainingOptions
-    optimizers: dict
-    groups: dict[str, list]
-    step: object
-    loss_scale: LossScale | None = None
+__all__ = ["TrainableSystem", "Training", "TrainingOptions"]
 
 
-class LossScale(tf.Module):
-    """The factor that keeps float16 gradients from vanishing.
-
-    It halves when a gradient overflows, whose step is left out, and doubles after `PATIENCE`
-    gradients that were finite.
-    """
-
-    PATIENCE = 2000
-
-    def __init__(self, initial: float = 2.0**15) -> None:
-        super().__init__(name="loss_scale")
-        mirrored = {
-            "trainable": False,
-            "aggregation": tf.VariableAggregation.ONLY_FIRST_REPLICA,
-        }
-        self.scale = tf.Variable(initial, dtype=tf.float32, name="scale", **mirrored)
-        self.finite_steps = tf.Variable(0, dtype=tf.int64, name="finite_steps", **mirrored)
-
-    def update(self, finite: tf.Tensor) -> None:
-        """Takes note of whether a gradient was finite."""
-        steps = tf.where(finite, self.finite_steps + 1, 0)
-        grow = steps >= self.PATIENCE
-        scale = tf.where(finite, self.scale, tf.maximum(self.scale / 2.0, 1.0))
-        self.scale.assign(tf.where(grow, tf.minimum(scale * 2.0, 2.0**24), scale))
-        self.finite_steps.assign(tf.where(grow, tf.zeros_like(steps), steps))
-
-
-class TrainableSystem(keras.Model):
+class TrainableSystem(keras.Model, PublishedParts):
     """Base of the systems that `bin/train.py` trains; see the module's text.
 
     To be implemented: `build_for`, `parts` and `train_step`; the rest has defaults.
@@ -109,6 +68,13 @@ class TrainableSystem(keras.Model):
 
     UNUSED: tuple[str, ...] = ()
     """Options that the system's own data has no use for: refused where they are not its default."""
+
+    config: Any = None
+    """The configuration dataclass, of a system that has one."""
+
+    clip_norm: float = 0.0
+    """Largest norm of a gradient where the model is compiled by hand, without a training state; 0
+    for no limit."""
 
     training_state: Training | None = None
 
@@ -203,12 +169,12 @@ class TrainableSystem(keras.Model):
         """What a user is told before the training begins, a line each."""
         return []
 
-    def open_data(self, pattern: str, options: TrainingOptions):
+    def open_data(self, pattern: str, options: TrainingOptions) -> RunData | None:
         """Data of the system's own kind, or None for crops of images.
 
-        What is returned has `batches(first_step)`, an endless `tf.data.Dataset`; `samples(count)`,
-        what `reconstructions` gets; `describe()`, a few words for the log; `count`, of pictures;
-        `skipped`, a dict of what could not be read and why. `tfhific.data.images.ImageData` is one.
+        Args:
+          pattern: what `--data` says.
+          options: how the system is trained.
         """
         return None
 
@@ -239,8 +205,8 @@ class TrainableSystem(keras.Model):
             )
         if options.lpips and not self.USES_LPIPS:
             raise TfhificError(f"`lpips`: {name} has no perceptual loss.")
-        config = getattr(self, "config", None)
-        own = {**dataclasses.asdict(TrainingOptions()), **self.defaults(config, options.stage)}
+        own = dataclasses.asdict(TrainingOptions())
+        own.update(self.defaults(self.config, options.stage))
         for option in self.UNUSED:
             if getattr(options, option) != own[option]:
                 raise TfhificError(
@@ -258,7 +224,7 @@ class TrainableSystem(keras.Model):
     def state(self) -> Training:
         """What the system is trained with; a model compiled by hand has one too."""
         if self.training_state is None:
-            options = TrainingOptions(clip_norm=getattr(self, "clip_norm", 0.0))
+            options = TrainingOptions(clip_norm=self.clip_norm)
             optimizer = self.optimizer
             groups = {"main": self.trainable_variables}
             return Training(options, {"main": optimizer}, groups, optimizer.iterations)
@@ -277,7 +243,7 @@ class TrainableSystem(keras.Model):
         optimizers: Sequence[str] = ("main",),
         prefix: str = "",
     ) -> dict:
-        """One gradient step of some optimisers on a loss.
+        """One gradient step of some optimisers on a loss: `tfhific.models.gradient_step.minimise`.
 
         Args:
           loss_of: takes a part of `data` and its `Draws`; returns a scalar loss and a dict of
@@ -287,129 +253,6 @@ class TrainableSystem(keras.Model):
           prefix: of "gradient_norm" in the result.
 
         Returns:
-          The numbers for the log, float32 scalars, means over parts and replicas, and the
-          gradient's norm before clipping. Where it is not finite, nothing was changed; with loss
-          scaling it is reported as 0 as long as the scale can still be lowered.
+          The numbers for the log, float32 scalars, and the gradient's norm before clipping.
         """
-        training = self.state()
-        names = [name for name in optimizers if training.groups.get(name)]
-        variables = [v for name in names for v in training.groups[name]]
-        gradients, report = self._gradients(loss_of, data, variables)
-        scale = training.loss_scale
-        if scale is not None:
-            gradients = [g / scale.scale for g in gradients]
-        norm = tf.linalg.global_norm(gradients) if gradients else tf.zeros([])
-        finite = tf.math.is_finite(norm)
-        limit = training.options.clip_norm
-        if limit > 0 and gradients:
-            gradients, _ = tf.clip_by_global_norm(gradients, limit, use_norm=norm)
-        if gradients:
-            self._apply(finite, names, gradients)
-        report[f"{prefix}gradient_norm"] = norm
-        if scale is not None:
-            lowered = tf.logical_and(tf.logical_not(finite), scale.scale > 1.0)
-            report[f"{prefix}gradient_norm"] = tf.where(lowered, 0.0, norm)
-            report["loss_scale"] = tf.identity(scale.scale)
-            scale.update(finite)
-        return report
-
-    def _gradients(self, loss_of, data, variables) -> tuple[list, dict]:
-        training = self.state()
-        scale = training.loss_scale
-        count = training.options.accumulate
-
-        def measure(part):
-            pieces = data
-            if count > 1:
-                pieces = tf.nest.map_structure(lambda x: _part(x, part, count), data)
-            with tf.GradientTape(watch_accessed_variables=False) as tape:
-                tape.watch(variables)
-                loss, report = loss_of(pieces, self.draws(part))
-                target = tf.cast(loss, tf.float32)
-                target = target * scale.scale if scale is not None else target
-            gradients = tape.gradient(
-                target, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO
-            )
-            report = {k: tf.reduce_mean(tf.cast(v, tf.float32)) for k, v in report.items()}
-            return [tf.convert_to_tensor(g) for g in gradients], report
-
-        gradients, report = measure(0)
-        if count > 1:
-            total = tf.while_loop(
-                lambda part, *_: part < count,
-                lambda part, *sums: (
-                    part + 1,
-                    *tf.nest.map_structure(tf.add, sums, measure(part)),
-                ),
-                (1, gradients, report),
-                parallel_iterations=1,
-            )
-            gradients, report = tf.nest.map_structure(lambda x: x / count, total[1:])
-        context = tf.distribute.get_replica_context()
-        if context.num_replicas_in_sync > 1:
-            gradients, report = context.all_reduce(tf.distribute.ReduceOp.MEAN, (gradients, report))
-        return list(gradients), dict(report)
-
-    def _apply(self, finite: tf.Tensor, names: list[str], gradients: list) -> None:
-        """Applies finite gradients; otherwise weights, slots and counts stay as they are."""
-        training = self.state()
-
-        def apply(*gradients) -> None:
-            place = 0
-            for name in names:
-                variables = training.groups[name]
-                pairs = zip(gradients[place : place + len(variables)], variables)
-                place += len(variables)
-                training.optimizers[name].apply_gradients(pairs, skip_gradients_aggregation=True)
-
-        context = tf.distribute.get_replica_context()
-        if context.num_replicas_in_sync == 1:
-            _when(finite, lambda: apply(*gradients))
-            return
-
-        # With several replicas an optimiser calls all of them together, which a branch of one
-        # replica must not: the branch itself is taken by all of them together.
-        def together(strategy, finite, *gradients) -> None:
-            finite = strategy.experimental_local_results(finite)[0]
-            _when(finite, lambda: strategy.extended.call_for_each_replica(apply, gradients))
-
-        context.merge_call(together, (finite, *gradients))
-
-
-def _when(condition: tf.Tensor, do: Callable) -> None:
-    def yes() -> tf.Tensor:
-        do()
-        return tf.constant(True)
-
-    tf.cond(condition, yes, lambda: tf.constant(False))
-
-
-def _part(x: tf.Tensor, part, count: int) -> tf.Tensor:
-    size = x.shape[0] // count if x.shape[0] is not None else -1
-    return tf.reshape(x, tf.concat([[count, size], tf.shape(x)[1:]], 0))[part]
-
-
-def without_frozen(system: TrainableSystem, options: TrainingOptions) -> dict[str, list]:
-    """A system's groups less what `--freeze` names.
-
-    Raises:
-      TfhificError: for a part that the system doesn't have, or when nothing is left to train.
-    """
-    parts = system.parts() if options.freeze else {}
-    unknown = sorted(set(options.freeze) - set(parts))
-    if unknown:
-        raise TfhificError(
-            f"`freeze`: expected parts among {', '.join(parts)}. Received: {', '.join(unknown)}."
-        )
-    frozen = _identities(v for name in options.freeze for v in parts[name])
-    groups = {
-        name: [v for v in variables if id(v) not in frozen]
-        for name, variables in system.groups(options).items()
-    }
-    if not any(groups.values()):
-        raise TfhificError("`freeze`: nothing is left to train.")
-    return groups
-
-
-def _identities(variables: Iterable) -> set[int]:
-    return {id(variable) for variable in variables}
+        return minimise(self.state(), self.draws, loss_of, data, optimizers, prefix)

@@ -9,17 +9,18 @@ import numpy as np
 from tfc_port.coding import Tables
 from tfhific import systems
 from tfhific.errors import ModelError
-from tfhific.published.factorized import FactorizedDensity
+from tfhific.models.publishable import Publishable, check_interface
 from tfhific.published.hyperprior import CHECKERBOARD_NETWORKS, NETWORKS, HyperpriorModel
 from tfhific.published.integer_branch import IntegerBranch, quantise, quantise_scales
 from tfhific.published.network import Network
 from tfhific.published.tables import factorized_tables, latent_tables
-from tfhific.publishing.publishable import folded_parts
+from tfhific.publishing.density import read_density
+from tfhific.publishing.publishable import check_networks, folded_parts
 from tfhific.publishing.rounding import finite, folded
 
 
 def publish(
-    model,
+    model: Publishable,
     name: str,
     training: dict | None = None,
     stretch: float = 1.0,
@@ -31,10 +32,8 @@ def publish(
     then on, for encoder, decoder and estimate alike.
 
     Args:
-      model: built and trained, with the transforms named in `NETWORKS` as attributes, or in its
-        own `FOLDED` where that is `CHECKERBOARD_NETWORKS`, a `z_prior`, and a `config` with
-        `scales()`. A model of many rates has `log_gain` and `log_inverse_gain`; one whose
-        networks are not like `mini`'s says so in `codec_facts()`.
+      model: built and trained, with the networks in `NETWORKS` as attributes, or those in its own
+        `FOLDED` where that is `CHECKERBOARD_NETWORKS`.
       name: of the published model.
       training: how it came about, JSON values; its `system` is the registry's name.
       stretch: how much further than trained the step from the last quality but one to the last
@@ -42,30 +41,34 @@ def publish(
       half: whether kernels are rounded to half precision.
 
     Raises:
-      ModelError: when a weight is not finite or the network can't be folded or made integer.
+      ModelError: when the model lacks something of `Publishable`, a weight is not finite, or a
+        network can't be folded or made integer.
     """
+    check_interface(model)
     parts = folded_parts(model)
     checkerboard = sorted(parts) == sorted(CHECKERBOARD_NETWORKS)
     if not checkerboard and sorted(parts) != sorted(NETWORKS):
+        check_networks(model, NETWORKS)
         raise ModelError(
-            f"Expected a model with the networks {', '.join(NETWORKS)}, or one whose `FOLDED` has "
-            f"those of a checkerboard. Received: {type(model).__name__} with {parts}."
+            f"Expected a model whose `FOLDED` has the networks {', '.join(NETWORKS)}, or those of "
+            f"a checkerboard. Received: {type(model).__name__} with {', '.join(parts)}."
         )
     networks = {part: folded(getattr(model, part), part, half) for part in parts}
-    facts = model.codec_facts() if hasattr(model, "codec_facts") else {}
+    facts = model.codec_facts()
     scales = model.config.scales()
-    density = _density(model.z_prior)
+    density = read_density(model.z_prior)
     z_tables = factorized_tables(density)
-    gain, centre = getattr(model, "scale_gain", 1.0), float(getattr(model, "scale_centre", 0.0))
+    gain, centre = model.scale_gain, float(model.scale_centre)
     likelihood = facts.get("likelihood", "gaussian")
-    extras = model.extra_variables() if hasattr(model, "extra_variables") else {}
+    extras = model.extra_variables()
     # A model of one rate has two qualities with the same gains.
     flat = np.zeros([2, model.config.latent_channels], np.float32)
     gains = [
-        _stretched(finite(name, getattr(model, name).numpy()), stretch)
-        if hasattr(model, name)
-        else flat
-        for name in ("log_gain", "log_inverse_gain")
+        flat if table is None else _stretched(finite(name, table.numpy()), stretch)
+        for name, table in (
+            ("log_gain", model.log_gain),
+            ("log_inverse_gain", model.log_inverse_gain),
+        )
     ]
     return HyperpriorModel(
         name=name,
@@ -150,24 +153,3 @@ def _stretched(table: np.ndarray, stretch: float) -> np.ndarray:
     table = table.copy()
     table[-1] = table[-2] + np.float32(stretch) * (table[-1] - table[-2])
     return table
-
-
-def _density(prior) -> FactorizedDensity:
-    """The density of a prior, its constraints evaluated: our own, or `NoisyDeepFactorized`."""
-    if hasattr(prior, "evaluated"):
-        for variable in prior.trainable_variables:
-            finite(variable.name, variable.numpy())
-        return FactorizedDensity(*prior.evaluated())
-    base = prior.base
-
-    def arrays(variables, constrain):
-        return tuple(
-            constrain(finite(v.name, v.numpy()).astype(np.float64)).astype(np.float32)
-            for v in variables
-        )
-
-    return FactorizedDensity(
-        arrays(base._matrices, lambda v: np.logaddexp(v, 0.0)),
-        arrays(base._biases, lambda v: v),
-        arrays(base._factors, np.tanh),
-    )

@@ -2,25 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from tfhific.errors import ModelError
+from tfhific.models.publishable import HyperpriorNetworks, PublishedParts
 from tfhific.published.hyperprior import NETWORKS
 from tfhific.published.integer_branch import check_form
 from tfhific.publishing.fold import fold
 
 
-def folded_parts(model) -> tuple[str, ...]:
+def folded_parts(model: PublishedParts) -> tuple[str, ...]:
     """Names of the networks of a model that publishing folds; none of what is never published.
 
     Args:
       model: says so by `FOLDED`, or has the networks of a hyperprior codec.
     """
-    own = getattr(model, "FOLDED", None)
-    if own is None:
-        own = NETWORKS if all(hasattr(model, part) for part in NETWORKS) else ()
+    own = model.FOLDED
+    if not own and isinstance(model, HyperpriorNetworks):
+        own = NETWORKS
     return tuple(part for part in own if getattr(model, part) is not None)
 
 
-def check_publishable(model) -> None:
+def check_networks(model: object, names: Iterable[str]) -> None:
+    """Refuses a model without some of the networks that its published form is made of.
+
+    Raises:
+      ModelError: naming those that are missing.
+    """
+    missing = [name for name in names if not hasattr(model, name)]
+    if missing:
+        raise ModelError(
+            f"Expected a model with the networks {', '.join(names)} as attributes. "
+            f"{type(model).__name__} lacks {', '.join(missing)}."
+        )
+
+
+def check_publishable(model: PublishedParts) -> None:
     """Refuses a model that could be trained but not published.
 
     Args:

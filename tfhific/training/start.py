@@ -14,14 +14,11 @@ from tfhific import systems
 from tfhific.backend import keras
 from tfhific.data.crops import Augmentation
 from tfhific.data.images import ImageData, open_pictures
+from tfhific.data.source import RunData, check_run_data
 from tfhific.errors import TfhificError
-from tfhific.models.system import (
-    LossScale,
-    TrainableSystem,
-    Training,
-    TrainingOptions,
-    without_frozen,
-)
+from tfhific.models.frozen import without_frozen
+from tfhific.models.system import TrainableSystem, TrainingOptions
+from tfhific.models.training_state import LossScale, Training
 from tfhific.publishing.publishable import check_publishable
 from tfhific.training.folder import check_run_folder
 from tfhific.training.restore import restore_trained
@@ -205,7 +202,7 @@ class Session:
 
     Attributes:
       run: model, optimisers and checkpoints.
-      data: an `ImageData`, or the system's own.
+      data: crops of images, or the system's own.
       plan: what it was made from.
       restored: whether it goes on from a checkpoint.
       strategy: of several devices, or None.
@@ -213,7 +210,7 @@ class Session:
     """
 
     run: Run
-    data: object
+    data: RunData
     plan: Plan
     restored: bool
     strategy: object = None
@@ -259,7 +256,10 @@ def begin(
     with _policy(options.precision), scope(distribution):
         model = systems.create_trainable(plan.system, plan.config)
         model.check_options(options)
-        data = model.open_data(plan.data, options) or _images(plan, model.crops_per_step(options))
+        data = model.open_data(plan.data, options)
+        if data is None:
+            data = _images(plan, model.crops_per_step(options))
+        check_run_data(data, f"`open_data` of {type(model).__name__}")
         # Data of which nothing can be read is told before there is a run.
         data.samples(1)
         if options.labels:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 
+import tensorflow as tf
+
 from tfhific import systems, zoo
 from tfhific.errors import ModelError, TfhificError
 from tfhific.models.system import TrainableSystem
@@ -127,8 +129,8 @@ def _give_published(model, folder: str, system: type[TrainableSystem]) -> list:
     """Sets what a published model has for a Keras model, and returns those variables."""
     published = load_hyperprior(folder)
     source = systems.trainable(published)
-    stored = {name for name, part in vars(source).items() if hasattr(part, "variables")}
-    for name in source.extra_variables() if hasattr(source, "extra_variables") else ():
+    stored = {name for name, part in vars(source).items() if isinstance(part, tf.Module)}
+    for name in source.extra_variables():
         if name not in published.extras:
             stored.discard(name.split("/")[0])
     chosen = system.warm_start(model, stored)

@@ -1,55 +1,26 @@
-"""Sizes of `mini-v2` and what it is trained for."""
+"""Sizes of `mini-v2` and where its networks start: the Keras model's own, without TensorFlow."""
 
 from __future__ import annotations
 
-import dataclasses
-import math
+import sys
+from pathlib import Path
 
-NUM_QUALITIES = 8
-STRIDE = 16
-HYPER_STRIDE = 4
-LINEAR_PACE = 0.125
-"""The block transforms start good: they are to move slower than the rest, relative to size."""
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from tfhific.models.block_transform import block_transform
+from tfhific.models.mini2_config import Mini2Config
+from tfhific.models.mini_config import (
+    HYPER_STRIDE,
+    LINEAR_PACE,
+    NUM_QUALITIES,
+    STRIDE,
+)
 
-@dataclasses.dataclass(frozen=True)
-class Mini2Config:
-    """Sizes and rate-distortion weights of `mini-v2`.
-
-    Attributes:
-      latent_channels: channels of the latents y, at 1/16 of the image's resolution.
-      hyper_channels: channels of the hyperlatents z, at 1/64.
-      width: channels of the transforms' blocks, at 1/16.
-      expansion: hidden channels of a block, in units of `width`.
-      encoder_blocks: blocks of the analysis transform.
-      decoder_blocks: blocks of the synthesis transform.
-      fine_channels: channels of the renderer, at 1/4.
-      context_channels: channels of the networks that give means and steps.
-      block_kernel: side of the blocks' depthwise kernels.
-      lambda_min: weight of the mean squared error (on 0..255, per pixel and colour) against
-        bits per pixel at quality 1.
-      lambda_max: the same at quality 8.
-      num_scales: entries in the list of standard deviations.
-      scale_min: smallest standard deviation of a symbol.
-      scale_max: largest.
-    """
-
-    latent_channels: int = 256
-    hyper_channels: int = 96
-    width: int = 320
-    expansion: int = 2
-    encoder_blocks: int = 3
-    decoder_blocks: int = 2
-    fine_channels: int = 48
-    context_channels: int = 256
-    block_kernel: int = 5
-    lambda_min: float = 0.0005
-    lambda_max: float = 0.045
-    num_scales: int = 64
-    scale_min: float = 0.11
-    scale_max: float = 256.0
-
-    def log_lambda(self, quality):
-        """Logarithm of lambda at a real quality, geometric from quality 1 to 8."""
-        low, high = math.log(self.lambda_min), math.log(self.lambda_max)
-        return low + (high - low) * (quality - 1.0) / (NUM_QUALITIES - 1)
+__all__ = [
+    "HYPER_STRIDE",
+    "LINEAR_PACE",
+    "NUM_QUALITIES",
+    "STRIDE",
+    "Mini2Config",
+    "block_transform",
+]

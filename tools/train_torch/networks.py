@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import math
 
+import configuration
 import numpy as np
 import torch
 from configuration import HYPER_STRIDE, LINEAR_PACE, NUM_QUALITIES, STRIDE, Mini2Config
@@ -43,25 +44,11 @@ def depth_to_space(x: Tensor, side: int) -> Tensor:
 
 
 def block_transform(count: int) -> Tensor:
-    """The `count` most energetic functions of the 16x16 DCT over decorrelated colours.
+    """float32 [count, 16 * 16 * 3] of `tfhific.models.block_transform`.
 
-    Energy is modelled as 1 / (u^2 + v^2 + 1/2), with the second and third colour 8 and 13 times
-    weaker than the first; that is how photographs behave.
-
-    Returns:
-      float32 [count, 16 * 16 * 3], orthonormal rows; columns in the order of `space_to_depth`.
+    Its columns are in the order of `space_to_depth`.
     """
-    n = np.arange(STRIDE)
-    dct = np.cos(np.pi * (2 * n[None, :] + 1) * n[:, None] / (2 * STRIDE))
-    dct *= np.sqrt(np.where(n == 0, 1.0, 2.0) / STRIDE)[:, None]
-    colours = np.array([[1, 1, 1], [1, 0, -1], [1, -2, 1]], np.float64)
-    colours /= np.linalg.norm(colours, axis=1, keepdims=True)
-    rank = (n[:, None] ** 2 + n[None, :] ** 2 + 0.5)[None] * np.array([1.0, 8.0, 13.0])[
-        :, None, None
-    ]
-    c, u, v = np.unravel_index(np.argsort(rank, axis=None, kind="stable")[:count], rank.shape)
-    basis = np.einsum("ni,nj,nk->nijk", dct[u], dct[v], colours[c])
-    return torch.tensor(basis.reshape(count, -1).astype(np.float32))
+    return torch.tensor(configuration.block_transform(count))
 
 
 class Linear(nn.Module):
