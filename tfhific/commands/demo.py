@@ -11,6 +11,7 @@ import time
 from absl import flags
 
 from tfhific.commands import common, launcher, paths
+from tfhific.commands.quality import define_quality
 
 FLAGS = flags.FLAGS
 
@@ -19,7 +20,7 @@ _OUTPUTS = (".tfh", ".decoded.png", ".comparison.png")
 
 def define_flags() -> None:
     paths.define_path("model", "mini", "Name or folder of the model.")
-    flags.DEFINE_float("quality", 3.0, "1 (smallest) to 8 (best), fractions allowed.", 1.0, 8.0)
+    define_quality(3.0, ".")
     paths.define_path("out", "out", "Folder for the results.")
 
 

@@ -11,6 +11,7 @@ import os
 from absl import flags
 
 from tfhific.commands import common, launcher, paths
+from tfhific.commands.quality import define_quality
 
 FLAGS = flags.FLAGS
 
@@ -20,7 +21,7 @@ def define_flags() -> None:
     paths.define_path("out", None, "Folder of the model's versions.")
     flags.DEFINE_integer("version", None, "Number of the version; default: the next one.")
     flags.DEFINE_enum("coder", "graph", ["graph", "native"], "native needs TFC's kernels to run.")
-    flags.DEFINE_float("quality", 5.0, "Of the signature compress, 1 to 8.")
+    define_quality(5.0, ", of the signature compress.")
     flags.DEFINE_integer("max_pixels", 50_000_000, "Larger pictures are refused.", lower_bound=1)
     flags.DEFINE_integer(
         "max_request_pixels",
