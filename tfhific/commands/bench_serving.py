@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from tfhific.commands import common
+from tfhific.commands import common, extras
 from tfhific.commands.synthetic import synthetic_picture
 from tfhific.errors import TfhificError
 
@@ -103,6 +103,10 @@ def _connected(server: Server):
     tfh_client, tfh_program = _client_modules()
     with _errors_of_client():
         headers = tfh_program.parse_headers(server.headers)
+        if not server.address.startswith(("http://", "https://")):
+            needed = {"grpc": "grpcio", "tensorflow_serving": "tensorflow-serving-api"}
+            extras.require("A server's gRPC", "serving", needed)
+            common.start_tensorflow()
         return tfh_client.client_for(
             server.address, server.model, server.timeout, headers, server.tls, server.ca
         )

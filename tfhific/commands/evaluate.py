@@ -12,10 +12,9 @@ import sys
 
 from absl import flags
 
-from tfhific.commands import common, launcher, paths
+from tfhific.commands import common, extras, launcher, paths
 
 FLAGS = flags.FLAGS
-_PACKAGES = ["bjontegaard", "matplotlib"]
 
 
 def define_flags() -> None:
@@ -97,21 +96,6 @@ def _branch_cost(model, paths: list[str], qualities: list[float]) -> int:
     return 0
 
 
-def _check_packages() -> None:
-    """Before anything is measured: what curves and plots need is an extra of the package."""
-    import importlib.util
-
-    from tfhific.errors import TfhificError
-
-    needed = ["bjontegaard"] if not FLAGS.out or FLAGS.out.endswith(".csv") else _PACKAGES
-    missing = [name for name in needed if importlib.util.find_spec(name) is None]
-    if missing:
-        raise TfhificError(
-            f"Comparing needs {' and '.join(missing)}, which tfhific's extra `evaluation` brings: "
-            f"pip install {' '.join(missing)}."
-        )
-
-
 def evaluate() -> int:
     from tfhific.data.folders import find_images
     from tfhific.errors import TfhificError
@@ -123,7 +107,9 @@ def evaluate() -> int:
         raise TfhificError("Expected --codecs or --model, which is short for MODEL,jpeg; not both.")
     codecs = FLAGS.codecs if FLAGS.codecs is not None else [FLAGS.model or "mini", "jpeg"]
     if not FLAGS.branch_cost:
-        _check_packages()
+        rows_alone = not FLAGS.out or FLAGS.out.endswith(".csv")
+        packages = ["bjontegaard"] if rows_alone else ["bjontegaard", "matplotlib"]
+        extras.require("Comparing", "evaluation", {name: name for name in packages})
     ladders = _ladders(codecs)
     table = FLAGS.out if FLAGS.out and FLAGS.out.endswith(".csv") else None
     if table:
