@@ -23,7 +23,7 @@ _OUTPUTS = (".tfh", ".decoded.png", ".comparison.png")
 def define_flags() -> None:
     paths.define_path("model", "mini", "Name or folder of the model.")
     define_quality(3.0, ".")
-    paths.define_path("out", "out", "Folder for the results.")
+    paths.define_path("out", "out", "Folder for the results.", short_name="o")
 
 
 def _sample() -> str:

@@ -21,7 +21,9 @@ def define_flags() -> None:
     paths.define_path("data", None, "Folder of images (searched recursively) or a glob.")
     paths.define_codecs("codecs", None, "What is compared; mini,jpeg by default.")
     paths.define_path("model", None, "Short for --codecs=MODEL,jpeg.")
-    paths.define_path("out", None, "Folder for the results; NAME.csv for the rows alone.")
+    paths.define_path(
+        "out", None, "Folder for the results; NAME.csv for the rows alone.", short_name="o"
+    )
     flags.DEFINE_string("match", None, "bpp:.1,.2 or psnr:30: files of one size, or one PSNR.")
     flags.DEFINE_list("qualities", None, "Qualities of models, 1 to 8; by default 1,2,...,8.")
     flags.DEFINE_multi_string("ladder", [], "CODEC:SETTING,SETTING,...; may be given repeatedly.")

@@ -18,7 +18,7 @@ FLAGS = flags.FLAGS
 
 def define_flags() -> None:
     paths.define_path("model", "mini", "Name or folder of a model, or folder of a training run.")
-    paths.define_path("out", None, "Folder of the model's versions.")
+    paths.define_path("out", None, "Folder of the model's versions.", short_name="o")
     flags.DEFINE_integer("version", None, "Number of the version; default: the next one.")
     flags.DEFINE_enum("coder", "graph", ["graph", "native"], "native needs TFC's kernels to run.")
     define_quality(5.0, ", of the signature compress.")
