@@ -1,7 +1,8 @@
 # Makes the virtual environment of a stack, once. Sourced by the launchers beside it.
 # prepare_environment REQUIREMENTS FOLDER LOWEST HIGHEST sets $python to the Python of an environment
 # with those packages, made from a Python 3.LOWEST to 3.HIGHEST. Nothing is done where it is already
-# what the requirements ask for.
+# what the requirements ask for. What was not made here, such as a link to another environment, is
+# used where it fits and never removed.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
@@ -24,6 +25,22 @@ _candidates() { # LOWEST HIGHEST: commands that may be a Python 3.LOWEST to 3.HI
   done
   echo python3
   echo python
+}
+
+_mark=made_by_tfhific
+
+_is_replaceable() { # FOLDER REQUIREMENTS: whether nothing, or what was made here, is there; else says so
+  if [ -L "$1" ]; then
+    echo "error: $1 is a link to $(readlink "$1"), whose packages are not those of $2." \
+         "Bring that environment up to date where it was made, or remove the link (rm $1) to have" \
+         "one made here." >&2
+    return 1
+  fi
+  if [ -e "$1" ] && [ ! -e "$1/$_mark" ] && [ ! -e "$1/complete" ]; then
+    echo "error: $1 was not made by this program, and its packages are not those of $2." \
+         "Move it away to have one made here." >&2
+    return 1
+  fi
 }
 
 prepare_environment() { # REQUIREMENTS FOLDER LOWEST HIGHEST
@@ -49,9 +66,11 @@ prepare_environment() { # REQUIREMENTS FOLDER LOWEST HIGHEST
          "Install one, or name it: PYTHON=/path/to/python3.$highest $0" >&2
     return 1
   fi
+  _is_replaceable "$folder" "$1" || return 1
   echo "Setting up $folder with $("$base" --version) (once, about 2 GB)" >&2
   rm -rf "$folder"
   "$base" -m venv "$folder" || return 1
+  : >"$folder/$_mark"
   "$python" -m pip install --quiet --disable-pip-version-check -r "$requirements" >&2 || {
     echo "error: the packages of $1 could not be installed; run the command again when the" \
          "network is back." >&2

@@ -332,7 +332,7 @@ def run_script(run_python, models_folder):
 
 @pytest.fixture
 def call_script(tiny_search, capfd):
-    """A function that calls a script of `bin` in this process, as its process would.
+    """A function that calls a command in this process, as its process would.
 
     `call_script("compress", "a.png", "--quality=2")` returns `code`, `out` and `err`.
     """
@@ -340,13 +340,15 @@ def call_script(tiny_search, capfd):
 
     from absl import flags
 
+    from tfhific.commands import launcher
+
     def call(name, *arguments) -> types.SimpleNamespace:
         module = importlib.import_module(f"tfhific.commands.{name}")
         before = set(flags.FLAGS)
         capfd.readouterr()
         try:
             module.define_flags()
-            code = module.main(flags.FLAGS([name, *map(str, arguments)]))
+            code = launcher.call(module.main, [name, *map(str, arguments)])
         finally:
             # Two scripts may define one flag: each has the flags for itself in its own process.
             for flag in set(flags.FLAGS) - before:

@@ -18,6 +18,7 @@ from tfhific.errors import (
     OutputError,
     TfhificError,
 )
+from tfhific.version import __version__
 
 if TYPE_CHECKING:
     from tfhific.codec.base import Codec
@@ -34,6 +35,7 @@ __all__ = [
     "ModelError",
     "OutputError",
     "TfhificError",
+    "__version__",
     "load",
     "load_for",
 ]

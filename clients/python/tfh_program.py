@@ -10,6 +10,7 @@ import re
 import secrets
 import stat
 import sys
+from collections.abc import Sequence
 
 import tfh_client
 
@@ -121,8 +122,8 @@ def _quality(text: str) -> float:
     return value
 
 
-def _headers(texts: list[str]) -> list[tuple[str, str]]:
-    """Of `NAME: VALUE`, or `@FILE` with one such a line."""
+def parse_headers(texts: Sequence[str]) -> list[tuple[str, str]]:
+    """Headers of `NAME: VALUE`, or of `@FILE` with one such a line; raises FileError."""
     lines = []
     for text in texts:
         if text.startswith("@"):
@@ -192,7 +193,7 @@ def main(compressing: bool, arguments: list[str] | None = None) -> int:
     try:
         check_output(options.input, options.output, ".tfh" if compressing else ".png", options)
         data = read(options.input)
-        headers = _headers(options.header)
+        headers = parse_headers(options.header)
         client = tfh_client.client_for(
             options.server, options.model_name, options.timeout, headers, options.tls, options.ca
         )

@@ -13,7 +13,7 @@ DOCUMENTS = ("README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs"
 
 _PROGRAM = re.compile(
     r"^(?:[A-Z_]+=\S* )*(?:bin/\w+(?:\.py)?|python3?|pip|docker|kubectl|source|bazel|clients/\S+"
-    r"|saved_model_cli|curl|tfhific-[\w-]+|go|node|npm|cp|mkdir)(?:\s|$)|^[A-Z]+=['\"]"
+    r"|saved_model_cli|curl|tfhific(?:-[\w-]+)?|go|node|npm|cp|mkdir)(?:\s|$)|^[A-Z]+=['\"]"
 )
 
 
@@ -190,7 +190,16 @@ RECIPES: tuple[tuple[str, Recipe], ...] = (
 
 def recipe_for(command: Command) -> Recipe | None:
     """How a command is run, None where nobody has said."""
-    return next((recipe for form, recipe in RECIPES if re.match(form, command.text)), None)
+    text = _OF_ONE_COMMAND.sub(lambda found: _launcher(found[1]), command.text)
+    return next((recipe for form, recipe in RECIPES if re.match(form, text)), None)
+
+
+_OF_ONE_COMMAND = re.compile(r"(?<![\w./-])(?:bin/)?tfhific ([a-z-]+)(?=\s|$)")
+
+
+def _launcher(name: str) -> str:
+    """`bin/compress.py` of `compress`: recipes are told from that."""
+    return f"bin/{name.replace('-', '_')}.py"
 
 
 def is_assignment(command: Command) -> bool:

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from tfhific.bitstream import container
+from tfhific.commands.quality import quality_of
 from tfhific.pictures.images import read_picture
 
 
@@ -263,3 +264,54 @@ def test_folder_that_takes_no_files_is_told(work, compress):
 def test_place_that_takes_no_files_is_told(work, compress):
     refused(compress("a.png", "/proc/a.tfh"), "/proc/a.tfh")
     assert os.listdir(work) == ["a.png"]
+
+
+def test_pictures_of_a_pattern_are_not_written_over_each_other(work, compress, photo):
+    (work / "b.png").write_bytes(png(photo(16, 16)))
+    before = (work / "b.png").read_bytes()
+    for arguments in (("a.png", "b.png"), ("a.png", "b.png", "--overwrite")):
+        refused(compress(*arguments), "-o FOLDER/")
+    refused(compress("a.png", "b.png", "a.png"), "-o FOLDER/")
+    assert (work / "b.png").read_bytes() == before
+    assert sorted(os.listdir(work)) == ["a.png", "b.png"]
+
+
+def test_several_inputs_go_to_a_new_folder_and_a_bad_one_costs_itself_alone(work, compress, photo):
+    (work / "b.png").write_bytes(b"no picture")
+    (work / "c.png").write_bytes(png(photo(16, 16)))
+    done = compress("a.png", "b.png", "c.png", "missing.png", "-o", "new")
+    assert done.code == 1
+    assert sorted(os.listdir(work / "new")) == ["a.tfh", "c.tfh"]
+    assert "b.png" in done.err.splitlines()[0]
+    assert "missing.png: no such file" in done.err.splitlines()[1]
+    assert "2 done, 0 skipped, 2 failed" in done.err
+    again = compress("a.png", "c.png", "--out=new")
+    assert (again.code, "0 done, 2 skipped" in again.err) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["a.png", "c.png", "-o", "-"], "standard output"),
+        (["a.png", "c.png", "-o", "x.tfh"], "expected a folder"),
+        (["-", "a.png", "-o", "new"], "standard input"),
+        ([".", "a.png", "-o", "new"], "this is a folder"),
+        (["a.png", "-o", ""], "empty"),
+        (["a.png", "--quality=101%"], "0% to 100%"),
+        (["a.png", "--quality=half"], "0% to 100%"),
+        (["a.png", "--quality=%"], "0% to 100%"),
+        (["a.png", "--quality=-5%"], "0% to 100%"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_mistakes_with_several_inputs_and_percents_are_one_line(arguments, said, work, compress):
+    before = sorted(os.listdir(work))
+    refused(compress(*arguments), said)
+    assert sorted(os.listdir(work)) == before
+
+
+@pytest.mark.parametrize(
+    ("text", "quality"), [("0%", 1), ("100%", 8), ("50 %", 4.5), ("2.5", 2.5), ("12.5%", 1.875)]
+)
+def test_percents_go_evenly_from_the_lowest_quality_to_the_highest(text, quality):
+    assert quality_of(text) == quality

@@ -79,7 +79,8 @@ def torch_checkpoint(tmp_path_factory) -> pathlib.Path:
 def run_documented(world, torch_checkpoint, clean_shell):
     """A function that runs commands of a document, one after the other, in the world."""
     shutil.copy(torch_checkpoint, world / "hific_low.pt")
-    programs = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
+    folders = (os.path.dirname(sys.executable), os.environ["PATH"], str(world / "bin"))
+    programs = os.pathsep.join(folders)
 
     def one(words, **variables) -> None:
         done = subprocess.run(
@@ -131,6 +132,7 @@ def test_commands_are_found_whatever_block_they_stand_in(tmp_path, monkeypatch):
         "# One\n\n    bin/compress.py a.png   # said\n    made a.tfh\n\n## Two\n\n```bash\n"
         "bin/train.py --x \\\n    --y\nanything | else\n```\n\n```python\nbin/no.py\n```\n"
         "    bin/compress.py, whole process: 3 s\n    X=1 bin/info.py a.tfh\n"
+        "    tfhific make-shards a b   # said\n"
     )
     (tmp_path / "text.md").write_text(text)
     monkeypatch.setattr(documented, "ROOT", tmp_path)
@@ -140,7 +142,10 @@ def test_commands_are_found_whatever_block_they_stand_in(tmp_path, monkeypatch):
         ("Two", "bin/train.py --x --y"),
         ("Two", "anything | else"),
         ("Two", "X=1 bin/info.py a.tfh"),
+        ("Two", "tfhific make-shards a b"),
     ]
+    for way in ("bin/make_shards.py a b", "bin/tfhific make-shards a b", "tfhific make-shards a b"):
+        assert documented.recipe_for(documented.Command("", "", 1, way)) == documented.Recipe()
     assert documented.recipe_for(documented.Command("", "", 1, "bin/unheard_of.py a")) is None
 
 

@@ -31,8 +31,6 @@ def work(tmp_path, monkeypatch, photo):
     os.link("c/x.pt", "m/hard.pt")
     os.makedirs("copy")
     os.link("c/x.pt", "copy/model.safetensors")
-    os.makedirs("pictures")
-    os.link("out/photo.tfh", "pictures/photo.png")
     return tmp_path
 
 
@@ -68,7 +66,6 @@ ANYHOW = ("--overwrite", "--force_name")
         (("export_torch", "m", "m/hard.pt", "--overwrite"), LOST),
         (("export_torch", "m", "b.jpg", "--overwrite"), "expected a name that ends in .pt"),
         (("import_torch", "c/x.pt", "copy", "--overwrite"), LOST),
-        (("demo", "pictures/photo.png"), LOST),
         (("digits", "run", "--data=run", "--grid=grid.jpg"), "expected a name that ends in .png"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",

@@ -10,21 +10,19 @@ import pytest
 from absl import flags
 
 from tfhific.commands import launcher, paths
+from tfhific.commands.table import COMMANDS
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-SCRIPTS = sorted(
-    path.stem for path in (ROOT / "bin").glob("*.py") if "def define_flags" in path.read_text()
-)
 
 
-@pytest.fixture(params=SCRIPTS)
+@pytest.fixture(params=sorted(command.script for command in COMMANDS.values()))
 def script(request):
-    """A script's module and its flags by name, defined as in a process of its own."""
+    """A command's module and its flags by name, defined as in a process of its own."""
     module = importlib.import_module(f"tfhific.commands.{request.param}")
     before = set(flags.FLAGS)
     module.define_flags()
     own = [name for name in flags.FLAGS if name not in before]
-    yield module, {name: flags.FLAGS[name] for name in own}
+    yield module, {name: flags.FLAGS[name] for name in own if name == flags.FLAGS[name].name}
     for name in own:
         delattr(flags.FLAGS, name)
 
@@ -34,7 +32,9 @@ def test_help_lists_every_flag_with_what_it_does_and_its_default(script):
     text = launcher.help_text(module.__doc__, list(own))
     assert module.__doc__.strip().splitlines()[0].split(":")[0] in text
     for name, flag in own.items():
-        entry = re.search(rf"^  --(\[no\])?{name}(=\S+)?\n((?: {{6}}.*\n)+)", text, re.MULTILINE)
+        entry = re.search(
+            rf"^  --(\[no\])?{name}(=\S+)?(?:, -\w \S+)?\n((?: {{6}}.*\n)+)", text, re.MULTILINE
+        )
         assert entry, name
         said = " ".join(entry[3].split())
         assert re.sub(r"^<.*?>: |;\s+repeat this.*", "", " ".join(flag.help.split())) in said
@@ -46,10 +46,18 @@ def test_help_lists_every_flag_with_what_it_does_and_its_default(script):
     assert max(map(len, text.splitlines()[len(module.__doc__.splitlines()) :])) <= 100
 
 
-def test_every_installed_command_is_one_of_these_scripts(script):
+def test_every_command_is_installed_by_its_own_name_and_has_a_launcher(script):
     module, _ = script
-    command = module.__name__.removeprefix("bin.").replace("_", "-")
+    name = module.__name__.removeprefix("tfhific.commands.")
+    command = name.replace("_", "-")
     assert f'tfhific-{command} = "{module.__name__}:run"' in (ROOT / "pyproject.toml").read_text()
+    assert f"from {module.__name__} import run" in (ROOT / "bin" / f"{name}.py").read_text()
+    assert f'"{name}",' in (ROOT / "BUILD").read_text()
+
+
+def test_every_launcher_is_that_of_a_command():
+    launchers = {path.stem for path in (ROOT / "bin").glob("*.py")}
+    assert launchers == {command.script for command in COMMANDS.values()}
 
 
 @pytest.mark.parametrize("flag", ["--help", "-h", "-?", "--helpfull"])

@@ -1,6 +1,7 @@
 """Files through an exported model: batch.py --saved_model=DIR IN [OUT] [--decompress].
 
-IN is a file or a folder of images (with --decompress, of .tfh files), OUT a file or a folder.
+IN is a file or a folder of images (with --decompress, of .tfh files), OUT a file or a folder. Many
+files go into one folder by `IN... -o FOLDER`.
 Reading, work and writing overlap. Images are read as a server reads them: see docs/serving.md.
 """
 
@@ -12,6 +13,7 @@ import time
 from absl import flags
 
 from tfhific.commands import common, launcher, paths
+from tfhific.commands.quality import define_quality
 
 FLAGS = flags.FLAGS
 
@@ -19,11 +21,9 @@ FLAGS = flags.FLAGS
 def define_flags() -> None:
     paths.define_path("saved_model", None, "Folder that export.py wrote.")
     flags.DEFINE_bool("decompress", False, "Decompress .tfh files to PNG.")
-    flags.DEFINE_float("quality", None, "1 to 8; default: the exported model's.")
+    define_quality(None, "; default: the exported model's.")
     flags.DEFINE_integer("batch_size", 8, "Most files of a batch.", lower_bound=1)
-    flags.DEFINE_bool("overwrite", False, "Replace outputs that are there already.")
-    flags.DEFINE_bool("recursive", False, "Also the folders below a folder.")
-    flags.DEFINE_bool("force_name", False, "Write even to a name with another kind's ending.")
+    common.define_output_flags()
 
 
 def batch(argv: list[str]) -> int:
@@ -31,7 +31,7 @@ def batch(argv: list[str]) -> int:
     from tfhific.files.file_kinds import CODED_EXTENSION, IMAGE_EXTENSIONS, refuse_other_kind
 
     if not FLAGS.saved_model:
-        raise TfhificError("Expected --saved_model=DIR, a folder that export.py wrote.")
+        raise TfhificError("Expected --saved_model=DIR, a folder that bin/export.py wrote.")
     taken, suffix, what = IMAGE_EXTENSIONS, CODED_EXTENSION, "a compressed picture"
     if FLAGS.decompress:
         taken, suffix, what = (CODED_EXTENSION,), ".png", "a PNG"
@@ -78,7 +78,7 @@ def batch(argv: list[str]) -> int:
 
 
 def main(argv: list[str]) -> int:
-    return common.guarded(lambda: batch(argv), argv, positional=2)
+    return common.guarded(lambda: batch(argv), argv)
 
 
 def run() -> None:

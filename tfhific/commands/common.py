@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 from absl import flags
 
-from tfhific.commands import failures, streams
+from tfhific.commands import failures, paths, streams
+from tfhific.commands.table import in_this_way
 from tfhific.commands.wording import as_flags
 
 FLAGS = flags.FLAGS
@@ -53,8 +54,13 @@ def start_tensorflow(configure: Callable[[], None] = lambda: None) -> None:
 
 
 def say(message: str) -> None:
-    """Prints a line on standard error, options in it as this command's flags."""
-    print(as_flags(message), file=sys.stderr, flush=True)
+    """Prints a line on standard error, in the words of this command."""
+    print(_worded(message), file=sys.stderr, flush=True)
+
+
+def _worded(message: str) -> str:
+    """A message with options as this command's flags, and commands as this one was called."""
+    return in_this_way(as_flags(message), sys.argv[0])
 
 
 @contextlib.contextmanager
@@ -102,11 +108,23 @@ def guarded(work: Callable[[], int], argv: list[str], positional: int | None = N
         return 1
 
 
-def define_file_flags() -> None:
-    """Flags of the scripts that turn files into files."""
+def define_output_flags() -> None:
+    """Flags of the commands that `plan_files` plans for."""
+    paths.define_path(
+        "out",
+        None,
+        "Output of any number of inputs: a folder, made if it is new, or for one input a name with "
+        "an ending; default: beside each input.",
+        short_name="o",
+    )
     flags.DEFINE_bool("overwrite", False, "Replace outputs that are there already.")
     flags.DEFINE_bool("recursive", False, "Also the folders below a folder.")
     flags.DEFINE_bool("force_name", False, "Write even to a name with another kind's ending.")
+
+
+def define_file_flags() -> None:
+    """Flags of the commands that turn pictures into files or back by a codec of this process."""
+    define_output_flags()
     flags.DEFINE_bool("json", False, "Print one JSON object per file.")
     flags.DEFINE_integer("max_pixels", 178_956_970, "Larger pictures are refused.", lower_bound=1)
     flags.DEFINE_integer(
@@ -156,36 +174,63 @@ def plan_files(
     check_name: Callable[[str], None],
     beside: Sequence[str | None] = (),
 ):
-    """The plan for `SCRIPT IN [OUT]`.
+    """The plan for `COMMAND IN [OUT]` and `COMMAND IN... --out=OUT`.
 
     Args:
       argv: the program's name and its positional arguments.
       extensions: which files of a folder are taken.
       suffix: of outputs whose name is not given.
       check_name: raises OutputError for a name that does not fit; not asked with --force_name.
-      beside: files and folders that the script reads beside IN.
+      beside: files and folders that the command reads beside its inputs.
 
     Raises:
       TfhificError: without an input, or for an output that can't be written or must not be.
     """
-    from tfhific.errors import TfhificError
-    from tfhific.files import jobs
+    from tfhific.errors import OutputError, TfhificError
+    from tfhific.files import planning
     from tfhific.files.atomic import refuse_terminal
+    from tfhific.files.file_kinds import CODED_EXTENSION, IMAGE_EXTENSIONS, extension
 
     if len(argv) < 2:
         raise TfhificError("Expected an input: a file, a folder, or -. See --help.")
-    output = argv[2] if len(argv) > 2 else None
-    if "-" in (output or argv[1], output):
+    sources, output = argv[1:], FLAGS.out
+    if output is None:
+        if len(sources) > 2:
+            raise TfhificError(
+                f"unexpected argument {sources[2]!r}: expected IN [OUT], or several inputs and a "
+                "folder for their outputs: -o FOLDER/"
+            )
+        sources, output = argv[1:2], argv[2] if len(argv) > 2 else None
+    if output == "":
+        raise TfhificError("Expected an output's name. Received an empty one.")
+
+    def check(name: str) -> None:
+        try:
+            check_name(name)
+        except OutputError as error:
+            if extension(name) not in extensions:
+                raise
+            raise OutputError(
+                f"{error} If {name} is another input, name a folder for the outputs: -o FOLDER/"
+            ) from None
+
+    options = {"extensions": extensions, "suffix": suffix, "beside": beside}
+    options["overwrite"] = FLAGS.overwrite
+    if FLAGS.out is not None and sources != ["-"] and not os.path.isdir(sources[0]):
+        endings = (*IMAGE_EXTENSIONS, CODED_EXTENSION)
+        if planning.takes_folder(sources, output, endings):
+            return planning.plan_several(sources, output, **options)
+    elif len(sources) > 1:
+        what = "standard input" if sources[0] == "-" else "a folder"
+        raise TfhificError(f"{sources[0]}: expected files, as several are given; this is {what}.")
+    if "-" in (output or sources[0], output):
         refuse_terminal()
-    return jobs.plan(
-        argv[1],
+    return planning.plan(
+        sources[0],
         output,
-        extensions=extensions,
-        suffix=suffix,
         recursive=FLAGS.recursive,
-        overwrite=FLAGS.overwrite,
-        beside=beside,
-        check_name=(lambda name: None) if FLAGS.force_name else check_name,
+        check_name=(lambda name: None) if FLAGS.force_name else check,
+        **options,
     )
 
 
@@ -217,7 +262,7 @@ def run_files(planned, work: Callable, line: Callable[[dict], str], folder: str)
     def report(facts: dict) -> None:
         if FLAGS.json:
             if "error" in facts:
-                facts = {**facts, "error": as_flags(facts["error"])}
+                facts = {**facts, "error": _worded(facts["error"])}
             print(json.dumps(facts), file=stream, flush=True)
         elif "skipped" in facts:
             print(f"{facts['input']}: skipped, {facts['skipped']}", file=stream, flush=True)

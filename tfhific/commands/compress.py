@@ -1,6 +1,7 @@
 """Compresses images: compress.py IN [OUT] [--quality=1..8 | --target_bpp=B | --target_bytes=N].
 
-IN is an image, a folder of images, or - for standard input; OUT a .tfh file, a folder, or -.
+IN is an image, a folder of images, or - for standard input; OUT a .tfh file, a folder, or -. Many
+images go into one folder by `compress.py IN... -o FOLDER`.
 In a folder a.jpg gives a.tfh; pictures that differ in their ending alone give a.jpg.tfh, a.png.tfh.
 """
 
@@ -12,13 +13,14 @@ import time
 from absl import flags
 
 from tfhific.commands import common, launcher, paths
+from tfhific.commands.quality import define_quality
 
 FLAGS = flags.FLAGS
 
 
 def define_flags() -> None:
     paths.define_path("model", "mini", "Name or folder of the model.")
-    flags.DEFINE_float("quality", None, "1 (smallest) to 8 (best), fractions allowed; default 5.")
+    define_quality(None, "; default 5.")
     flags.DEFINE_float("target_bpp", None, "Largest quality within so many bits per pixel.")
     flags.DEFINE_integer("target_bytes", None, "Largest quality within so many bytes.")
     flags.DEFINE_bool("verify", False, "Decode each file again and compare before writing it.")
@@ -36,7 +38,6 @@ def define_flags() -> None:
 
 
 def _check_flags() -> None:
-    from tfhific.bitstream.container import quality_code
     from tfhific.errors import TfhificError
 
     given = [n for n in ("quality", "target_bpp", "target_bytes") if FLAGS[n].value is not None]
@@ -45,11 +46,6 @@ def _check_flags() -> None:
     for name in given:
         if name != "quality" and not FLAGS[name].value > 0:
             raise TfhificError(f"--{name}: expected a positive number. Got {FLAGS[name].value}.")
-    if FLAGS.quality is not None:
-        try:
-            quality_code(FLAGS.quality)
-        except ValueError as error:
-            raise TfhificError(f"--quality: {error}") from None
 
 
 def _requests():
@@ -155,7 +151,7 @@ def compress(argv: list[str]) -> int:
 
 
 def main(argv: list[str]) -> int:
-    return common.guarded(lambda: compress(argv), argv, positional=2)
+    return common.guarded(lambda: compress(argv), argv)
 
 
 def run() -> None:

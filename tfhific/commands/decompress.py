@@ -1,7 +1,8 @@
 """Decompresses .tfh files: decompress.py IN [OUT].
 
 IN is a .tfh file, a folder of them, or - for standard input; OUT an image (its extension chooses
-the format), a folder, or -. The default is a PNG beside IN.
+the format), a folder, or -. The default is a PNG beside IN. Many files go into one folder by
+`decompress.py IN... -o FOLDER`.
 """
 
 from __future__ import annotations
@@ -107,7 +108,7 @@ def decompress(argv: list[str]) -> int:
 
 
 def main(argv: list[str]) -> int:
-    return common.guarded(lambda: decompress(argv), argv, positional=2)
+    return common.guarded(lambda: decompress(argv), argv)
 
 
 def run() -> None:

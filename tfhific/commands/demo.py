@@ -1,16 +1,19 @@
 """Compresses a picture, decompresses it, and puts it beside JPEG: demo.py [IMAGE].
 
-Without IMAGE it takes the photograph that ships inside matplotlib.
+Without IMAGE it takes the photograph that ships inside matplotlib. Where results of that name are
+there already, new ones get a number.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 
 from absl import flags
 
 from tfhific.commands import common, launcher, paths
+from tfhific.commands.quality import define_quality
 
 FLAGS = flags.FLAGS
 
@@ -19,10 +22,8 @@ _OUTPUTS = (".tfh", ".decoded.png", ".comparison.png")
 
 def define_flags() -> None:
     paths.define_path("model", "mini", "Name or folder of the model.")
-    flags.DEFINE_float(
-        "quality", None, "1 (smallest) to 8 (best), fractions allowed; default 3.", 1.0, 8.0
-    )
-    paths.define_path("out", "out", "Folder for the results.")
+    define_quality(None, "; default 3.")
+    paths.define_path("out", "out", "Folder for the results.", short_name="o")
 
 
 def _sample() -> str:
@@ -36,6 +37,14 @@ def _sample() -> str:
             "matplotlib, which is not installed."
         ) from None
     return os.path.join(matplotlib.get_data_path(), "sample_data", "grace_hopper.jpg")
+
+
+def _free_stem(stem: str) -> str:
+    """The beginning of names that no file has yet: `stem` itself, or `stem-2` and so on."""
+    numbered = (stem if number == 1 else f"{stem}-{number}" for number in itertools.count(1))
+    return next(
+        free for free in numbered if not any(os.path.lexists(free + end) for end in _OUTPUTS)
+    )
 
 
 def _side_by_side(pictures: list, captions: list[str]):
@@ -61,13 +70,10 @@ def demo(argv: list[str]) -> int:
     from tfhific.evaluation.metrics import ms_ssim, psnr
     from tfhific.files.atomic import write_atomically
     from tfhific.files.jobs import ensure_folder
-    from tfhific.files.own_inputs import refuse_own_input
     from tfhific.pictures.images import read_picture, write_image
 
     source = argv[1] if len(argv) > 1 else _sample()
-    stem = os.path.join(FLAGS.out, os.path.splitext(os.path.basename(source))[0])
-    for suffix in _OUTPUTS:
-        refuse_own_input(stem + suffix, [source, FLAGS.model])
+    stem = _free_stem(os.path.join(FLAGS.out, os.path.splitext(os.path.basename(source))[0]))
     picture = read_picture(source)
     common.start_tensorflow()
     ensure_folder(FLAGS.out)
@@ -78,13 +84,13 @@ def demo(argv: list[str]) -> int:
     started = time.perf_counter()
     data = codec.compress_picture(picture, asked)
     encoded = time.perf_counter()
-    write_atomically(stem + ".tfh", data, overwrite=True)
+    write_atomically(stem + ".tfh", data)
     with open(stem + ".tfh", "rb") as file:
         data = file.read()
     started_decoding = time.perf_counter()
     decoded = codec.decompress_picture(data)
     seconds = encoded - started, time.perf_counter() - started_decoding
-    write_image(decoded, stem + ".decoded.png", overwrite=True)
+    write_image(decoded, stem + ".decoded.png", overwrite=False)
 
     height, width = picture.pixels.shape[:2]
     jpeg = classical.at_size(classical.encode_jpeg, picture.pixels, len(data))
@@ -107,7 +113,7 @@ def demo(argv: list[str]) -> int:
         print(f"(JPEG can't be as small as {len(data):,} bytes: this is its smallest file.)")
     print(f"encoded in {seconds[0]:.2f} s, decoded in {seconds[1]:.2f} s")
     sheet = _side_by_side([picture.pixels, *[p for _, p in rivals.values()]], captions)
-    write_image(sheet, stem + ".comparison.png", overwrite=True)
+    write_image(sheet, stem + ".comparison.png", overwrite=False)
     for suffix in _OUTPUTS:
         print(f"wrote {stem}{suffix}")
     return 0

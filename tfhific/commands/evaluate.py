@@ -12,17 +12,18 @@ import sys
 
 from absl import flags
 
-from tfhific.commands import common, launcher, paths
+from tfhific.commands import common, extras, launcher, paths
 
 FLAGS = flags.FLAGS
-_PACKAGES = ["bjontegaard", "matplotlib"]
 
 
 def define_flags() -> None:
     paths.define_path("data", None, "Folder of images (searched recursively) or a glob.")
     paths.define_codecs("codecs", None, "What is compared; mini,jpeg by default.")
     paths.define_path("model", None, "Short for --codecs=MODEL,jpeg.")
-    paths.define_path("out", None, "Folder for the results; NAME.csv for the rows alone.")
+    paths.define_path(
+        "out", None, "Folder for the results; NAME.csv for the rows alone.", short_name="o"
+    )
     flags.DEFINE_string("match", None, "bpp:.1,.2 or psnr:30: files of one size, or one PSNR.")
     flags.DEFINE_list("qualities", None, "Qualities of models, 1 to 8; by default 1,2,...,8.")
     flags.DEFINE_multi_string("ladder", [], "CODEC:SETTING,SETTING,...; may be given repeatedly.")
@@ -97,21 +98,6 @@ def _branch_cost(model, paths: list[str], qualities: list[float]) -> int:
     return 0
 
 
-def _check_packages() -> None:
-    """Before anything is measured: what curves and plots need is an extra of the package."""
-    import importlib.util
-
-    from tfhific.errors import TfhificError
-
-    needed = ["bjontegaard"] if not FLAGS.out or FLAGS.out.endswith(".csv") else _PACKAGES
-    missing = [name for name in needed if importlib.util.find_spec(name) is None]
-    if missing:
-        raise TfhificError(
-            f"Comparing needs {' and '.join(missing)}, which tfhific's extra `evaluation` brings: "
-            f"pip install {' '.join(missing)}."
-        )
-
-
 def evaluate() -> int:
     from tfhific.data.folders import find_images
     from tfhific.errors import TfhificError
@@ -123,7 +109,9 @@ def evaluate() -> int:
         raise TfhificError("Expected --codecs or --model, which is short for MODEL,jpeg; not both.")
     codecs = FLAGS.codecs if FLAGS.codecs is not None else [FLAGS.model or "mini", "jpeg"]
     if not FLAGS.branch_cost:
-        _check_packages()
+        rows_alone = not FLAGS.out or FLAGS.out.endswith(".csv")
+        packages = ["bjontegaard"] if rows_alone else ["bjontegaard", "matplotlib"]
+        extras.require("Comparing", "evaluation", {name: name for name in packages})
     ladders = _ladders(codecs)
     table = FLAGS.out if FLAGS.out and FLAGS.out.endswith(".csv") else None
     if table:

@@ -11,16 +11,17 @@ import os
 from absl import flags
 
 from tfhific.commands import common, launcher, paths
+from tfhific.commands.quality import define_quality
 
 FLAGS = flags.FLAGS
 
 
 def define_flags() -> None:
     paths.define_path("model", "mini", "Name or folder of a model, or folder of a training run.")
-    paths.define_path("out", None, "Folder of the model's versions.")
+    paths.define_path("out", None, "Folder of the model's versions.", short_name="o")
     flags.DEFINE_integer("version", None, "Number of the version; default: the next one.")
     flags.DEFINE_enum("coder", "graph", ["graph", "native"], "native needs TFC's kernels to run.")
-    flags.DEFINE_float("quality", None, "Of the signature compress, 1 to 8; default 5.")
+    define_quality(None, ", of the signature compress; default 5.")
     flags.DEFINE_integer("max_pixels", 50_000_000, "Larger pictures are refused.", lower_bound=1)
     flags.DEFINE_integer(
         "max_request_pixels",

@@ -19,10 +19,11 @@ from typing import NoReturn
 from absl import flags
 
 from tfhific.commands import streams
+from tfhific.commands.table import in_this_way
 
 _WIDTH = 88
 _HELP = ("--help", "-help", "-h", "--h", "-?", "--helpshort", "--helpfull")
-_VALUES = {"float": "NUMBER", "int": "INTEGER", "bool": "", "path": "PATH"}
+_VALUES = {"float": "NUMBER", "int": "INTEGER", "bool": "", "path": "PATH", "quality": "1..8|N%"}
 
 
 def launch(
@@ -45,18 +46,41 @@ def launch(
         print(help_text(description, own), end="")
         code = 0
     else:
-        try:
-            arguments = flags.FLAGS(sys.argv)
-        except flags.Error as error:
-            print(f"error: {' '.join(str(error).split())} See --help.", file=sys.stderr)
-            code = 1
-        else:
-            code = main(arguments)
+        code = call(main, sys.argv)
+    end(code)
+
+
+def call(main: Callable[[list[str]], int], argv: Sequence[str]) -> int:
+    """Calls a command whose flags are defined; returns its exit code.
+
+    Args:
+      main: as for `launch`.
+      argv: the program's name and all arguments, flags among them.
+    """
+    try:
+        arguments = flags.FLAGS(list(argv))
+    except flags.Error as error:
+        print(f"error: {_of_absl(error)} See --help.", file=sys.stderr)
+        return 1
+    return main(arguments)
+
+
+def end(code: int) -> NoReturn:
+    """Ends the process once what it printed is handed on; with 1 where that is lost.
+
+    Args:
+      code: the exit code otherwise.
+    """
     lost = streams.finish()
     if lost is not None:
         print(f"error: standard output: {lost.strerror}; lines are lost.", file=sys.stderr)
         code = code or 1
     sys.exit(code)
+
+
+def _of_absl(error: flags.Error) -> str:
+    said = " ".join(str(error).split())
+    return said if said.endswith((".", "?")) else f"{said}."
 
 
 def _choose_keras() -> None:
@@ -91,27 +115,27 @@ def help_text(description: str, names: Sequence[str]) -> str:
 
     Args:
       description: a docstring that calls the program by its file's name.
-      names: the flags, in this order.
+      names: the flags, in this order; a short name beside its long one is passed over.
     """
-    program = os.path.basename(sys.argv[0])
-    script = os.path.splitext(program.removeprefix("tfhific-"))[0].replace("-", "_")
-    lines = [description.strip().replace(f"{script}.py", program), "", "Flags:"]
+    lines = [description.strip(), "", "Flags:"]
     for name in names:
         flag = flags.FLAGS[name]
-        lines.append(f"  --{_spelling(flag)}")
+        if name != flag.name:
+            continue
+        lines.append(f"  {_spelling(flag)}")
         text = f"{_said(flag)} {_default(flag)}".strip()
         lines += textwrap.wrap(text, _WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6)
-    return "\n".join(lines) + "\n"
+    return in_this_way("\n".join(lines) + "\n", sys.argv[0], short=True)
 
 
 def _spelling(flag: flags.Flag) -> str:
     if flag.boolean:
-        return f"[no]{flag.name}"
+        return f"--[no]{flag.name}"
     choices = getattr(flag.parser, "enum_values", None)
-    if choices:
-        return f"{flag.name}={'|'.join(choices)}"
-    value = _VALUES.get(flag.parser.flag_type(), "TEXT")
-    return f"{flag.name}={value}{',...' if isinstance(flag.parser, flags.ListParser) else ''}"
+    value = "|".join(choices) if choices else _VALUES.get(flag.parser.flag_type(), "TEXT")
+    more = ",..." if isinstance(flag.parser, flags.ListParser) else ""
+    short = f", -{flag.short_name} {value}" if flag.short_name else ""
+    return f"--{flag.name}={value}{more}{short}"
 
 
 def _said(flag: flags.Flag) -> str:

@@ -37,9 +37,10 @@ def expanded(path: str) -> str:
     return os.path.expanduser(path) if isinstance(path, str) else path
 
 
-def define_path(name: str, default: str | None, text: str) -> None:
-    """Defines a flag that names a file or a folder."""
-    flags.DEFINE(_PathParser(), name, default, text, serializer=flags.ArgumentSerializer())
+def define_path(name: str, default: str | None, text: str, short_name: str | None = None) -> None:
+    """Defines a flag that names a file or a folder, with a letter for short if there is one."""
+    serializer = flags.ArgumentSerializer()
+    flags.DEFINE(_PathParser(), name, default, text, serializer=serializer, short_name=short_name)
 
 
 def define_codecs(name: str, default: list[str] | None, text: str) -> None:

@@ -12,7 +12,9 @@ FLAGS = flags.FLAGS
 
 
 def define_flags() -> None:
-    paths.define_path("out", None, "Folder for the model's folder; default: the zoo.")
+    paths.define_path(
+        "out", None, "Folder for the model's folder; default: the zoo.", short_name="o"
+    )
     flags.DEFINE_bool("overwrite", False, "Replace a model of that name.")
     paths.define_path(
         "data",

@@ -7,7 +7,7 @@ import os
 
 from absl import flags
 
-from tfhific.commands import common, launcher, paths
+from tfhific.commands import common, extras, launcher, paths
 
 FLAGS = flags.FLAGS
 
@@ -140,6 +140,9 @@ def train() -> int:
         raise TfhificError("How long to train is needed: --steps or --minutes.")
     if FLAGS.deterministic and FLAGS.strategy != "none":
         raise TfhificError("--deterministic is for one device: expected --strategy=none.")
+    if (FLAGS.data or "").startswith("tfds:"):
+        needed = {"tensorflow_datasets": "tensorflow-datasets"}
+        extras.require(f"--data={FLAGS.data}", "train", needed)
     settings, options = _settings(), _options()
     if FLAGS.deterministic:
         common.start_tensorflow(_compute_deterministically)
