@@ -164,6 +164,11 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 class _Alias(types.ModuleType):
     """A module whose attributes are the port's objects, imported when first used."""
 
+    _api: int
+    _names: tuple[str, ...] | None
+    _packages: list[str]
+    __all__: list[str]
+
     def __init__(self, name: str, api: int, names: tuple[str, ...] | None, inner: str) -> None:
         super().__init__(name)
         self.__dict__["_api"] = api

@@ -16,6 +16,7 @@ import tensorflow as tf
 from tfc_port._keras import load_keras
 
 _KERAS = load_keras()
+_Loss: Any = _KERAS.losses.Loss
 # Keras's own names are numbers.
 _MARK = ":"
 
@@ -25,7 +26,7 @@ class SavesParameters:
 
     def save_own_variables(self, store: MutableMapping[str, Any]) -> None:
         """Writes the variables that are this layer's own, by name, into what Keras gives."""
-        super().save_own_variables(store)
+        super().save_own_variables(store)  # type: ignore[misc]  # of the layer, a base behind this
         for name, variable in _variables_of_modules(self).items():
             store[name] = variable.numpy()
 
@@ -38,12 +39,13 @@ class SavesParameters:
         variables = _variables_of_modules(self)
         arrays = {name: store[name] for name in store if _MARK in name}
         _check(self, variables, arrays)
-        super().load_own_variables({name: store[name] for name in store if _MARK not in name})
+        own = {name: store[name] for name in store if _MARK not in name}
+        super().load_own_variables(own)  # type: ignore[misc]  # of the layer, a base behind this
         for name, variable in variables.items():
             variable.assign(np.asarray(arrays[name]))
 
 
-class KeptByKeras(_KERAS.losses.Loss):
+class KeptByKeras(_Loss):
     """Mixin of modules: they are in the files of Keras models that have them as attributes.
 
     Keras saves layers, metrics, optimisers and losses, wherever it finds them in a model, and asks

@@ -119,7 +119,7 @@ def _tfc_ops(path: pathlib.Path) -> list[str]:
         model.ParseFromString(path.read_bytes())
     except Exception as error:  # protobuf's errors have no common public base
         raise ConversionError(f"{path} is no SavedModel: {error}") from error
-    found = set()
+    found: set[str] = set()
     for meta_graph in model.meta_graphs:
         nodes = list(meta_graph.graph_def.node)
         for function in meta_graph.graph_def.library.function:

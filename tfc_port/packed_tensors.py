@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import tensorflow as tf
 
@@ -14,7 +15,7 @@ class PackedTensors:
     name is the character k; the model is the feature "MD". Integers are written as varints.
     """
 
-    def __init__(self, string: bytes | None = None):
+    def __init__(self, string: bytes | None = None) -> None:
         """Makes an empty object, or one that holds what `string` does.
 
         Args:
@@ -25,7 +26,7 @@ class PackedTensors:
             self.string = string
 
     @property
-    def _features(self):
+    def _features(self) -> Any:
         return self._example.features.feature
 
     @property
@@ -96,7 +97,7 @@ class PackedTensors:
         ]
 
 
-def _values(feature, dtype):
+def _values(feature: Any, dtype: tf.DType) -> Any:
     """The list of a feature that holds values of a type."""
     if dtype.is_integer:
         return feature.int64_list.value

@@ -9,10 +9,12 @@ from arrays to bytes and back, the implementations in turns.
 from __future__ import annotations
 
 import argparse
+import functools
 import math
 import statistics
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -70,13 +72,10 @@ def measure(count: int, streams: int, rounds: int, names: tuple[str, ...]) -> li
     times: dict[tuple[str, str], list[tuple[float, float]]] = {}
     for turn in range(rounds + 1):
         for name in names:
-            calls = {
-                "encode": lambda name=name: coding.encode(
-                    values, indexes, tables, streams=streams, implementation=name
-                ),
-                "decode": lambda name=name: coding.decode(
-                    data, indexes, tables, streams=streams, implementation=name
-                ),
+            options: dict[str, Any] = {"streams": streams, "implementation": name}
+            calls: dict[str, Callable[[], Any]] = {
+                "encode": functools.partial(coding.encode, values, indexes, tables, **options),
+                "decode": functools.partial(coding.decode, data, indexes, tables, **options),
             }
             for direction, call in calls.items():
                 if turn == 0:

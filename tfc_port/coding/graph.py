@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
+from tfc_port._decorators import do_not_convert
 from tfc_port.coding import graph_loops, graph_payload
 from tfc_port.coding.errors import CodingError
 from tfc_port.coding.graph_tables import GraphTables
@@ -28,7 +29,7 @@ _FRAME, _STREAM, _ESCAPES, _STREAMS = range(1, 5)
 _INT32 = tf.int32
 
 
-@tf.autograph.experimental.do_not_convert
+@do_not_convert
 def encode_tensors(
     values: tf.Tensor, indexes: tf.Tensor, tables: GraphTables, streams: tf.Tensor
 ) -> tf.Tensor:
@@ -55,7 +56,7 @@ def encode_tensors(
         return graph_payload.join(lengths, octets, escapes)
 
 
-@tf.autograph.experimental.do_not_convert
+@do_not_convert
 def choose_streams_tensor(
     values: tf.Tensor, indexes: tf.Tensor, tables: GraphTables, allowance: float = ALLOWANCE
 ) -> tf.Tensor:
@@ -79,7 +80,7 @@ def choose_streams_tensor(
         return tf.bitwise.left_shift(1, tf.reduce_sum(tf.cast(reached, _INT32)))
 
 
-@tf.autograph.experimental.do_not_convert
+@do_not_convert
 def decode_tensors(
     payload: tf.Tensor, indexes: tf.Tensor, tables: GraphTables, streams: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
@@ -104,10 +105,10 @@ def decode_tensors(
         starts, ends, escapes, sound = graph_payload.split(octets, streams)
         sound &= possible
 
-        def decode():
+        def decode() -> tuple[tf.Tensor, tf.Tensor]:
             return _decode_sound(octets, starts, ends, escapes, indexes, tables, streams)
 
-        def refuse():
+        def refuse() -> tuple[tf.Tensor, tf.Tensor]:
             return tf.zeros_like(indexes), tf.where(possible, _FRAME, _STREAMS)
 
         values, code = tf.cond(sound, decode, refuse)
@@ -115,7 +116,7 @@ def decode_tensors(
         return tf.ensure_shape(values, indexes.shape), tf.gather(tf.constant(_MESSAGES), code)
 
 
-@tf.autograph.experimental.do_not_convert
+@do_not_convert
 def check_tensors(payload: tf.Tensor, count: tf.Tensor, streams: tf.Tensor) -> tf.Tensor:
     """What `tfc_port.coding.check` refuses, without decoding anything.
 
@@ -135,7 +136,7 @@ def check_tensors(payload: tf.Tensor, count: tf.Tensor, streams: tf.Tensor) -> t
         # A symbol makes the decoder read two bytes at most, behind the first four.
         longest = 4 + 2 * -(-count // streams)
 
-        def listed():
+        def listed() -> tf.Tensor:
             numbers, fine = graph_payload.decode_varints(escapes)
             places = tf.cumsum(numbers[0::2] + 1) - 1
             fine &= tf.equal(tf.size(numbers) % 2, 0)
@@ -158,7 +159,7 @@ def _to_entries(
     # Where a value is outside this may be any number; it is replaced below.
     entries = values - tf.gather(tables.constant("value_base"), indexes)
 
-    def escape():
+    def escape() -> tuple[tf.Tensor, tf.Tensor]:
         position = tf.boolean_mask(tf.range(tf.size(values, tf.int64), dtype=tf.int64), ~inside)
         value = tf.cast(tf.gather(values, position), tf.int64)
         above = value - tf.cast(tf.gather(last, position), tf.int64)

@@ -10,6 +10,7 @@ operations, not their size, that takes the time; and among them arithmetic takes
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
@@ -80,7 +81,9 @@ def narrow(
     entries = tf.reshape(entries, [-1, UNROLL, streams])
     blocks = tf.shape(entries)[0]
 
-    def block(index, scaled, begins, rooms):
+    def block(
+        index: tf.Tensor, scaled: tf.Tensor, begins: tf.Tensor, rooms: tf.Tensor
+    ) -> tuple[Any, ...]:
         begun, left = [], []
         coded = tf.gather(entries, index)
         lows, highs = tf.unstack(tf.gather(low, coded)), tf.unstack(tf.gather(high, coded))
@@ -150,7 +153,13 @@ def find_entries(
     window = tf.cast(tf.gather(words, first), _REAL) * _WORD
     window += tf.cast(tf.gather(words, first + 1), _REAL)
 
-    def block(index, ahead, scaled, position, output):
+    def block(
+        index: tf.Tensor,
+        ahead: tf.Tensor,
+        scaled: tf.Tensor,
+        position: tf.Tensor,
+        output: tf.TensorArray,
+    ) -> tuple[Any, ...]:
         found = []
         # Behind a stream's end the words are 0, whichever is read.
         position = tf.minimum(position, last)

@@ -117,10 +117,10 @@ class GraphTables(tf.Module):
             "low": low.astype(np.int32),
             "length": np.append(tables.code_lengths[place], np.int32(0)),
         }
-        self.filler_entry = entries
-        self.filler_base = coded.size * WHOLE
-        self._starts = (number * WHOLE + low).astype(np.int32)
-        self._lookup = None
+        self.filler_entry: int = entries
+        self.filler_base: int = coded.size * WHOLE
+        self._starts: np.ndarray = (number * WHOLE + low).astype(np.int32)
+        self._lookup: _Lookup | None = None
         if coded.size <= MAX_LOOKUP_ROWS:
             self._lookup = _Lookup(self._starts, coded.size + 1)
 

@@ -12,6 +12,7 @@ import importlib.util
 import pathlib
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -59,7 +60,7 @@ def _has_kernels(module: object) -> bool:
 
 
 @functools.lru_cache(maxsize=1)
-def kernels() -> object:
+def kernels() -> Any:
     """Returns a module with the range coder's ops.
 
     Raises:

@@ -28,7 +28,7 @@ def final_value(base: int, size: int) -> int:
     raise AssertionError("a range coder's interval holds a multiple of 2**16")
 
 
-def encode_stream(symbols: Sequence[int], cdfs: Sequence[Sequence[int]]) -> bytes:
+def encode_stream(symbols: Iterable[int], cdfs: Iterable[Sequence[int]]) -> bytes:
     """Codes one stream.
 
     Args:

@@ -50,9 +50,9 @@ def _find_rows(lookup: np.ndarray) -> np.ndarray:
             f"A lookup must have between 3 and {MAX_LOOKUP} entries. Received: {lookup.size}."
         )
     entries = lookup.tolist()
-    bounds = [0]
-    while bounds[-1] < len(entries):
-        start, row = bounds[-1], len(bounds) - 1
+    found = [0]
+    while found[-1] < len(entries):
+        start, row = found[-1], len(found) - 1
         precision = entries[start]
         if not 1 <= precision <= MAX_PRECISION:
             raise CodingError(
@@ -67,8 +67,8 @@ def _find_rows(lookup: np.ndarray) -> np.ndarray:
             raise CodingError(
                 f"Row {row} must end with 2**{precision}; the lookup ends before."
             ) from None
-        bounds.append(end)
-    bounds = np.array(bounds, np.int64)
+        found.append(end)
+    bounds = np.array(found, np.int64)
     if np.any(bounds[1:] - bounds[:-1] < 3) or np.any(lookup[bounds[:-1] + 1] != 0):
         row = int(np.argmax((bounds[1:] - bounds[:-1] < 3) | (lookup[bounds[:-1] + 1] != 0)))
         raise CodingError(f"The cumulative counts of row {row} must begin with 0.")
@@ -97,6 +97,7 @@ class Tables:
 
     lookup: np.ndarray
     minimum: np.ndarray
+    _bounds: np.ndarray = dataclasses.field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         lookup = _int32_vector(self.lookup, "lookup")

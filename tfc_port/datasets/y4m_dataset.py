@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from tfc_port._decorators import do_not_convert
+from tfc_port._types import TensorLike
+
 _MARKER = "YUV4MPEG2"
 _FRAME = b"FRAME\n"
 # The formats, and by how much chroma is smaller in either direction.
@@ -12,7 +15,7 @@ _MOST_PIXELS = 1 << 28
 _LONGEST_HEADER = 4096
 
 
-def Y4MDataset(filenames) -> tf.data.Dataset:
+def Y4MDataset(filenames: TensorLike) -> tf.data.Dataset:
     """Makes a data set of the frames of '.y4m' files, one file after the other.
 
     Files are read as they are needed, by TensorFlow's own data sets.
@@ -41,16 +44,16 @@ def Y4MDataset(filenames) -> tf.data.Dataset:
     return files.flat_map(_frames)
 
 
-@tf.autograph.experimental.do_not_convert
-def _frames(filename):
+@do_not_convert
+def _frames(filename: tf.Tensor) -> tf.data.Dataset:
     # The header is a line, and the frames come in records of one length.
     lines = tf.data.TextLineDataset(filename).take(1)
     header = lines.concatenate(tf.data.Dataset.from_tensors("")).take(1)
     return header.flat_map(lambda line: _frames_behind(filename, line))
 
 
-@tf.autograph.experimental.do_not_convert
-def _frames_behind(filename, header):
+@do_not_convert
+def _frames_behind(filename: tf.Tensor, header: tf.Tensor) -> tf.data.Dataset:
     height, width, factor = _parse(filename, header)
     luma = tf.cast(height, tf.int64) * tf.cast(width, tf.int64)
     chroma = luma // tf.cast(factor * factor, tf.int64)
@@ -60,8 +63,8 @@ def _frames_behind(filename, header):
         header_bytes=tf.cast(tf.strings.length(header) + 1, tf.int64),
     )
 
-    @tf.autograph.experimental.do_not_convert
-    def to_planes(record):
+    @do_not_convert
+    def to_planes(record: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         check = tf.debugging.assert_equal(
             tf.strings.substr(record, 0, len(_FRAME)),
             _FRAME,
@@ -79,13 +82,13 @@ def _frames_behind(filename, header):
     return records.map(to_planes)
 
 
-def _parse(filename, header):
+def _parse(filename: tf.Tensor, header: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Height, width and the factor of chroma, int32, from a file's first line."""
     short = tf.strings.length(header) <= _LONGEST_HEADER
     tokens = tf.strings.split(tf.where(short, header, ""), " ")
     shown = tf.strings.substr(header, 0, 80)
 
-    def check(condition, message):
+    def check(condition: tf.Tensor, message: str) -> tf.Operation | None:
         return tf.debugging.Assert(condition, [f"Input file {message}", filename, shown])
 
     # A file of nothing is of no format either.
@@ -93,12 +96,12 @@ def _parse(filename, header):
     checks = [check(tf.equal(tokens[0], _MARKER), f"does not have a {_MARKER} marker.")]
     names = tf.strings.substr(tokens[1:-1], 0, 1)
 
-    def last_of(name, what):
+    def last_of(name: str, what: str) -> tf.Tensor:
         found = tf.boolean_mask(tokens[1:-1], tf.equal(names, name))
         checks.append(check(tf.size(found) > 0, f"has no {what} specifier."))
         return tf.concat([[""], found], 0)[-1]
 
-    def length(name, what):
+    def length(name: str, what: str) -> tf.Tensor:
         token = last_of(name, what)
         sound = tf.strings.regex_full_match(token, name + "0*[1-9][0-9]{0,8}")
         checks.append(check(sound, f"has an invalid {what} specifier."))

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import tensorflow as tf
 
 from tfc_port._keras_files import KeptByKeras
 from tfc_port._probability import load_probability
+from tfc_port._types import Distribution, Numeric, TensorLike
 from tfc_port.distributions.adapter import ShapesOfBase
 from tfc_port.distributions.tails import lower_tail, quantization_offset, upper_tail
 from tfc_port.distributions.uniform_noise import UniformNoiseAdapter
 
 tfp = load_probability()
+_Mixture: Any = tfp.distributions.MixtureSameFamily
 
 
-class NoisyMixtureSameFamily(ShapesOfBase, tfp.distributions.MixtureSameFamily, KeptByKeras):
+class NoisyMixtureSameFamily(ShapesOfBase, _Mixture, KeptByKeras):
     """Mixture of components of one family, with uniform noise on [-1/2, 1/2] added."""
 
     def __init__(
-        self, mixture_distribution, components_distribution, name="NoisyMixtureSameFamily"
-    ):
+        self,
+        mixture_distribution: Distribution,
+        components_distribution: Distribution,
+        name: str = "NoisyMixtureSameFamily",
+    ) -> None:
         """Makes the distribution, from the arguments of `tfp.distributions.MixtureSameFamily`.
 
         Args:
@@ -38,7 +45,7 @@ class NoisyMixtureSameFamily(ShapesOfBase, tfp.distributions.MixtureSameFamily, 
             name=f"{name}Base",
         )
 
-    def _quantization_offset(self):
+    def _quantization_offset(self) -> tf.Tensor:
         """The offset of the component at whose offset the mixture is densest."""
         offsets = quantization_offset(self.components_distribution)
         rank = self.batch_shape.rank
@@ -46,17 +53,23 @@ class NoisyMixtureSameFamily(ShapesOfBase, tfp.distributions.MixtureSameFamily, 
         densest = tf.argmax(self.log_prob(candidates), axis=0)
         return tf.gather(offsets, densest, axis=-1, batch_dims=rank)
 
-    def _lower_tail(self, tail_mass):
+    def _lower_tail(self, tail_mass: Numeric) -> tf.Tensor:
         return lower_tail(self.base, tail_mass)
 
-    def _upper_tail(self, tail_mass):
+    def _upper_tail(self, tail_mass: Numeric) -> tf.Tensor:
         return upper_tail(self.base, tail_mass)
 
 
 class NoisyNormalMixture(NoisyMixtureSameFamily):
     """Mixture of normal distributions with uniform noise."""
 
-    def __init__(self, loc, scale, weight, name="NoisyNormalMixture"):
+    def __init__(
+        self,
+        loc: TensorLike,
+        scale: TensorLike,
+        weight: TensorLike,
+        name: str = "NoisyNormalMixture",
+    ) -> None:
         """Makes the distribution.
 
         Args:
@@ -75,7 +88,13 @@ class NoisyNormalMixture(NoisyMixtureSameFamily):
 class NoisyLogisticMixture(NoisyMixtureSameFamily):
     """Mixture of logistic distributions with uniform noise."""
 
-    def __init__(self, loc, scale, weight, name="NoisyLogisticMixture"):
+    def __init__(
+        self,
+        loc: TensorLike,
+        scale: TensorLike,
+        weight: TensorLike,
+        name: str = "NoisyLogisticMixture",
+    ) -> None:
         """Makes the distribution.
 
         Args:

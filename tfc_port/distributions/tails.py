@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import NoReturn
+
 import tensorflow as tf
+
+from tfc_port._types import Distribution, DTypeLike, Numeric, ShapeLike, TensorLike
 
 _MOST_STEPS_AFTER_CROSSING = 100
 _CLOSE_ENOUGH = 1e-8
 _STEP_SIZE = 0.1
 
 
-def estimate_tails(func, target, shape, dtype):
+def estimate_tails(
+    func: Callable[[tf.Tensor], tf.Tensor], target: TensorLike, shape: ShapeLike, dtype: DTypeLike
+) -> tf.Tensor:
     """Solves func(x) = target elementwise, for a monotonic `func`.
 
     An Adam iteration from 0 on |func(x) - target|, whose steps shrink once an element has passed
@@ -30,11 +37,11 @@ def estimate_tails(func, target, shape, dtype):
         shape = tf.convert_to_tensor(shape, tf.int32)
         target = tf.convert_to_tensor(target, dtype)
 
-        def unfinished(state):
+        def unfinished(state: dict[str, tf.Tensor]) -> tf.Tensor:
             far = tf.reduce_max(state["loss"]) > _CLOSE_ENOUGH
             return far & (tf.reduce_min(state["crossed"]) < _MOST_STEPS_AFTER_CROSSING)
 
-        def step(state):
+        def step(state: dict[str, tf.Tensor]) -> tuple[dict[str, tf.Tensor]]:
             tails, crossed = state["tails"], state["crossed"]
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(tails)
@@ -69,7 +76,7 @@ def estimate_tails(func, target, shape, dtype):
             "best_loss": ones * dtype.max,
         }
 
-        def solve():
+        def solve() -> tf.Tensor:
             (final,) = tf.while_loop(unfinished, step, (start,))
             return final["best_tails"]
 
@@ -77,7 +84,7 @@ def estimate_tails(func, target, shape, dtype):
         return tf.function(solve).get_concrete_function()() if tf.executing_eagerly() else solve()
 
 
-def quantization_offset(distribution):
+def quantization_offset(distribution: Distribution) -> tf.Tensor:
     """Where to centre the bins of a uniform quantiser for values of a distribution.
 
     The fractional part of the distribution's own `_quantization_offset`, else of its mode, else its
@@ -101,7 +108,7 @@ def quantization_offset(distribution):
     return tf.stop_gradient(offset - tf.round(offset))
 
 
-def lower_tail(distribution, tail_mass):
+def lower_tail(distribution: Distribution, tail_mass: Numeric) -> tf.Tensor:
     """The quantile below which about half of `tail_mass` lies.
 
     Args:
@@ -118,7 +125,7 @@ def lower_tail(distribution, tail_mass):
     return _tail(distribution, tail_mass, "_lower_tail", tail_mass / 2, "log_cdf")
 
 
-def upper_tail(distribution, tail_mass):
+def upper_tail(distribution: Distribution, tail_mass: Numeric) -> tf.Tensor:
     """The quantile above which about half of `tail_mass` lies.
 
     Args:
@@ -135,8 +142,14 @@ def upper_tail(distribution, tail_mass):
     return _tail(distribution, tail_mass, "_upper_tail", 1 - tail_mass / 2, "log_survival_function")
 
 
-def _tail(distribution, tail_mass, own_method, probability, log_function):
-    def estimated():
+def _tail(
+    distribution: Distribution,
+    tail_mass: Numeric,
+    own_method: str,
+    probability: Numeric,
+    log_function: str,
+) -> tf.Tensor:
+    def estimated() -> tf.Tensor:
         return estimate_tails(
             getattr(distribution, log_function),
             tf.math.log(tf.cast(tail_mass / 2, distribution.dtype)),
@@ -144,7 +157,7 @@ def _tail(distribution, tail_mass, own_method, probability, log_function):
             distribution.dtype,
         )
 
-    def none_left():
+    def none_left() -> NoReturn:
         raise NotImplementedError(
             f"`distribution` must implement `{own_method}()`, `quantile()`, or "
             f"`{log_function}()` so that its tail can be located. Received: {distribution}."
@@ -159,17 +172,16 @@ def _tail(distribution, tail_mass, own_method, probability, log_function):
     return tf.stop_gradient(tail)
 
 
-def _first_implemented(own, *others):
+def _first_implemented(own: Callable[[], tf.Tensor], *others: Callable[[], tf.Tensor]) -> tf.Tensor:
     """The result of the first way that is implemented; the last one is."""
     try:
         return own()
     except (AttributeError, NotImplementedError):
         # Either the distribution has no such method, or what it adapts hasn't.
         pass
-    *others, last = others
-    for way in others:
+    for way in others[:-1]:
         try:
             return way()
         except NotImplementedError:
             pass
-    return last()
+    return others[-1]()

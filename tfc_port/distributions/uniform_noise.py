@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import tensorflow as tf
 
 from tfc_port._probability import load_probability
+from tfc_port._types import Distribution, Numeric, TensorLike
 from tfc_port.distributions.adapter import Adapter
 from tfc_port.distributions.tails import lower_tail, quantization_offset, upper_tail
 
@@ -22,7 +25,7 @@ class UniformNoiseAdapter(Adapter):
     logarithms.
     """
 
-    def __init__(self, base, name="UniformNoiseAdapter"):
+    def __init__(self, base: Distribution, name: str = "UniformNoiseAdapter") -> None:
         """Makes the distribution.
 
         Args:
@@ -31,13 +34,13 @@ class UniformNoiseAdapter(Adapter):
         """
         super().__init__(base, name)
 
-    def _sample_n(self, n, seed=None):
+    def _sample_n(self, n: TensorLike, seed: int | tf.Tensor | None = None) -> tf.Tensor:
         with tf.name_scope("transform"):
             samples = self.base.sample(tf.convert_to_tensor(n, name="n"), seed=seed)
             noise = tf.random.uniform(tf.shape(samples), -0.5, 0.5, dtype=samples.dtype)
             return samples + noise
 
-    def _log_prob(self, y):
+    def _log_prob(self, y: tf.Tensor) -> tf.Tensor:
         _require(self.base, "_log_cdf", "log_prob()", "log_cdf()")
         above, below = y + 0.5, y - 0.5
         try:
@@ -54,7 +57,7 @@ class UniformNoiseAdapter(Adapter):
             tf.where(right, survival_below, cdf_above), tf.where(right, survival_above, cdf_below)
         )
 
-    def _prob(self, y):
+    def _prob(self, y: tf.Tensor) -> tf.Tensor:
         _require(self.base, "_cdf", "prob()", "cdf()")
         above, below = y + 0.5, y - 0.5
         try:
@@ -66,41 +69,41 @@ class UniformNoiseAdapter(Adapter):
         right = survival_above < cdf_above
         return tf.where(right, survival_below - survival_above, cdf_above - cdf_below)
 
-    def _mean(self):
+    def _mean(self) -> tf.Tensor:
         return self.base.mean()
 
-    def _quantization_offset(self):
+    def _quantization_offset(self) -> tf.Tensor:
         return quantization_offset(self.base)
 
-    def _lower_tail(self, tail_mass):
+    def _lower_tail(self, tail_mass: Numeric) -> tf.Tensor:
         return lower_tail(self.base, tail_mass)
 
-    def _upper_tail(self, tail_mass):
+    def _upper_tail(self, tail_mass: Numeric) -> tf.Tensor:
         return upper_tail(self.base, tail_mass)
 
 
 class NoisyNormal(UniformNoiseAdapter):
     """Normal distribution with uniform noise; takes the arguments of `tfp.distributions.Normal`."""
 
-    def __init__(self, name="NoisyNormal", **kwargs):
+    def __init__(self, name: str = "NoisyNormal", **kwargs: Any) -> None:
         super().__init__(tfp.distributions.Normal(**kwargs), name=name)
 
 
 class NoisyLogistic(UniformNoiseAdapter):
     """Logistic distribution with uniform noise; arguments of `tfp.distributions.Logistic`."""
 
-    def __init__(self, name="NoisyLogistic", **kwargs):
+    def __init__(self, name: str = "NoisyLogistic", **kwargs: Any) -> None:
         super().__init__(tfp.distributions.Logistic(**kwargs), name=name)
 
 
 class NoisyLaplace(UniformNoiseAdapter):
     """Laplace distribution with uniform noise; arguments of `tfp.distributions.Laplace`."""
 
-    def __init__(self, name="NoisyLaplace", **kwargs):
+    def __init__(self, name: str = "NoisyLaplace", **kwargs: Any) -> None:
         super().__init__(tfp.distributions.Laplace(**kwargs), name=name)
 
 
-def _require(base, method, wanted, needed):
+def _require(base: Distribution, method: str, wanted: str, needed: str) -> None:
     if not hasattr(base, method):
         raise NotImplementedError(
             f"`{wanted}` is not implemented unless the base distribution implements `{needed}`. "
@@ -108,7 +111,7 @@ def _require(base, method, wanted, needed):
         )
 
 
-def _log_difference(larger, smaller):
+def _log_difference(larger: tf.Tensor, smaller: tf.Tensor) -> tf.Tensor:
     """log(exp(larger) - exp(smaller)), which is -inf where both are -inf."""
     difference = tf.math.log1p(-tf.exp(smaller - larger)) + larger
     return tf.where(tf.math.is_inf(larger), larger, difference)

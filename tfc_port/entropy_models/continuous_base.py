@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import tensorflow as tf
 
 from tfc_port._keras import load_keras
 from tfc_port._keras_files import KeptByKeras
+from tfc_port._types import Distribution, DTypeLike, TensorLike
 from tfc_port.coding.graph_tables import MAX_CODED_ROWS
 from tfc_port.distributions.uniform_noise import NoisyLaplace
 from tfc_port.entropy_models import stream_coding
@@ -33,15 +35,15 @@ class ContinuousEntropyModelBase(tf.Module, KeptByKeras, metaclass=abc.ABCMeta):
     @abc.abstractmethod
     def __init__(
         self,
-        coding_rank=None,
-        compression=False,
-        stateless=False,
-        expected_grads=False,
-        tail_mass=2**-8,
-        bottleneck_dtype=None,
-        laplace_tail_mass=0,
-        streams=1,
-    ):
+        coding_rank: int | None = None,
+        compression: bool = False,
+        stateless: bool = False,
+        expected_grads: bool = False,
+        tail_mass: float = 2**-8,
+        bottleneck_dtype: DTypeLike | None = None,
+        laplace_tail_mass: float | tf.Tensor = 0,
+        streams: int = 1,
+    ) -> None:
         """Sets what subclasses have in common.
 
         Args:
@@ -63,7 +65,9 @@ class ContinuousEntropyModelBase(tf.Module, KeptByKeras, metaclass=abc.ABCMeta):
           ValueError: if an argument is out of its range.
         """
         super().__init__()
-        self._prior = None
+        if coding_rank is None:
+            raise TypeError("`coding_rank` must be an integer, at least 0. Received: None.")
+        self._prior: Distribution | None = None
         self._coding_rank = int(coding_rank)
         self._compression = bool(compression)
         self._stateless = bool(stateless)
@@ -89,7 +93,7 @@ class ContinuousEntropyModelBase(tf.Module, KeptByKeras, metaclass=abc.ABCMeta):
             )
 
     @property
-    def prior(self):
+    def prior(self) -> Distribution:
         """The prior distribution.
 
         Raises:
@@ -103,70 +107,77 @@ class ContinuousEntropyModelBase(tf.Module, KeptByKeras, metaclass=abc.ABCMeta):
         return self._prior
 
     @prior.deleter
-    def prior(self):
+    def prior(self) -> Distribution:
         self._prior = None
 
     @property
-    def cdf(self):
+    def cdf(self) -> tf.Tensor:
         """The tables: int32 lookup tensor of rank 1."""
         self._check_compression()
         return tf.convert_to_tensor(self._cdf)
 
     @property
-    def cdf_offset(self):
+    def cdf_offset(self) -> tf.Tensor:
         """int32 vector, the integer that each table begins with."""
         self._check_compression()
         return tf.convert_to_tensor(self._cdf_offset)
 
     @property
-    def bottleneck_dtype(self):
+    def bottleneck_dtype(self) -> tf.DType:
         """Type of the values."""
         return self._bottleneck_dtype
 
     @property
-    def expected_grads(self):
+    def expected_grads(self) -> bool:
         """Whether gradients are expectations over the noise."""
         return self._expected_grads
 
     @property
-    def laplace_tail_mass(self):
+    def laplace_tail_mass(self) -> float | tf.Tensor:
         """Weight of the Laplace distribution mixed into the prior."""
         return self._laplace_tail_mass
 
     @property
-    def coding_rank(self):
+    def coding_rank(self) -> int:
         """Number of innermost dimensions in a coding unit."""
         return self._coding_rank
 
     @property
-    def compression(self):
+    def compression(self) -> bool:
         """Whether the model has tables."""
         return self._compression
 
     @property
-    def stateless(self):
+    def stateless(self) -> bool:
         """Whether the tables are tensors rather than variables."""
         return self._stateless
 
     @property
-    def tail_mass(self):
+    def tail_mass(self) -> float:
         """Probability that is left to the overflow code."""
         return self._tail_mass
 
     @property
-    def streams(self):
+    def streams(self) -> int:
         """Into how many streams each string is divided."""
         return self._streams
 
     @property
-    def range_coder_precision(self):
+    def range_coder_precision(self) -> tf.Tensor:
         """Precision of the tables."""
         return -self.cdf[0]
 
-    def _build_tables(self, prior, precision, offset=None):
+    def _build_tables(
+        self, prior: Distribution, precision: int, offset: tf.Tensor | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         return build_tables(prior, precision, self.tail_mass, offset)
 
-    def _init_compression(self, cdf, cdf_offset, cdf_shapes) -> None:
+    def _init_compression(
+        self,
+        cdf: TensorLike | None,
+        cdf_offset: TensorLike | None,
+        cdf_shapes: Sequence[int] | None,
+    ) -> None:
         """Sets the tables, or variables of `cdf_shapes` to restore them to."""
         if (cdf is None) != (cdf_offset is None) or (cdf is None) == (cdf_shapes is None):
             raise ValueError(
@@ -185,7 +196,7 @@ class ContinuousEntropyModelBase(tf.Module, KeptByKeras, metaclass=abc.ABCMeta):
             self._cdf_offset = tf.convert_to_tensor(cdf_offset, dtype=tf.int32, name="cdf_offset")
             return
 
-        def variable(value, name):
+        def variable(value: TensorLike, name: str) -> tf.Variable:
             # Of unknown size, so that tables of another size can be restored.
             return tf.Variable(
                 value,
@@ -199,7 +210,7 @@ class ContinuousEntropyModelBase(tf.Module, KeptByKeras, metaclass=abc.ABCMeta):
         self._cdf = variable(cdf, "cdf")
         self._cdf_offset = variable(cdf_offset, "cdf_offset")
 
-    def _check_rows(self, cdf_offset, cdf_shapes) -> None:
+    def _check_rows(self, cdf_offset: TensorLike | None, cdf_shapes: Sequence[int] | None) -> None:
         """Checks that strings of these tables can be decoded wherever they are brought."""
         if self.streams == 1:
             return
@@ -214,7 +225,9 @@ class ContinuousEntropyModelBase(tf.Module, KeptByKeras, metaclass=abc.ABCMeta):
                 f"`streams=1`."
             )
 
-    def _encode(self, values, batch_shape, rows=None):
+    def _encode(
+        self, values: tf.Tensor, batch_shape: tf.Tensor, rows: tf.Tensor | None = None
+    ) -> tf.Tensor:
         """Codes integers.
 
         Args:
@@ -227,7 +240,7 @@ class ContinuousEntropyModelBase(tf.Module, KeptByKeras, metaclass=abc.ABCMeta):
           String tensor of shape `batch_shape`.
         """
         self._check_compression()
-        if self.streams > 1:
+        if self._stream_tables is not None:
             tables = self._stream_tables.read(self._cdf, self._cdf_offset)
             return stream_coding.encode(values, rows, batch_shape, tables, self.streams)
         handle = encoder.create_range_encoder(batch_shape, self.cdf)
@@ -238,7 +251,13 @@ class ContinuousEntropyModelBase(tf.Module, KeptByKeras, metaclass=abc.ABCMeta):
             handle = encoder.entropy_encode_index(handle, rows, symbols)
         return encoder.entropy_encode_finalize(handle)
 
-    def _decode(self, strings, shape, sanity_check, rows=None):
+    def _decode(
+        self,
+        strings: tf.Tensor,
+        shape: tf.Tensor,
+        sanity_check: bool,
+        rows: tf.Tensor | None = None,
+    ) -> tf.Tensor:
         """Decodes integers.
 
         Args:
@@ -251,7 +270,7 @@ class ContinuousEntropyModelBase(tf.Module, KeptByKeras, metaclass=abc.ABCMeta):
           int32 tensor of the shape of `strings` followed by `shape`.
         """
         self._check_compression()
-        if self.streams > 1:
+        if self._stream_tables is not None:
             tables = self._stream_tables.read(self._cdf, self._cdf_offset)
             values, sane = stream_coding.decode(strings, rows, shape, tables, self.streams)
         else:
@@ -271,7 +290,7 @@ class ContinuousEntropyModelBase(tf.Module, KeptByKeras, metaclass=abc.ABCMeta):
                 values = tf.identity(values)
         return values
 
-    def _log_prob(self, prior, values):
+    def _log_prob(self, prior: Distribution, values: tf.Tensor) -> tf.Tensor:
         """log p(values), with the Laplace distribution mixed in where asked for."""
         values = tf.cast(values, prior.dtype)
         weight = self.laplace_tail_mass
@@ -286,7 +305,9 @@ class ContinuousEntropyModelBase(tf.Module, KeptByKeras, metaclass=abc.ABCMeta):
             lambda: prior.log_prob(values),
         )
 
-    def _mixed_log_prob(self, prior, values, weight):
+    def _mixed_log_prob(
+        self, prior: Distribution, values: tf.Tensor, weight: tf.Tensor
+    ) -> tf.Tensor:
         laplace = NoisyLaplace(loc=tf.zeros([], prior.dtype), scale=tf.ones([], prior.dtype))
         check = tf.debugging.assert_less(
             weight, tf.ones([], prior.dtype), message="`laplace_tail_mass` must be less than 1."
@@ -300,7 +321,7 @@ class ContinuousEntropyModelBase(tf.Module, KeptByKeras, metaclass=abc.ABCMeta):
             tf.math.log(tf.maximum(mixed, _SMALLEST_PROBABILITY)),
         )
 
-    def _sum_bits(self, log_probs):
+    def _sum_bits(self, log_probs: tf.Tensor) -> tf.Tensor:
         """Bits per coding unit."""
         axes = tuple(range(-self.coding_rank, 0))
         nats = tf.reduce_sum(log_probs, axis=axes)
@@ -336,7 +357,7 @@ class ContinuousEntropyModelBase(tf.Module, KeptByKeras, metaclass=abc.ABCMeta):
         """Returns the values of the variables."""
         return load_keras().backend.batch_get_value(self.variables)
 
-    def set_weights(self, weights) -> None:
+    def set_weights(self, weights: Sequence[np.ndarray]) -> None:
         """Sets the variables.
 
         Args:

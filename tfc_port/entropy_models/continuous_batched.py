@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
 from absl import logging
 
+from tfc_port._decorators import with_name_scope
 from tfc_port._keras import PACKAGE, load_keras
+from tfc_port._types import Distribution, DTypeLike, ShapeLike, TensorLike
 from tfc_port.distributions.tails import quantization_offset as offset_of
 from tfc_port.entropy_models.continuous_base import ContinuousEntropyModelBase
 from tfc_port.ops.perturb import perturb_and_apply
@@ -36,24 +39,24 @@ class ContinuousBatchedEntropyModel(ContinuousEntropyModelBase):
 
     def __init__(
         self,
-        prior=None,
-        coding_rank=None,
-        compression=False,
-        stateless=False,
-        expected_grads=False,
-        tail_mass=2**-8,
-        range_coder_precision=12,
-        bottleneck_dtype=None,
-        prior_shape=None,
-        cdf=None,
-        cdf_offset=None,
-        cdf_shapes=None,
-        offset_heuristic=True,
-        quantization_offset=None,
-        decode_sanity_check=True,
-        laplace_tail_mass=0,
-        streams=1,
-    ):
+        prior: Distribution | None = None,
+        coding_rank: int | None = None,
+        compression: bool = False,
+        stateless: bool = False,
+        expected_grads: bool = False,
+        tail_mass: float = 2**-8,
+        range_coder_precision: int = 12,
+        bottleneck_dtype: DTypeLike | None = None,
+        prior_shape: ShapeLike | None = None,
+        cdf: TensorLike | None = None,
+        cdf_offset: TensorLike | None = None,
+        cdf_shapes: Sequence[int] | None = None,
+        offset_heuristic: bool = True,
+        quantization_offset: TensorLike | None = None,
+        decode_sanity_check: bool = True,
+        laplace_tail_mass: float | tf.Tensor = 0,
+        streams: int = 1,
+    ) -> None:
         """Makes the model.
 
         Args:
@@ -116,7 +119,7 @@ class ContinuousBatchedEntropyModel(ContinuousEntropyModelBase):
                     )
                 self._init_compression(cdf, cdf_offset, cdf_shapes)
 
-    def _initial_offset(self, given, restored):
+    def _initial_offset(self, given: TensorLike | None, restored: bool) -> TensorLike | None:
         """The offset to keep, None for none."""
         if restored:
             if not isinstance(given, bool):
@@ -137,7 +140,7 @@ class ContinuousBatchedEntropyModel(ContinuousEntropyModelBase):
             return None
         return tf.broadcast_to(offset, self.prior_shape_tensor)
 
-    def _store_offset(self, offset):
+    def _store_offset(self, offset: TensorLike | None) -> tf.Variable | tf.Tensor | None:
         if offset is None:
             return None
         offset = tf.cast(offset, self.bottleneck_dtype)
@@ -146,22 +149,22 @@ class ContinuousBatchedEntropyModel(ContinuousEntropyModelBase):
         return tf.convert_to_tensor(offset, name="quantization_offset")
 
     @property
-    def prior_shape(self):
+    def prior_shape(self) -> tf.TensorShape:
         """Batch shape of the prior."""
         return self._prior_shape
 
     @property
-    def prior_shape_tensor(self):
+    def prior_shape_tensor(self) -> tf.Tensor:
         """Batch shape of the prior, int32 vector."""
         return tf.constant(self.prior_shape.as_list(), dtype=tf.int32)
 
     @property
-    def offset_heuristic(self):
+    def offset_heuristic(self) -> bool:
         """Whether the quantisation offset is derived from the prior."""
         return self._offset_heuristic
 
     @property
-    def quantization_offset(self):
+    def quantization_offset(self) -> tf.Tensor | None:
         """What is added to the integers that values are rounded to; None for nothing."""
         if self._quantization_offset is not None:
             return tf.convert_to_tensor(self._quantization_offset)
@@ -177,8 +180,10 @@ class ContinuousBatchedEntropyModel(ContinuousEntropyModelBase):
             )
         return tf.cast(offset_of(self.prior), self.bottleneck_dtype)
 
-    @tf.Module.with_name_scope
-    def __call__(self, bottleneck, training=True):
+    @with_name_scope
+    def __call__(
+        self, bottleneck: TensorLike, training: bool = True
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """Perturbs or quantises values and estimates their rate.
 
         Args:
@@ -199,14 +204,14 @@ class ContinuousBatchedEntropyModel(ContinuousEntropyModelBase):
             log_probs = log_prob(perturbed)
         return perturbed, self._sum_bits(log_probs)
 
-    @tf.Module.with_name_scope
-    def quantize(self, bottleneck):
+    @with_name_scope
+    def quantize(self, bottleneck: TensorLike) -> tf.Tensor:
         """Rounds values to the integers plus `quantization_offset`; gradients pass unchanged."""
         bottleneck = tf.convert_to_tensor(bottleneck, dtype=self.bottleneck_dtype)
         return round_st(bottleneck, self.quantization_offset)
 
-    @tf.Module.with_name_scope
-    def compress(self, bottleneck):
+    @with_name_scope
+    def compress(self, bottleneck: TensorLike) -> tf.Tensor:
         """Quantises values and codes them.
 
         Args:
@@ -226,8 +231,8 @@ class ContinuousBatchedEntropyModel(ContinuousEntropyModelBase):
         values = tf.reshape(values, tf.concat([iid_shape, [-1]], 0))
         return self._encode(values, shape[: rank - self.coding_rank])
 
-    @tf.Module.with_name_scope
-    def decompress(self, strings, broadcast_shape):
+    @with_name_scope
+    def decompress(self, strings: TensorLike, broadcast_shape: ShapeLike) -> tf.Tensor:
         """Decodes the quantised values.
 
         Args:
@@ -252,6 +257,11 @@ class ContinuousBatchedEntropyModel(ContinuousEntropyModelBase):
         return outputs if offset is None else outputs + offset
 
     def get_config(self) -> dict[str, Any]:
+        """Returns the configuration, which JSON can hold; the tables are among `get_weights`.
+
+        Raises:
+          RuntimeError: if the model has no tables, or they are no variables.
+        """
         config = super().get_config()
         config.update(
             prior_shape=tuple(int(size) for size in self.prior_shape),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, NoReturn
 
 import tensorflow as tf
 
+from tfc_port._decorators import with_name_scope
+from tfc_port._types import Distribution, DTypeLike, ParameterFns, PriorFn, TensorLike
 from tfc_port.entropy_models.continuous_base import ContinuousEntropyModelBase
 from tfc_port.entropy_models.indexed_prior import (
     PriorFamily,
@@ -41,22 +44,22 @@ class ContinuousIndexedEntropyModel(PriorFamily, ContinuousEntropyModelBase):
 
     def __init__(
         self,
-        prior_fn,
-        index_ranges,
-        parameter_fns,
-        coding_rank,
-        channel_axis=-1,
-        compression=False,
-        stateless=False,
-        expected_grads=False,
-        tail_mass=2**-8,
-        range_coder_precision=12,
-        bottleneck_dtype=None,
-        prior_dtype=tf.float32,
-        decode_sanity_check=True,
-        laplace_tail_mass=0,
-        streams=1,
-    ):
+        prior_fn: PriorFn,
+        index_ranges: Iterable[int],
+        parameter_fns: ParameterFns,
+        coding_rank: int,
+        channel_axis: int | None = -1,
+        compression: bool = False,
+        stateless: bool = False,
+        expected_grads: bool = False,
+        tail_mass: float = 2**-8,
+        range_coder_precision: int = 12,
+        bottleneck_dtype: DTypeLike | None = None,
+        prior_dtype: DTypeLike = tf.float32,
+        decode_sanity_check: bool = True,
+        laplace_tail_mass: float | tf.Tensor = 0,
+        streams: int = 1,
+    ) -> None:
         """Makes the model.
 
         Args:
@@ -106,11 +109,11 @@ class ContinuousIndexedEntropyModel(PriorFamily, ContinuousEntropyModelBase):
                 self._init_compression(cdf, cdf_offset, None)
 
     @property
-    def channel_axis(self):
+    def channel_axis(self) -> int | None:
         """Dimension of the index tensor that runs over indexes."""
         return self._channel_axis
 
-    def _make_prior(self, indexes):
+    def _make_prior(self, indexes: tf.Tensor) -> Distribution:
         prior = super()._make_prior(indexes)
         if prior.dtype != self.prior_dtype:
             raise ValueError(
@@ -121,14 +124,16 @@ class ContinuousIndexedEntropyModel(PriorFamily, ContinuousEntropyModelBase):
             raise ValueError("`prior` must be a (batch of) scalar distribution(s).")
         return prior
 
-    def _normalize_indexes(self, indexes):
+    def _normalize_indexes(self, indexes: TensorLike) -> tf.Tensor:
         return clamp_indexes(indexes, self.index_ranges, self.channel_axis)
 
-    def _flatten_indexes(self, indexes):
+    def _flatten_indexes(self, indexes: tf.Tensor) -> tf.Tensor:
         return flatten_indexes(indexes, self.index_ranges, self.channel_axis)
 
-    @tf.Module.with_name_scope
-    def __call__(self, bottleneck, indexes, training=True):
+    @with_name_scope
+    def __call__(
+        self, bottleneck: TensorLike, indexes: TensorLike, training: bool = True
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """Perturbs or quantises values and estimates their rate.
 
         Args:
@@ -142,7 +147,7 @@ class ContinuousIndexedEntropyModel(PriorFamily, ContinuousEntropyModelBase):
         bottleneck = tf.convert_to_tensor(bottleneck, dtype=self.bottleneck_dtype)
         indexes = self._normalize_indexes(indexes)
 
-        def log_prob(values, indexes):
+        def log_prob(values: tf.Tensor, indexes: tf.Tensor) -> tf.Tensor:
             # The prior is made here, so that expected gradients reach the indexes too.
             return self._log_prob(self._make_prior(indexes), values)
 
@@ -155,13 +160,13 @@ class ContinuousIndexedEntropyModel(PriorFamily, ContinuousEntropyModelBase):
             log_probs = log_prob(perturbed, indexes)
         return perturbed, self._sum_bits(log_probs)
 
-    @tf.Module.with_name_scope
-    def quantize(self, bottleneck):
+    @with_name_scope
+    def quantize(self, bottleneck: TensorLike) -> tf.Tensor:
         """Rounds values to integers; gradients pass unchanged."""
         return round_st(tf.convert_to_tensor(bottleneck, dtype=self.bottleneck_dtype))
 
-    @tf.Module.with_name_scope
-    def compress(self, bottleneck, indexes):
+    @with_name_scope
+    def compress(self, bottleneck: TensorLike, indexes: TensorLike) -> tf.Tensor:
         """Quantises values and codes them.
 
         Args:
@@ -178,8 +183,8 @@ class ContinuousIndexedEntropyModel(PriorFamily, ContinuousEntropyModelBase):
         values = tf.cast(tf.round(bottleneck), tf.int32)
         return self._encode(values, shape[: tf.size(shape) - self.coding_rank], rows)
 
-    @tf.Module.with_name_scope
-    def decompress(self, strings, indexes):
+    @with_name_scope
+    def decompress(self, strings: TensorLike, indexes: TensorLike) -> tf.Tensor:
         """Decodes the quantised values.
 
         Args:
@@ -206,6 +211,6 @@ class ContinuousIndexedEntropyModel(PriorFamily, ContinuousEntropyModelBase):
         raise NotImplementedError("Serializing indexed entropy models is not yet implemented.")
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> NoReturn:
         """Not implemented: functions can't be serialised."""
         raise NotImplementedError("Serializing indexed entropy models is not yet implemented.")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
+
 import tensorflow as tf
 
+from tfc_port._types import Distribution, DTypeLike, ParameterFns, PriorFn, TensorLike
 from tfc_port.ops.bounds import lower_bound, upper_bound
 
 
@@ -11,7 +14,7 @@ class PriorFamily:
     """Mixin of entropy models whose prior is `prior_fn` of functions of indexes."""
 
     @staticmethod
-    def _check_family(prior_fn, parameter_fns) -> None:
+    def _check_family(prior_fn: PriorFn, parameter_fns: ParameterFns) -> None:
         """Checks the arguments that describe a family of priors.
 
         Raises:
@@ -26,38 +29,44 @@ class PriorFamily:
             if not callable(function):
                 raise TypeError(f"`parameter_fns['{name}']` must be callable.")
 
-    def _set_family(self, prior_fn, parameter_fns, prior_dtype, index_ranges) -> None:
+    def _set_family(
+        self,
+        prior_fn: PriorFn,
+        parameter_fns: ParameterFns,
+        prior_dtype: DTypeLike,
+        index_ranges: Iterable[int],
+    ) -> None:
         self._prior_fn = prior_fn
         self._parameter_fns = dict(parameter_fns)
         self._prior_dtype = tf.as_dtype(prior_dtype)
         self._index_ranges = tuple(int(size) for size in index_ranges)
 
     @property
-    def index_ranges(self):
+    def index_ranges(self) -> tuple[int, ...]:
         """Number of values of each index."""
         return self._index_ranges
 
     @property
-    def parameter_fns(self):
+    def parameter_fns(self) -> dict[str, Callable[[tf.Tensor], TensorLike]]:
         """Functions from indexes to parameters of the prior."""
         return self._parameter_fns
 
     @property
-    def prior_dtype(self):
+    def prior_dtype(self) -> tf.DType:
         """Type of the prior."""
         return self._prior_dtype
 
     @property
-    def prior_fn(self):
+    def prior_fn(self) -> PriorFn:
         """Callable that returns the prior."""
         return self._prior_fn
 
-    def _make_prior(self, indexes):
+    def _make_prior(self, indexes: tf.Tensor) -> Distribution:
         indexes = tf.cast(indexes, self.prior_dtype)
         return self.prior_fn(**{name: fn(indexes) for name, fn in self.parameter_fns.items()})
 
 
-def all_indexes(index_ranges, channel_axis):
+def all_indexes(index_ranges: Sequence[int], channel_axis: int | None) -> tf.Tensor:
     """Every combination of indexes, int32, with the combination along `channel_axis`."""
     if channel_axis is None:
         (size,) = index_ranges
@@ -66,7 +75,9 @@ def all_indexes(index_ranges, channel_axis):
     return tf.stack(grids, axis=channel_axis)
 
 
-def clamp_indexes(indexes, index_ranges, channel_axis):
+def clamp_indexes(
+    indexes: TensorLike, index_ranges: Sequence[int], channel_axis: int | None
+) -> tf.Tensor:
     """Indexes brought into their ranges, with gradients that lead back into them."""
     indexes = lower_bound(indexes, 0)
     if channel_axis is None:
@@ -78,7 +89,9 @@ def clamp_indexes(indexes, index_ranges, channel_axis):
     return upper_bound(indexes, tf.cast(highest, indexes.dtype))
 
 
-def flatten_indexes(indexes, index_ranges, channel_axis):
+def flatten_indexes(
+    indexes: tf.Tensor, index_ranges: Sequence[int], channel_axis: int | None
+) -> tf.Tensor:
     """The table's number for each combination of indexes, int32; the last one varies fastest."""
     indexes = tf.cast(indexes, tf.int32)
     if channel_axis is None:

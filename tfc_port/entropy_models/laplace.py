@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from tfc_port._decorators import with_name_scope
+from tfc_port._types import DTypeLike, ShapeLike, TensorLike
 from tfc_port.entropy_models.run_length_base import RunLengthEntropyModel
 from tfc_port.ops.run_length import run_length_decode, run_length_encode
 
@@ -17,13 +19,13 @@ class LaplaceEntropyModel(RunLengthEntropyModel):
 
     def __init__(
         self,
-        coding_rank,
-        l1=0.01,
-        run_length_code=-1,
-        magnitude_code=0,
-        use_run_length_for_non_zeros=False,
-        bottleneck_dtype=None,
-    ):
+        coding_rank: int,
+        l1: float = 0.01,
+        run_length_code: int = -1,
+        magnitude_code: int = 0,
+        use_run_length_for_non_zeros: bool = False,
+        bottleneck_dtype: DTypeLike | None = None,
+    ) -> None:
         """Makes the model.
 
         Args:
@@ -45,35 +47,35 @@ class LaplaceEntropyModel(RunLengthEntropyModel):
             raise ValueError(f"`l1` must be at least 0. Received: {l1}.")
 
     @property
-    def l1(self):
+    def l1(self) -> float:
         """Factor of the penalty."""
         return self._l1
 
     @property
-    def run_length_code(self):
+    def run_length_code(self) -> int:
         """The Rice code's parameter for numbers of zeros, or negative."""
         return self._codes[0]
 
     @property
-    def magnitude_code(self):
+    def magnitude_code(self) -> int:
         """The Rice code's parameter for magnitudes, or negative."""
         return self._codes[1]
 
     @property
-    def use_run_length_for_non_zeros(self):
+    def use_run_length_for_non_zeros(self) -> bool:
         """Whether the lengths of runs of other values than 0 are coded."""
         return self._codes[2]
 
-    def encode_fn(self, x):
+    def encode_fn(self, x: TensorLike) -> tf.Tensor:
         """Returns the string of an int32 tensor."""
         return run_length_encode(x, *self._codes)
 
-    def decode_fn(self, x, shape):
+    def decode_fn(self, x: TensorLike, shape: ShapeLike) -> tf.Tensor:
         """Returns the int32 tensor of a string."""
         return run_length_decode(x, shape, *self._codes)
 
-    @tf.Module.with_name_scope
-    def penalty(self, bottleneck):
+    @with_name_scope
+    def penalty(self, bottleneck: TensorLike) -> tf.Tensor:
         """Rates values, by how large they are.
 
         Args:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
+from tfc_port._decorators import with_name_scope
+from tfc_port._types import DTypeLike, PriorFn, TensorLike
 from tfc_port.entropy_models.continuous_indexed import ContinuousIndexedEntropyModel
 from tfc_port.ops.rounding import round_st
 
@@ -18,20 +22,20 @@ class LocationScaleIndexedEntropyModel(ContinuousIndexedEntropyModel):
 
     def __init__(
         self,
-        prior_fn,
-        num_scales,
-        scale_fn,
-        coding_rank,
-        compression=False,
-        stateless=False,
-        expected_grads=False,
-        tail_mass=2**-8,
-        range_coder_precision=12,
-        bottleneck_dtype=None,
-        prior_dtype=tf.float32,
-        laplace_tail_mass=0,
-        streams=1,
-    ):
+        prior_fn: PriorFn,
+        num_scales: int,
+        scale_fn: Callable[[tf.Tensor], TensorLike],
+        coding_rank: int,
+        compression: bool = False,
+        stateless: bool = False,
+        expected_grads: bool = False,
+        tail_mass: float = 2**-8,
+        range_coder_precision: int = 12,
+        bottleneck_dtype: DTypeLike | None = None,
+        prior_dtype: DTypeLike = tf.float32,
+        laplace_tail_mass: float | tf.Tensor = 0,
+        streams: int = 1,
+    ) -> None:
         """Makes the model.
 
         Args:
@@ -67,8 +71,14 @@ class LocationScaleIndexedEntropyModel(ContinuousIndexedEntropyModel):
             streams=streams,
         )
 
-    @tf.Module.with_name_scope
-    def __call__(self, bottleneck, scale_indexes, loc=None, training=True):
+    @with_name_scope
+    def __call__(  # type: ignore[override]  # the order of TFC, whose third argument is `loc`
+        self,
+        bottleneck: TensorLike,
+        scale_indexes: TensorLike,
+        loc: TensorLike | None = None,
+        training: bool = True,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """Perturbs or quantises values and estimates their rate.
 
         Args:
@@ -82,16 +92,19 @@ class LocationScaleIndexedEntropyModel(ContinuousIndexedEntropyModel):
         """
         if loc is None:
             return super().__call__(bottleneck, scale_indexes, training=training)
-        perturbed, bits = super().__call__(bottleneck - loc, scale_indexes, training=training)
+        shifted = tf.convert_to_tensor(bottleneck, dtype=self.bottleneck_dtype) - loc
+        perturbed, bits = super().__call__(shifted, scale_indexes, training=training)
         return perturbed + loc, bits
 
-    @tf.Module.with_name_scope
-    def quantize(self, bottleneck, loc=None):
+    @with_name_scope
+    def quantize(self, bottleneck: TensorLike, loc: TensorLike | None = None) -> tf.Tensor:
         """Rounds values to integers plus `loc`; gradients pass to the values unchanged."""
         return round_st(tf.convert_to_tensor(bottleneck, dtype=self.bottleneck_dtype), loc)
 
-    @tf.Module.with_name_scope
-    def compress(self, bottleneck, scale_indexes, loc=None):
+    @with_name_scope
+    def compress(
+        self, bottleneck: TensorLike, scale_indexes: TensorLike, loc: TensorLike | None = None
+    ) -> tf.Tensor:
         """Quantises values and codes them.
 
         Args:
@@ -103,11 +116,13 @@ class LocationScaleIndexedEntropyModel(ContinuousIndexedEntropyModel):
           String tensor, one string per coding unit.
         """
         if loc is not None:
-            bottleneck -= loc
+            bottleneck = tf.convert_to_tensor(bottleneck, dtype=self.bottleneck_dtype) - loc
         return super().compress(bottleneck, scale_indexes)
 
-    @tf.Module.with_name_scope
-    def decompress(self, strings, scale_indexes, loc=None):
+    @with_name_scope
+    def decompress(
+        self, strings: TensorLike, scale_indexes: TensorLike, loc: TensorLike | None = None
+    ) -> tf.Tensor:
         """Decodes the quantised values.
 
         Args:

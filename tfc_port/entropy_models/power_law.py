@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from tfc_port._decorators import with_name_scope
+from tfc_port._types import DTypeLike, TensorLike
 from tfc_port.entropy_models.run_length_base import RunLengthEntropyModel
 
 
@@ -17,7 +19,9 @@ class PowerLawEntropyModel(RunLengthEntropyModel):
     stands for it.
     """
 
-    def __init__(self, coding_rank, alpha=0.01, bottleneck_dtype=None):
+    def __init__(
+        self, coding_rank: int, alpha: float = 0.01, bottleneck_dtype: DTypeLike | None = None
+    ) -> None:
         """Makes the model.
 
         Args:
@@ -34,12 +38,12 @@ class PowerLawEntropyModel(RunLengthEntropyModel):
             raise ValueError(f"`alpha` must be above 0. Received: {alpha}.")
 
     @property
-    def alpha(self):
+    def alpha(self) -> float:
         """What keeps the gradient finite around 0."""
         return self._alpha
 
-    @tf.Module.with_name_scope
-    def penalty(self, bottleneck):
+    @with_name_scope
+    def penalty(self, bottleneck: TensorLike) -> tf.Tensor:
         """Rates values, by how large they are.
 
         Args:

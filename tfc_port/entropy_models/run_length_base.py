@@ -6,7 +6,9 @@ import abc
 
 import tensorflow as tf
 
+from tfc_port._decorators import with_name_scope
 from tfc_port._keras import load_keras
+from tfc_port._types import DTypeLike, ShapeLike, TensorLike
 from tfc_port.ops.rounding import round_st
 from tfc_port.ops.run_length import run_length_decode, run_length_encode
 
@@ -14,7 +16,9 @@ from tfc_port.ops.run_length import run_length_decode, run_length_encode
 class RunLengthEntropyModel(tf.Module, metaclass=abc.ABCMeta):
     """Base class of entropy models without tables: a penalty in training, run lengths in coding."""
 
-    def __init__(self, coding_rank, bottleneck_dtype, codes):
+    def __init__(
+        self, coding_rank: int, bottleneck_dtype: DTypeLike | None, codes: tuple[int, int, bool]
+    ) -> None:
         """Sets what subclasses have in common.
 
         Args:
@@ -37,24 +41,24 @@ class RunLengthEntropyModel(tf.Module, metaclass=abc.ABCMeta):
         self._codes = codes
 
     @property
-    def bottleneck_dtype(self):
+    def bottleneck_dtype(self) -> tf.DType:
         """Type of the values."""
         return self._bottleneck_dtype
 
     @property
-    def coding_rank(self):
+    def coding_rank(self) -> int:
         """Number of innermost dimensions in a coding unit."""
         return self._coding_rank
 
     @abc.abstractmethod
-    def penalty(self, bottleneck):
+    def penalty(self, bottleneck: TensorLike) -> tf.Tensor:
         """Returns what makes values easy to code when it is small, one number per coding unit."""
 
-    def _sum_unit(self, values):
+    def _sum_unit(self, values: tf.Tensor) -> tf.Tensor:
         return tf.reduce_sum(values, axis=tuple(range(-self.coding_rank, 0)))
 
-    @tf.Module.with_name_scope
-    def __call__(self, bottleneck):
+    @with_name_scope
+    def __call__(self, bottleneck: TensorLike) -> tuple[tf.Tensor, tf.Tensor]:
         """Rounds values and rates them.
 
         Args:
@@ -65,13 +69,13 @@ class RunLengthEntropyModel(tf.Module, metaclass=abc.ABCMeta):
         """
         return self.quantize(bottleneck), self.penalty(bottleneck)
 
-    @tf.Module.with_name_scope
-    def quantize(self, bottleneck):
+    @with_name_scope
+    def quantize(self, bottleneck: TensorLike) -> tf.Tensor:
         """Rounds values to integers; gradients pass unchanged."""
         return round_st(tf.convert_to_tensor(bottleneck, dtype=self.bottleneck_dtype))
 
-    @tf.Module.with_name_scope
-    def compress(self, bottleneck):
+    @with_name_scope
+    def compress(self, bottleneck: TensorLike) -> tf.Tensor:
         """Rounds values and codes them.
 
         Args:
@@ -93,8 +97,8 @@ class RunLengthEntropyModel(tf.Module, metaclass=abc.ABCMeta):
         )
         return tf.reshape(strings, batch_shape)
 
-    @tf.Module.with_name_scope
-    def decompress(self, strings, code_shape):
+    @with_name_scope
+    def decompress(self, strings: TensorLike, code_shape: ShapeLike) -> tf.Tensor:
         """Decodes the rounded values.
 
         Args:

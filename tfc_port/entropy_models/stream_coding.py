@@ -10,7 +10,7 @@ from tfc_port.coding.graph import decode_tensors, encode_tensors
 from tfc_port.coding.graph_tables import GraphTables
 
 
-def check_streams(streams) -> int:
+def check_streams(streams: int) -> int:
     """Returns `streams` as an integer.
 
     Raises:
@@ -31,13 +31,15 @@ class StreamTables(tf.Module):
     It is a module so that a SavedModel holds what the coder derives from the tables.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
-        self._source = None
-        self._tables = None
-        self._graph_tables = None
+        self._source: _Untracked | None = None
+        self._tables: coding.Tables | None = None
+        self._graph_tables: GraphTables | None = None
 
-    def read(self, cdf, cdf_offset):
+    def read(
+        self, cdf: tf.Variable | tf.Tensor, cdf_offset: tf.Variable | tf.Tensor
+    ) -> coding.Tables | GraphTables:
         """The tables of a model, `Tables` eagerly and `GraphTables` while a graph is made.
 
         Args:
@@ -48,27 +50,29 @@ class StreamTables(tf.Module):
           ValueError: if they are tensors whose values are not known while the graph is made.
         """
         source = _known_value(cdf), _known_value(cdf_offset)
-        if self._source is None or not all(map(np.array_equal, source, self._source.value)):
+        known = self._source is not None and all(map(np.array_equal, source, self._source.value))
+        if self._tables is None or not known:
             lookup, minimum = source
             self._tables = coding.Tables(lookup=_without_overflow(lookup), minimum=minimum)
             self._source = _Untracked(source)
             self._graph_tables = None
+        tables = self._tables
         if tf.executing_eagerly():
-            return self._tables
+            return tables
         if self._graph_tables is None:
             with tf.init_scope():
-                self._graph_tables = GraphTables(self._tables)
+                self._graph_tables = GraphTables(tables)
         return self._graph_tables
 
 
 class _Untracked:
     """Keeps a value out of sight of `tf.Module`, which would wrap it."""
 
-    def __init__(self, value):
+    def __init__(self, value: tuple[np.ndarray, np.ndarray]) -> None:
         self.value = value
 
 
-def _known_value(source) -> np.ndarray:
+def _known_value(source: tf.Variable | tf.Tensor) -> np.ndarray:
     if isinstance(source, tf.Variable):
         # A graph takes the tables as they are when it is made.
         with tf.init_scope():
@@ -87,7 +91,13 @@ def _without_overflow(lookup: np.ndarray) -> np.ndarray:
     return np.abs(lookup)
 
 
-def encode(values, rows, batch_shape, tables, streams):
+def encode(
+    values: tf.Tensor,
+    rows: tf.Tensor | None,
+    batch_shape: tf.Tensor,
+    tables: coding.Tables | GraphTables,
+    streams: int,
+) -> tf.Tensor:
     """Codes integers to strings of several streams.
 
     Args:
@@ -107,7 +117,7 @@ def encode(values, rows, batch_shape, tables, streams):
         rows = tf.broadcast_to(tf.range(count), tf.shape(values))
     values = _by_unit(values, units)
     rows = _by_unit(rows, units)
-    if tf.executing_eagerly():
+    if isinstance(tables, coding.Tables):
         strings = [
             coding.encode(unit, index, tables, streams=streams)
             for unit, index in zip(values.numpy(), rows.numpy())
@@ -122,7 +132,13 @@ def encode(values, rows, batch_shape, tables, streams):
     return tf.reshape(strings, batch_shape)
 
 
-def decode(strings, rows, shape, tables, streams):
+def decode(
+    strings: tf.Tensor,
+    rows: tf.Tensor | None,
+    shape: tf.Tensor,
+    tables: coding.Tables | GraphTables,
+    streams: int,
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Decodes strings of several streams.
 
     Args:
@@ -143,7 +159,7 @@ def decode(strings, rows, shape, tables, streams):
     units = tf.size(strings)
     rows = _by_unit(tf.reshape(rows, full_shape), units)
     flat = tf.reshape(strings, [-1])
-    if tf.executing_eagerly():
+    if isinstance(tables, coding.Tables):
         values, sound = [], []
         for string, index in zip(flat.numpy(), rows.numpy()):
             try:
@@ -156,7 +172,7 @@ def decode(strings, rows, shape, tables, streams):
         sound = tf.constant(sound, tf.bool, shape=[len(sound)])
     else:
 
-        def decode_unit(unit):
+        def decode_unit(unit: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
             decoded, error = decode_tensors(unit[0], unit[1], tables, tf.constant(streams))
             return decoded, tf.equal(error, "")
 
@@ -173,6 +189,6 @@ def decode(strings, rows, shape, tables, streams):
     return tf.reshape(values, full_shape), tf.reshape(sound, tf.shape(strings))
 
 
-def _by_unit(tensor, units):
+def _by_unit(tensor: tf.Tensor, units: tf.Tensor) -> tf.Tensor:
     size = tf.size(tensor) // tf.maximum(units, 1)
     return tf.reshape(tensor, tf.stack([units, size]))

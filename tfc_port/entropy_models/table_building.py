@@ -5,13 +5,16 @@ from __future__ import annotations
 import tensorflow as tf
 from absl import logging
 
+from tfc_port._types import Distribution
 from tfc_port.distributions.tails import lower_tail, upper_tail
 from tfc_port.ops.quantized_cdf import nearest_counts
 
 _WIDE = 2048
 
 
-def build_tables(prior, precision, tail_mass, offset=None):
+def build_tables(
+    prior: Distribution, precision: int, tail_mass: float, offset: tf.Tensor | None = None
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Tabulates a prior at the integers plus `offset`, between its tails.
 
     Sender and receiver must share one result: built twice, tables can differ in their last bits,
@@ -53,7 +56,7 @@ def build_tables(prior, precision, tail_mass, offset=None):
         return _to_lookup(mass, length, precision), first
 
 
-def _to_lookup(mass, length, precision):
+def _to_lookup(mass: tf.Tensor, length: tf.Tensor, precision: int) -> tf.Tensor:
     """The lookup tensor of masses [rows, width], of which the first `length` [rows, 1] count."""
     position = tf.range(tf.shape(mass)[1] + 1)[tf.newaxis, :]
     mass = tf.where(position[:, :-1] < length, mass, tf.zeros_like(mass))

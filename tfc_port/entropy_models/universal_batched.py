@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import functools
+from typing import NoReturn
 
 import tensorflow as tf
 
+from tfc_port._decorators import with_name_scope
+from tfc_port._types import Distribution, DTypeLike, ShapeLike, TensorLike
 from tfc_port.entropy_models.continuous_base import ContinuousEntropyModelBase
 from tfc_port.entropy_models.shared_noise import level_to_offset, noise_levels, table_offsets
 from tfc_port.ops.perturb import perturb_and_apply
@@ -21,19 +24,19 @@ class UniversalBatchedEntropyModel(ContinuousEntropyModelBase):
 
     def __init__(
         self,
-        prior,
-        coding_rank,
-        compression=False,
-        laplace_tail_mass=0.0,
-        expected_grads=False,
-        tail_mass=2**-8,
-        range_coder_precision=12,
-        bottleneck_dtype=None,
-        num_noise_levels=15,
-        stateless=False,
-        decode_sanity_check=True,
-        streams=1,
-    ):
+        prior: Distribution,
+        coding_rank: int,
+        compression: bool = False,
+        laplace_tail_mass: float | tf.Tensor = 0.0,
+        expected_grads: bool = False,
+        tail_mass: float = 2**-8,
+        range_coder_precision: int = 12,
+        bottleneck_dtype: DTypeLike | None = None,
+        num_noise_levels: int = 15,
+        stateless: bool = False,
+        decode_sanity_check: bool = True,
+        streams: int = 1,
+    ) -> None:
         """Makes the model.
 
         Args:
@@ -80,16 +83,16 @@ class UniversalBatchedEntropyModel(ContinuousEntropyModelBase):
                 self._init_compression(cdf, cdf_offset, None)
 
     @property
-    def prior_shape(self):
+    def prior_shape(self) -> tf.TensorShape:
         """Batch shape of the prior."""
         return tf.TensorShape(self.prior.batch_shape)
 
     @property
-    def prior_shape_tensor(self):
+    def prior_shape_tensor(self) -> tf.Tensor:
         """Batch shape of the prior, int32 vector."""
         return tf.constant(self.prior_shape.as_list(), dtype=tf.int32)
 
-    def _rows_and_offset(self, broadcast_shape):
+    def _rows_and_offset(self, broadcast_shape: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Table and noise of each value of a coding unit.
 
         Args:
@@ -106,15 +109,17 @@ class UniversalBatchedEntropyModel(ContinuousEntropyModelBase):
         shape = tf.concat([broadcast_shape, self.prior_shape_tensor], 0)
         return tf.reshape(rows, shape), tf.reshape(offset, shape)
 
-    def _split_shape(self, bottleneck):
+    def _split_shape(self, bottleneck: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """The shape of the strings, and a unit's dimensions to the left of the prior's."""
         shape = tf.shape(bottleneck)
         rank = tf.size(shape)
         units = rank - self.coding_rank
         return shape[:units], shape[units : rank - self.prior_shape.rank]
 
-    @tf.Module.with_name_scope
-    def __call__(self, bottleneck, training=True):
+    @with_name_scope
+    def __call__(
+        self, bottleneck: TensorLike, training: bool = True
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """Perturbs or quantises values and estimates their rate.
 
         Args:
@@ -136,8 +141,8 @@ class UniversalBatchedEntropyModel(ContinuousEntropyModelBase):
             log_probs = log_prob(perturbed)
         return perturbed, self._sum_bits(log_probs)
 
-    @tf.Module.with_name_scope
-    def compress(self, bottleneck):
+    @with_name_scope
+    def compress(self, bottleneck: TensorLike) -> tf.Tensor:
         """Quantises values and codes them.
 
         Args:
@@ -153,8 +158,8 @@ class UniversalBatchedEntropyModel(ContinuousEntropyModelBase):
         values = tf.cast(tf.round(bottleneck - offset), tf.int32)
         return self._encode(values, batch_shape, tf.broadcast_to(rows, tf.shape(values)))
 
-    @tf.Module.with_name_scope
-    def decompress(self, strings, broadcast_shape):
+    @with_name_scope
+    def decompress(self, strings: TensorLike, broadcast_shape: ShapeLike) -> tf.Tensor:
         """Decodes the quantised values.
 
         Args:
@@ -177,6 +182,6 @@ class UniversalBatchedEntropyModel(ContinuousEntropyModelBase):
         values = self._decode(strings, shape, self.decode_sanity_check, rows)
         return tf.cast(values, self.bottleneck_dtype) + offset
 
-    def get_config(self):
+    def get_config(self) -> NoReturn:
         """Not implemented, as in TFC."""
         raise NotImplementedError("Serializing universal entropy models is not implemented.")

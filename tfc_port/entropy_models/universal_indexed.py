@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import NoReturn
+
 import tensorflow as tf
 
+from tfc_port._decorators import with_name_scope
+from tfc_port._types import DTypeLike, ParameterFns, PriorFn, TensorLike
 from tfc_port.entropy_models.continuous_base import ContinuousEntropyModelBase
 from tfc_port.entropy_models.indexed_prior import (
     PriorFamily,
@@ -26,22 +31,22 @@ class UniversalIndexedEntropyModel(PriorFamily, ContinuousEntropyModelBase):
 
     def __init__(
         self,
-        prior_fn,
-        index_ranges,
-        parameter_fns,
-        coding_rank,
-        compression=False,
-        laplace_tail_mass=0.0,
-        expected_grads=False,
-        tail_mass=2**-8,
-        range_coder_precision=12,
-        bottleneck_dtype=None,
-        prior_dtype=tf.float32,
-        stateless=False,
-        num_noise_levels=15,
-        decode_sanity_check=True,
-        streams=1,
-    ):
+        prior_fn: PriorFn,
+        index_ranges: Iterable[int],
+        parameter_fns: ParameterFns,
+        coding_rank: int,
+        compression: bool = False,
+        laplace_tail_mass: float | tf.Tensor = 0.0,
+        expected_grads: bool = False,
+        tail_mass: float = 2**-8,
+        range_coder_precision: int = 12,
+        bottleneck_dtype: DTypeLike | None = None,
+        prior_dtype: DTypeLike = tf.float32,
+        stateless: bool = False,
+        num_noise_levels: int = 15,
+        decode_sanity_check: bool = True,
+        streams: int = 1,
+    ) -> None:
         """Makes the model.
 
         Args:
@@ -93,11 +98,11 @@ class UniversalIndexedEntropyModel(PriorFamily, ContinuousEntropyModelBase):
                 self._init_compression(cdf, cdf_offset, None)
 
     @property
-    def index_ranges_without_offsets(self):
+    def index_ranges_without_offsets(self) -> tuple[int, ...]:
         """Number of values of each index, without the noise level."""
         return self._index_ranges[1:]
 
-    def _normalize_indexes(self, indexes):
+    def _normalize_indexes(self, indexes: TensorLike) -> tf.Tensor:
         indexes = tf.convert_to_tensor(indexes)
         expected = len(self.index_ranges_without_offsets)
         if indexes.shape[-1] != expected:
@@ -107,7 +112,7 @@ class UniversalIndexedEntropyModel(PriorFamily, ContinuousEntropyModelBase):
             )
         return clamp_indexes(indexes, self.index_ranges_without_offsets, -1)
 
-    def _rows_and_offset(self, indexes):
+    def _rows_and_offset(self, indexes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Table and noise of each value, for indexes in their ranges."""
         levels = noise_levels(tf.shape(indexes)[:-1], self._num_noise_levels)
         offset = level_to_offset(levels, self._num_noise_levels, self.bottleneck_dtype)
@@ -117,8 +122,10 @@ class UniversalIndexedEntropyModel(PriorFamily, ContinuousEntropyModelBase):
         rows = levels * size + flatten_indexes(indexes, self.index_ranges_without_offsets, -1)
         return rows, offset
 
-    @tf.Module.with_name_scope
-    def __call__(self, bottleneck, indexes, training=True):
+    @with_name_scope
+    def __call__(
+        self, bottleneck: TensorLike, indexes: TensorLike, training: bool = True
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """Perturbs or quantises values and estimates their rate.
 
         Args:
@@ -132,7 +139,7 @@ class UniversalIndexedEntropyModel(PriorFamily, ContinuousEntropyModelBase):
         bottleneck = tf.convert_to_tensor(bottleneck, dtype=self.bottleneck_dtype)
         indexes = self._normalize_indexes(indexes)
 
-        def log_prob(values, indexes):
+        def log_prob(values: tf.Tensor, indexes: tf.Tensor) -> tf.Tensor:
             # The prior is made here, so that expected gradients reach the indexes too.
             return self._log_prob(self._make_prior(indexes), values)
 
@@ -146,8 +153,8 @@ class UniversalIndexedEntropyModel(PriorFamily, ContinuousEntropyModelBase):
             log_probs = log_prob(perturbed, indexes)
         return perturbed, self._sum_bits(log_probs)
 
-    @tf.Module.with_name_scope
-    def compress(self, bottleneck, indexes):
+    @with_name_scope
+    def compress(self, bottleneck: TensorLike, indexes: TensorLike) -> tf.Tensor:
         """Quantises values and codes them.
 
         Args:
@@ -163,8 +170,8 @@ class UniversalIndexedEntropyModel(PriorFamily, ContinuousEntropyModelBase):
         values = tf.cast(tf.round(bottleneck - offset), tf.int32)
         return self._encode(values, tf.shape(rows)[: -self.coding_rank], rows)
 
-    @tf.Module.with_name_scope
-    def decompress(self, strings, indexes):
+    @with_name_scope
+    def decompress(self, strings: TensorLike, indexes: TensorLike) -> tf.Tensor:
         """Decodes the quantised values.
 
         Args:
@@ -185,6 +192,6 @@ class UniversalIndexedEntropyModel(PriorFamily, ContinuousEntropyModelBase):
         values = self._decode(strings, shape, self.decode_sanity_check, rows)
         return tf.cast(values, self.bottleneck_dtype) + offset
 
-    def get_config(self):
+    def get_config(self) -> NoReturn:
         """Not implemented, as in TFC."""
         raise NotImplementedError("Serializing universal entropy models is not implemented.")

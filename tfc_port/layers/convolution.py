@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import tensorflow as tf
 
@@ -92,7 +94,7 @@ class Convolution:
             return False
         return self.padding == "same_zeros" and self.use_explicit
 
-    def _spatial(self, values, fill) -> list:
+    def _spatial(self, values: Iterable[Any], fill: Any) -> list:
         """`values` for the spatial dimensions, `fill` for the others."""
         if self.channels_first:
             return [fill, fill, *values]
@@ -101,7 +103,9 @@ class Convolution:
     def _axes(self) -> range:
         return range(2, self.rank + 2) if self.channels_first else range(1, self.rank + 1)
 
-    def _correlate(self, inputs, kernel, padding):
+    def _correlate(
+        self, inputs: tf.Tensor, kernel: tf.Tensor, padding: list[tuple[int, int]] | None
+    ) -> tf.Tensor:
         if self.separable:
             return self._correlate_separably(inputs, kernel)
         if padding is None:
@@ -124,7 +128,7 @@ class Convolution:
         )
         return self._from_2d(outputs) if self.rank == 1 else outputs
 
-    def _correlate_separably(self, inputs, kernel):
+    def _correlate_separably(self, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
         if self.rank > 2:
             raise UnsupportedConvolution
         # The op takes one stride for both dimensions: the common factor, the rest by slicing.
@@ -142,7 +146,9 @@ class Convolution:
             outputs = self._from_2d(outputs)
         return self._downsample(outputs, [factor // common for factor in self.strides_down])
 
-    def _transpose(self, inputs, kernel, prepadding):
+    def _transpose(
+        self, inputs: tf.Tensor, kernel: tf.Tensor, prepadding: list[tuple[int, int]]
+    ) -> tf.Tensor:
         """Upsampling and convolution, as the transpose of correlation and downsampling.
 
         The transposed op puts the first sample of the kernel onto the first (padded) sample of the
@@ -168,7 +174,7 @@ class Convolution:
         outputs = outputs[tuple(self._spatial(slices, slice(None)))]
         return self._downsample(outputs, self.strides_down)
 
-    def _transposed_conv(self, inputs, kernel):
+    def _transposed_conv(self, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
         """The transposed convolution, with padding "VALID": what other runtimes have too."""
         shape = tf.shape(inputs)
         channel_axis = 1 if self.channels_first else self.rank + 1
@@ -217,21 +223,23 @@ class Convolution:
             )
         return self._from_2d(outputs) if self.rank == 1 else outputs
 
-    def _output_shape(self, batch, lengths, channels):
+    def _output_shape(
+        self, batch: tf.Tensor, lengths: list[tf.Tensor], channels: tf.Tensor
+    ) -> tf.Tensor:
         if self.channels_first:
             return tf.stack([batch, channels, *lengths])
         return tf.stack([batch, *lengths, channels])
 
-    def _downsample(self, outputs, factors):
+    def _downsample(self, outputs: tf.Tensor, factors: Sequence[int]) -> tf.Tensor:
         if all(factor == 1 for factor in factors):
             return outputs
         slices = [slice(None, None, factor) for factor in factors]
         return outputs[tuple(self._spatial(slices, slice(None)))]
 
-    def _to_2d(self, inputs, kernel):
+    def _to_2d(self, inputs: tf.Tensor, kernel: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         return tf.expand_dims(inputs, 2 if self.channels_first else 1), kernel[tf.newaxis]
 
-    def _from_2d(self, outputs):
+    def _from_2d(self, outputs: tf.Tensor) -> tf.Tensor:
         return tf.squeeze(outputs, [2 if self.channels_first else 1])
 
     def output_shape(self, input_shape: tf.TensorShape) -> tf.TensorShape:
@@ -258,6 +266,6 @@ def _data_format(rank: int, channels_first: bool) -> str:
     return f"NC{spatial}" if channels_first else f"N{spatial}C"
 
 
-def _swap_channels(kernel):
+def _swap_channels(kernel: tf.Tensor) -> tf.Tensor:
     rank = kernel.shape.rank
     return tf.transpose(kernel, [*range(rank - 2), rank - 1, rank - 2])

@@ -8,14 +8,16 @@ import tensorflow as tf
 
 from tfc_port._keras import PACKAGE, load_keras, require_legacy_keras
 from tfc_port._keras_files import SavesParameters
+from tfc_port._types import KerasObject, ShapeLike, Weight
 from tfc_port.layers.build_time_option import BuildTimeOption, boolean, one_of
 from tfc_port.layers.gdn_parameter import GDNParameter
 from tfc_port.layers.parameter import as_tensor
 
 _KERAS = load_keras()
+_Layer: Any = _KERAS.layers.Layer
 
 
-def _weight(layer, value):
+def _weight(layer: GDN, value: Any) -> Any:
     """A weight as given: None, a callable as it is, or a constant as a tensor."""
     if isinstance(value, dict):  # a parameter, as Keras configurations hold it
         value = _KERAS.utils.legacy.deserialize_keras_object(value)
@@ -24,13 +26,13 @@ def _weight(layer, value):
     return tf.convert_to_tensor(value, dtype=layer.compute_dtype)
 
 
-def _initializer(layer, value):
+def _initializer(layer: GDN, value: Any) -> Any:
     del layer
     return _KERAS.initializers.get(value)
 
 
 @_KERAS.utils.register_keras_serializable(package=PACKAGE)
-class GDN(SavesParameters, _KERAS.layers.Layer):
+class GDN(SavesParameters, _Layer):
     """Generalised divisive normalisation, and its approximate inverse.
 
     y[i] = x[i] / (beta[i] + sum_j gamma[j, i] |x[j]|^alpha)^epsilon, with sums over channels and
@@ -62,19 +64,19 @@ class GDN(SavesParameters, _KERAS.layers.Layer):
 
     def __init__(
         self,
-        inverse=False,
-        rectify=False,
-        data_format="channels_last",
-        alpha_parameter=1,
-        beta_parameter=None,
-        gamma_parameter=None,
-        epsilon_parameter=1,
-        alpha_initializer="ones",
-        beta_initializer="ones",
-        gamma_initializer=_KERAS.initializers.Identity(0.1),  # noqa: B008
-        epsilon_initializer="ones",
-        **kwargs,
-    ):
+        inverse: bool = False,
+        rectify: bool = False,
+        data_format: str = "channels_last",
+        alpha_parameter: Weight | None = 1,
+        beta_parameter: Weight | None = None,
+        gamma_parameter: Weight | None = None,
+        epsilon_parameter: Weight | None = 1,
+        alpha_initializer: KerasObject = "ones",
+        beta_initializer: KerasObject = "ones",
+        gamma_initializer: KerasObject = _KERAS.initializers.Identity(0.1),  # noqa: B008
+        epsilon_initializer: KerasObject = "ones",
+        **kwargs: Any,
+    ) -> None:
         """Makes the layer; arguments set the attributes of the same names, the rest goes to Keras.
 
         Raises:
@@ -115,7 +117,7 @@ class GDN(SavesParameters, _KERAS.layers.Layer):
         """Current value of epsilon."""
         return self._value("epsilon", self.epsilon_parameter)
 
-    def _value(self, name, parameter):
+    def _value(self, name: str, parameter: Weight | None) -> tf.Tensor:
         if parameter is None:
             raise RuntimeError(f"{name} is not initialized yet. Call build().")
         return as_tensor(parameter, self.compute_dtype)
@@ -124,7 +126,15 @@ class GDN(SavesParameters, _KERAS.layers.Layer):
     def _channel_axis(self) -> int:
         return -1 if self.data_format == "channels_last" else 1
 
-    def build(self, input_shape):
+    def build(self, input_shape: ShapeLike) -> None:
+        """Makes the parameters that are not given.
+
+        Args:
+          input_shape: Shape of the inputs; at least the number of channels must be known.
+
+        Raises:
+          ValueError: if it is not, or there are fewer than two dimensions.
+        """
         input_shape = tf.TensorShape(input_shape)
         _check_rank(input_shape)
         channels = input_shape[self._channel_axis]
@@ -132,8 +142,13 @@ class GDN(SavesParameters, _KERAS.layers.Layer):
             raise ValueError(
                 f"The channel dimension of the inputs must be defined. Received: {input_shape}."
             )
+        self._make_weights(channels)
+        super().build(input_shape)
 
-        def trained(name, shape, minimum):
+    def _make_weights(self, channels: int) -> None:
+        """Makes the parameters that are not given."""
+
+        def trained(name: str, shape: list[int], minimum: float) -> GDNParameter:
             initializer = getattr(self, f"{name}_initializer")
             value = initializer(shape=shape, dtype=self.variable_dtype)
             return GDNParameter(value, name=name, minimum=minimum)
@@ -146,9 +161,16 @@ class GDN(SavesParameters, _KERAS.layers.Layer):
             self.gamma_parameter = trained("gamma", [channels, channels], 0)
         if self.epsilon_parameter is None:
             self.epsilon_parameter = trained("epsilon", [], 1e-6)
-        super().build(input_shape)
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Normalises.
+
+        Args:
+          inputs: Floating-point tensor [batch, ..., channels], or [batch, channels, ...].
+
+        Returns:
+          Tensor of the shape and type of `inputs`.
+        """
         _check_rank(inputs.shape)
         if self.rectify:
             inputs = tf.nn.relu(inputs)
@@ -161,7 +183,7 @@ class GDN(SavesParameters, _KERAS.layers.Layer):
             pool = pool**self.epsilon
         return inputs * pool if self.inverse else inputs / pool
 
-    def _power(self, magnitude, inputs):
+    def _power(self, magnitude: tf.Tensor, inputs: tf.Tensor) -> tf.Tensor:
         alpha = _fixed(self.alpha_parameter)
         if alpha == 1:
             return magnitude
@@ -171,7 +193,7 @@ class GDN(SavesParameters, _KERAS.layers.Layer):
         # integers, have them rectified.
         return inputs**self.alpha
 
-    def _weighted_sum(self, powers):
+    def _weighted_sum(self, powers: tf.Tensor) -> tf.Tensor:
         rank = powers.shape.rank
         if rank == 2:
             return tf.nn.bias_add(tf.linalg.matmul(powers, self.gamma), self.beta)
@@ -185,10 +207,16 @@ class GDN(SavesParameters, _KERAS.layers.Layer):
             pool = tf.transpose(pool, [0, rank - 1, *range(1, rank - 1)])
         return pool
 
-    def compute_output_shape(self, input_shape) -> tf.TensorShape:
+    def compute_output_shape(self, input_shape: ShapeLike) -> tf.TensorShape:
+        """Returns the shape of the outputs: `input_shape`."""
         return tf.TensorShape(input_shape)
 
     def get_config(self) -> dict[str, Any]:
+        """Returns the arguments of a layer like this one, without the values of its variables.
+
+        Raises:
+          ValueError: if a parameter is a function that Keras can't name.
+        """
         config = super().get_config()
         config.update(inverse=self.inverse, rectify=self.rectify, data_format=self.data_format)
         serialize = _KERAS.utils.legacy.serialize_keras_object
@@ -204,12 +232,12 @@ class GDN(SavesParameters, _KERAS.layers.Layer):
         return config
 
 
-def _check_rank(shape) -> None:
+def _check_rank(shape: tf.TensorShape) -> None:
     if shape.rank is None or shape.rank < 2:
         raise ValueError(f"Input tensor must have at least rank 2. Received shape: {shape}.")
 
 
-def _fixed(parameter) -> float | None:
+def _fixed(parameter: Weight | None) -> float | None:
     """The number that a weight is fixed to, None if it is not one known number."""
     if parameter is None or callable(parameter):
         return None

@@ -6,7 +6,9 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfc_port._decorators import with_name_scope
 from tfc_port._keras import PACKAGE, load_keras
+from tfc_port._types import DTypeLike, ShapeLike, TensorLike
 from tfc_port.layers.parameter import Parameter
 from tfc_port.layers.rdft_parameter import initial_kernel
 from tfc_port.ops.bounds import lower_bound
@@ -28,8 +30,14 @@ class GDNParameter(Parameter):
     """
 
     def __init__(
-        self, initial_value, name=None, minimum=0.0, offset=2**-18, shape=None, dtype=None
-    ):
+        self,
+        initial_value: TensorLike | None,
+        name: str | None = None,
+        minimum: float = 0.0,
+        offset: float = 2**-18,
+        shape: ShapeLike | None = None,
+        dtype: DTypeLike | None = None,
+    ) -> None:
         """Makes the variable.
 
         Args:
@@ -54,14 +62,16 @@ class GDNParameter(Parameter):
 
     @property
     def minimum(self) -> float:
+        """Lower bound of the value."""
         return self._minimum
 
     @property
     def offset(self) -> float:
+        """Square root of the constant that is added under the root."""
         return self._offset
 
-    @tf.Module.with_name_scope
-    def __call__(self, compute_dtype=None) -> tf.Tensor:
+    @with_name_scope
+    def __call__(self, compute_dtype: DTypeLike | None = None) -> tf.Tensor:
         """Returns the value."""
         variable = self.variable
         if compute_dtype is not None:
@@ -71,6 +81,7 @@ class GDNParameter(Parameter):
         return tf.math.square(bounded) - tf.constant(pedestal, dtype=bounded.dtype)
 
     def get_config(self) -> dict[str, Any]:
+        """Returns the arguments of a parameter like this one, without its value."""
         config = super().get_config()
         config.update(
             initial_value=None,

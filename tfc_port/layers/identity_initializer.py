@@ -7,20 +7,25 @@ from typing import Any
 import tensorflow as tf
 
 from tfc_port._keras import load_keras
+from tfc_port._types import DTypeLike, ShapeLike
+
+_Initializer: Any = load_keras().initializers.Initializer
 
 
-class IdentityInitializer(load_keras().initializers.Initializer):
+class IdentityInitializer(_Initializer):
     """Initialises the kernel of a `SignalConv` layer so that it multiplies its input by `gain`.
 
     All coefficients are zero but the one at the centre, K // 2 in each dimension, between equal
     input and output channels.
     """
 
-    def __init__(self, gain=1):
+    def __init__(self, gain: float = 1) -> None:
         super().__init__()
         self.gain = gain
 
-    def __call__(self, shape, dtype=None, **kwargs):
+    def __call__(
+        self, shape: ShapeLike, dtype: DTypeLike | None = None, **kwargs: Any
+    ) -> tf.Tensor:
         """Returns the kernel.
 
         Args:
@@ -42,4 +47,5 @@ class IdentityInitializer(load_keras().initializers.Initializer):
         return tf.scatter_nd(centre, channels[tf.newaxis], [*spatial, inputs, outputs])
 
     def get_config(self) -> dict[str, Any]:
+        """Returns the arguments of an initializer like this one."""
         return {**super().get_config(), "gain": self.gain}

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfc_port._keras import load_keras
+from tfc_port._types import DTypeLike, Weight
 
 
 class Parameter(tf.Module, metaclass=abc.ABCMeta):
@@ -19,7 +20,7 @@ class Parameter(tf.Module, metaclass=abc.ABCMeta):
     """
 
     @abc.abstractmethod
-    def __call__(self, compute_dtype=None) -> tf.Tensor:
+    def __call__(self, compute_dtype: DTypeLike | None = None) -> tf.Tensor:
         """Returns the value, in `compute_dtype` if that is given."""
 
     @abc.abstractmethod
@@ -47,12 +48,12 @@ class Parameter(tf.Module, metaclass=abc.ABCMeta):
             )
         load_keras().backend.batch_set_value(list(zip(self.variables, weights)))
 
-    def __tf_tensor__(self, dtype=None, name=None) -> tf.Tensor:
+    def __tf_tensor__(self, dtype: DTypeLike | None = None, name: str | None = None) -> tf.Tensor:
         del name
         return self(compute_dtype=dtype)
 
 
-def as_tensor(parameter, dtype) -> tf.Tensor:
+def as_tensor(parameter: Weight, dtype: DTypeLike) -> tf.Tensor:
     """The value of what a layer accepts for a weight: tensor, variable, parameter or callable."""
     if isinstance(parameter, Parameter):
         return parameter(compute_dtype=dtype)

@@ -6,11 +6,13 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfc_port._decorators import with_name_scope
 from tfc_port._keras import PACKAGE, load_keras
+from tfc_port._types import DTypeLike, ShapeLike, TensorLike
 from tfc_port.layers.parameter import Parameter
 
 
-def _irfft3d(rdft, fft_length):
+def _irfft3d(rdft: tf.Tensor, fft_length: tf.TensorShape) -> tf.Tensor:
     """As `tf.signal.irfft3d`, which in TensorFlow 2.14 has no gradient."""
     planes = tf.transpose(rdft, [0, 1, 3, 4, 2])
     planes = tf.transpose(tf.signal.ifft(planes), [0, 1, 4, 2, 3])
@@ -38,7 +40,13 @@ class RDFTParameter(Parameter):
       dtype: `tf.DType` of the kernel.
     """
 
-    def __init__(self, initial_value, name=None, shape=None, dtype=None):
+    def __init__(
+        self,
+        initial_value: TensorLike | None,
+        name: str | None = None,
+        shape: ShapeLike | None = None,
+        dtype: DTypeLike | None = None,
+    ) -> None:
         """Makes the variables.
 
         Args:
@@ -66,10 +74,12 @@ class RDFTParameter(Parameter):
 
     @property
     def shape(self) -> tf.TensorShape:
+        """Shape of the kernel, [spatial..., input, output]."""
         return self._shape
 
     @property
     def dtype(self) -> tf.DType:
+        """Type of the kernel."""
         return self._dtype
 
     @property
@@ -85,8 +95,8 @@ class RDFTParameter(Parameter):
     def _norm(self) -> float:
         return self.shape[: self._spatial_rank].num_elements() ** 0.5
 
-    @tf.Module.with_name_scope
-    def __call__(self, compute_dtype=None) -> tf.Tensor:
+    @with_name_scope
+    def __call__(self, compute_dtype: DTypeLike | None = None) -> tf.Tensor:
         """Returns the kernel; half precision is computed in float32, which FFTs need."""
         half = compute_dtype in (tf.float16, tf.bfloat16)
         fft_dtype = tf.float32 if half else (compute_dtype or self.real.dtype)
@@ -98,6 +108,7 @@ class RDFTParameter(Parameter):
         return kernel if compute_dtype is None else tf.cast(kernel, compute_dtype)
 
     def get_config(self) -> dict[str, Any]:
+        """Returns the arguments of a parameter like this one, without its value."""
         config = super().get_config()
         config.update(
             initial_value=None,
@@ -107,7 +118,9 @@ class RDFTParameter(Parameter):
         return config
 
 
-def initial_kernel(initial_value, shape, dtype) -> tf.Tensor:
+def initial_kernel(
+    initial_value: TensorLike | None, shape: ShapeLike | None, dtype: DTypeLike | None
+) -> tf.Tensor:
     """The tensor that a parameter starts from: the given value, or zeros of the given shape.
 
     Raises:

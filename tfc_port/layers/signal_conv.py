@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import types
+from collections.abc import Iterable
 from typing import Any
 
 import tensorflow as tf
 
 from tfc_port._keras import PACKAGE, load_keras, require_legacy_keras
 from tfc_port._keras_files import SavesParameters
+from tfc_port._types import KerasObject, ShapeLike, Weight
 from tfc_port.layers.build_time_option import BuildTimeOption, boolean, one_of
 from tfc_port.layers.convolution import Convolution, UnsupportedConvolution
 from tfc_port.layers.parameter import as_tensor
 from tfc_port.layers.rdft_parameter import RDFTParameter
 
 _KERAS = load_keras()
+_Layer: Any = _KERAS.layers.Layer
 _PADDINGS = ("valid", "same_zeros", "same_reflect")
 
 
-def _spatial_integers(name):
+def _spatial_integers(name: str) -> BuildTimeOption[tuple[int, ...]]:
     """An option that is one integer per spatial dimension, or one for all."""
 
-    def normalize(layer, value):
+    def normalize(layer: _SignalConv, value: Any) -> tuple[int, ...]:
         rank = layer._rank
         try:
             return (int(value),) * rank
@@ -40,10 +44,10 @@ def _spatial_integers(name):
     return BuildTimeOption(normalize)
 
 
-def _weight(name, kinds):
+def _weight(name: str, kinds: tuple[str, ...]) -> BuildTimeOption[Any]:
     """An option that says how a weight is given: by one of the strings `kinds`, or itself."""
 
-    def normalize(layer, value):
+    def normalize(layer: _SignalConv, value: Any) -> Any:
         if isinstance(value, dict):  # a parameter, as Keras configurations hold it
             value = _KERAS.utils.legacy.deserialize_keras_object(value)
         if isinstance(value, str):
@@ -60,25 +64,25 @@ def _weight(name, kinds):
     return BuildTimeOption(normalize)
 
 
-def _looked_up(registry):
+def _looked_up(registry: types.ModuleType) -> BuildTimeOption[Any]:
     return BuildTimeOption(lambda layer, value: registry.get(value))
 
 
-class _ExtraPadEnd(BuildTimeOption):
+class _ExtraPadEnd(BuildTimeOption[Any]):
     """Boolean that for None follows the padding."""
 
-    def __get__(self, layer, owner=None):
-        value = super().__get__(layer, owner)
+    def _read(self, layer: _SignalConv) -> bool:
+        value = super()._read(layer)
         return layer.padding.startswith("same_") if value is None else value
 
 
-class _Padding(BuildTimeOption):
-    def __init__(self):
+class _Padding(BuildTimeOption[str]):
+    def __init__(self) -> None:
         known = one_of(_PADDINGS, "padding mode")
         super().__init__(lambda layer, value: known._normalize(layer, str(value).lower()))
 
 
-class _SignalConv(SavesParameters, _KERAS.layers.Layer):
+class _SignalConv(SavesParameters, _Layer):
     """Convolution with upsampling before and downsampling after it, a bias and an activation.
 
     Unlike Keras's layers, it defines where samples lie: the centre of a kernel of length K is its
@@ -139,26 +143,26 @@ class _SignalConv(SavesParameters, _KERAS.layers.Layer):
 
     def __init__(
         self,
-        filters,
-        kernel_support,
-        corr=False,
-        strides_down=1,
-        strides_up=1,
-        padding="valid",
-        extra_pad_end=None,
-        channel_separable=False,
-        data_format="channels_last",
-        activation=None,
-        use_bias=False,
-        use_explicit=True,
-        kernel_parameter="rdft",
-        bias_parameter="variable",
-        kernel_initializer="variance_scaling",
-        bias_initializer="zeros",
-        kernel_regularizer=None,
-        bias_regularizer=None,
-        **kwargs,
-    ):
+        filters: int,
+        kernel_support: int | Iterable[int],
+        corr: bool = False,
+        strides_down: int | Iterable[int] = 1,
+        strides_up: int | Iterable[int] = 1,
+        padding: str = "valid",
+        extra_pad_end: bool | None = None,
+        channel_separable: bool = False,
+        data_format: str = "channels_last",
+        activation: KerasObject | None = None,
+        use_bias: bool = False,
+        use_explicit: bool = True,
+        kernel_parameter: Weight | str = "rdft",
+        bias_parameter: Weight | str = "variable",
+        kernel_initializer: KerasObject = "variance_scaling",
+        bias_initializer: KerasObject = "zeros",
+        kernel_regularizer: KerasObject | None = None,
+        bias_regularizer: KerasObject | None = None,
+        **kwargs: Any,
+    ) -> None:
         """Makes the layer; arguments set the attributes of the same names, the rest goes to Keras.
 
         Raises:
@@ -215,7 +219,15 @@ class _SignalConv(SavesParameters, _KERAS.layers.Layer):
             use_explicit=self.use_explicit,
         )
 
-    def build(self, input_shape):
+    def build(self, input_shape: ShapeLike) -> None:
+        """Makes the variables that are not given.
+
+        Args:
+          input_shape: Shape of the inputs; at least the number of channels must be known.
+
+        Raises:
+          ValueError: if it is not, or the number of dimensions is another.
+        """
         input_shape = tf.TensorShape(input_shape)
         self._check_rank(input_shape)
         channels = input_shape[1 if self.data_format == "channels_first" else -1]
@@ -223,6 +235,15 @@ class _SignalConv(SavesParameters, _KERAS.layers.Layer):
             raise ValueError(
                 f"The channel dimension of the inputs must be defined. Received: {input_shape}."
             )
+        self._make_weights(channels)
+        if self.kernel_regularizer is not None:
+            self.add_loss(lambda: self.kernel_regularizer(self.kernel))
+        if self.use_bias and self.bias_regularizer is not None:
+            self.add_loss(lambda: self.bias_regularizer(self.bias))
+        super().build(input_shape)
+
+    def _make_weights(self, channels: int) -> None:
+        """Makes the variables that are not given."""
         if isinstance(self.kernel_parameter, str):
             initial_value = self.kernel_initializer(
                 shape=(*self.kernel_support, channels, self.filters), dtype=self.variable_dtype
@@ -230,22 +251,33 @@ class _SignalConv(SavesParameters, _KERAS.layers.Layer):
             made_by = RDFTParameter if self.kernel_parameter == "rdft" else tf.Variable
             self.kernel_parameter = made_by(initial_value, name="kernel")
         if self.use_bias and isinstance(self.bias_parameter, str):
-            outputs = self.filters * (channels if self.channel_separable else 1)
-            initial_value = self.bias_initializer(shape=[outputs], dtype=self.variable_dtype)
+            shape = [self._outputs(channels)]
+            initial_value = self.bias_initializer(shape=shape, dtype=self.variable_dtype)
             self.bias_parameter = tf.Variable(initial_value, name="bias")
-        if self.kernel_regularizer is not None:
-            self.add_loss(lambda: self.kernel_regularizer(self.kernel))
-        if self.use_bias and self.bias_regularizer is not None:
-            self.add_loss(lambda: self.bias_regularizer(self.bias))
-        super().build(input_shape)
 
-    def _check_rank(self, shape) -> None:
+    def _outputs(self, channels: int) -> int:
+        return self.filters * (channels if self.channel_separable else 1)
+
+    def _check_rank(self, shape: tf.TensorShape) -> None:
         if shape.rank != self._rank + 2:
             raise ValueError(
                 f"Input tensor must have rank {self._rank + 2}. Received shape: {shape}."
             )
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Convolves.
+
+        Args:
+          inputs: Floating-point tensor [batch, spatial..., channels], or [batch, channels,
+            spatial...].
+
+        Returns:
+          Tensor of the same layout, with `filters` channels, or as many for each input channel.
+
+        Raises:
+          NotImplementedError: if no TensorFlow op computes this combination of arguments.
+          ValueError: if the number of dimensions is another.
+        """
         self._check_rank(inputs.shape)
         try:
             outputs = self._convolution(inputs, self.kernel)
@@ -262,17 +294,23 @@ class _SignalConv(SavesParameters, _KERAS.layers.Layer):
             outputs = self._add_bias(outputs)
         return outputs if self.activation is None else self.activation(outputs)
 
-    def _add_bias(self, outputs):
+    def _add_bias(self, outputs: tf.Tensor) -> tf.Tensor:
         if self.data_format == "channels_last":
             return tf.nn.bias_add(outputs, self.bias)
         if self._rank == 2:
             return tf.nn.bias_add(outputs, self.bias, data_format="NCHW")
         return outputs + tf.reshape(self.bias, [-1] + [1] * self._rank)
 
-    def compute_output_shape(self, input_shape) -> tf.TensorShape:
+    def compute_output_shape(self, input_shape: ShapeLike) -> tf.TensorShape:
+        """Returns the shape of the outputs for inputs of `input_shape`, None where unknown."""
         return self._convolution.output_shape(tf.TensorShape(input_shape))
 
     def get_config(self) -> dict[str, Any]:
+        """Returns the arguments of a layer like this one, without the values of its variables.
+
+        Raises:
+          TypeError: if the kernel or the bias is of a kind that Keras can't serialise.
+        """
         config = super().get_config()
         config.update(
             filters=self.filters,
@@ -297,7 +335,7 @@ class _SignalConv(SavesParameters, _KERAS.layers.Layer):
         return config
 
 
-def _serialize_weight(parameter, name):
+def _serialize_weight(parameter: Weight | str, name: str) -> Any:
     # Values of variables travel by get_weights() and set_weights().
     if isinstance(parameter, tf.Variable):
         return "variable"

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import tensorflow as tf
+
 from tfc_port._keras import load_keras, require_legacy_keras
+from tfc_port._types import Numeric, ShapeLike
 from tfc_port.ops.rounding import soft_round, soft_round_conditional_mean, soft_round_inverse
 
+_Layer: Any = load_keras().layers.Layer
 
-class SoftRound(load_keras().layers.Layer):
+
+class SoftRound(_Layer):
     """Applies `soft_round`, or with `inverse` its inverse, to its input."""
 
-    def __init__(self, alpha=5.0, inverse=False, **kwargs):
+    def __init__(self, alpha: Numeric = 5.0, inverse: bool = False, **kwargs: Any) -> None:
         """Makes the layer.
 
         Args:
@@ -22,17 +29,19 @@ class SoftRound(load_keras().layers.Layer):
         self._alpha = alpha
         self._transform = soft_round_inverse if inverse else soft_round
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Returns the floating-point `inputs`, of any shape, soft-rounded or the reverse."""
         return self._transform(inputs, self._alpha)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: ShapeLike) -> tf.TensorShape:
+        """Returns the shape of the outputs: `input_shape`."""
         return input_shape
 
 
-class SoftRoundConditionalMean(load_keras().layers.Layer):
+class SoftRoundConditionalMean(_Layer):
     """Applies `soft_round_conditional_mean` to its input."""
 
-    def __init__(self, alpha=5.0, **kwargs):
+    def __init__(self, alpha: Numeric = 5.0, **kwargs: Any) -> None:
         """Makes the layer.
 
         Args:
@@ -43,8 +52,10 @@ class SoftRoundConditionalMean(load_keras().layers.Layer):
         super().__init__(**kwargs)
         self._alpha = alpha
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Returns the expectation of what was soft-rounded to `inputs`, of any shape."""
         return soft_round_conditional_mean(inputs, self._alpha)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: ShapeLike) -> tf.TensorShape:
+        """Returns the shape of the outputs: `input_shape`."""
         return input_shape

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from tfc_port._types import TensorLike
 
-def require(condition, message: str, *values):
+
+def require(condition: bool | tf.Tensor, message: str, *values: TensorLike) -> tf.Operation | None:
     """Raises `tf.errors.InvalidArgumentError` with `message` and `values` unless `condition` holds.
 
     Args:

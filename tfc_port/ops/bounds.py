@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import tensorflow as tf
+
+from tfc_port._types import TensorLike
 
 _GRADIENTS = ("disconnected", "identity", "identity_if_towards")
 
 
-def lower_bound(inputs, bound, gradient="identity_if_towards", name="lower_bound"):
+def lower_bound(
+    inputs: TensorLike,
+    bound: TensorLike,
+    gradient: str = "identity_if_towards",
+    name: str = "lower_bound",
+) -> tf.Tensor:
     """`tf.maximum(inputs, bound)` with a choice of gradient where the bound is active.
 
     Args:
@@ -27,7 +37,12 @@ def lower_bound(inputs, bound, gradient="identity_if_towards", name="lower_bound
     return _clamp(inputs, bound, gradient, name, tf.maximum, tf.greater_equal, tf.less)
 
 
-def upper_bound(inputs, bound, gradient="identity_if_towards", name="upper_bound"):
+def upper_bound(
+    inputs: TensorLike,
+    bound: TensorLike,
+    gradient: str = "identity_if_towards",
+    name: str = "upper_bound",
+) -> tf.Tensor:
     """`tf.minimum(inputs, bound)` with a choice of gradient where the bound is active.
 
     The mirror image of `lower_bound`, with the same arguments, result and errors: under
@@ -36,7 +51,15 @@ def upper_bound(inputs, bound, gradient="identity_if_towards", name="upper_bound
     return _clamp(inputs, bound, gradient, name, tf.minimum, tf.less_equal, tf.greater)
 
 
-def _clamp(inputs, bound, gradient, name, limit, within, returning):
+def _clamp(
+    inputs: TensorLike,
+    bound: TensorLike,
+    gradient: str,
+    name: str,
+    limit: Callable[..., tf.Tensor],
+    within: Callable[..., tf.Tensor],
+    returning: Callable[..., tf.Tensor],
+) -> tf.Tensor:
     """Applies `limit`; `returning(g, 0)` says whether descent along -g moves towards the bound."""
     if gradient not in _GRADIENTS:
         raise ValueError(
@@ -48,8 +71,8 @@ def _clamp(inputs, bound, gradient, name, limit, within, returning):
         bound = tf.convert_to_tensor(bound, dtype=inputs.dtype, name="bound")
 
         @tf.custom_gradient
-        def clamped(inputs, bound):
-            def backward(upstream):
+        def clamped(inputs: tf.Tensor, bound: tf.Tensor) -> tuple[tf.Tensor, Callable[..., Any]]:
+            def backward(upstream: tf.Tensor) -> tuple[tf.Tensor, None]:
                 if gradient == "identity":
                     return upstream, None
                 passes = within(inputs, bound)

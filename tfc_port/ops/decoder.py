@@ -6,11 +6,13 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from tfc_port._decorators import do_not_convert
+from tfc_port._types import DTypeLike, ShapeLike, TensorLike
 from tfc_port.ops import lockstep_decoder, serial_decoder
 from tfc_port.ops._checks import require
 from tfc_port.ops._int64 import shift_left, where
 from tfc_port.ops.encoder import checked_rows
-from tfc_port.ops.lookup import parse_lookup
+from tfc_port.ops.lookup import Lookup, parse_lookup
 
 
 class RangeDecoder(NamedTuple):
@@ -35,8 +37,10 @@ class RangeDecoder(NamedTuple):
     state: tf.Tensor
 
 
-@tf.autograph.experimental.do_not_convert
-def create_range_decoder(encoded, lookup, name=None) -> RangeDecoder:
+@do_not_convert
+def create_range_decoder(
+    encoded: TensorLike, lookup: TensorLike, name: str | None = None
+) -> RangeDecoder:
     """Makes range decoders, one per string, that all use the same tables.
 
     Args:
@@ -58,8 +62,8 @@ def create_range_decoder(encoded, lookup, name=None) -> RangeDecoder:
         return decoder_of(encoded, lookup)
 
 
-@tf.autograph.experimental.do_not_convert
-def decoder_of(encoded, lookup) -> RangeDecoder:
+@do_not_convert
+def decoder_of(encoded: tf.Tensor, lookup: TensorLike) -> RangeDecoder:
     """As `create_range_decoder`, for any number of strings; the entropy models' way in."""
     with tf.device("CPU:0"):
         lookup = tf.convert_to_tensor(lookup, tf.int32, name="lookup")
@@ -68,7 +72,7 @@ def decoder_of(encoded, lookup) -> RangeDecoder:
         return RangeDecoder(tf.shape(encoded), lookup, words, lengths, state)
 
 
-def read_strings(strings):
+def read_strings(strings: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """The words, lengths and state of a `RangeDecoder` at the beginning of strings [decoders]."""
     lengths = tf.strings.length(strings)
     # At least the two words of the first value; `decode_raw` wants whole words.
@@ -81,8 +85,10 @@ def read_strings(strings):
     return words, tf.cast(lengths, tf.int64), state
 
 
-@tf.autograph.experimental.do_not_convert
-def entropy_decode_channel(handle: RangeDecoder, shape, Tdecoded=tf.int32, name=None):
+@do_not_convert
+def entropy_decode_channel(
+    handle: RangeDecoder, shape: ShapeLike, Tdecoded: DTypeLike = tf.int32, name: str | None = None
+) -> tuple[RangeDecoder, tf.Tensor]:
     """Decodes values by their place: the j-th value of each decoder by row j modulo the rows.
 
     Args:
@@ -106,8 +112,14 @@ def entropy_decode_channel(handle: RangeDecoder, shape, Tdecoded=tf.int32, name=
         return _decode(handle, lookup, rows, shape)
 
 
-@tf.autograph.experimental.do_not_convert
-def entropy_decode_index(handle: RangeDecoder, index, shape, Tdecoded=tf.int32, name=None):
+@do_not_convert
+def entropy_decode_index(
+    handle: RangeDecoder,
+    index: TensorLike,
+    shape: ShapeLike,
+    Tdecoded: DTypeLike = tf.int32,
+    name: str | None = None,
+) -> tuple[RangeDecoder, tf.Tensor]:
     """Decodes values by rows given one by one.
 
     Args:
@@ -145,8 +157,8 @@ def entropy_decode_index(handle: RangeDecoder, index, shape, Tdecoded=tf.int32, 
         return _decode(handle, lookup, rows, shape)
 
 
-@tf.autograph.experimental.do_not_convert
-def entropy_decode_finalize(handle: RangeDecoder, name=None) -> tf.Tensor:
+@do_not_convert
+def entropy_decode_finalize(handle: RangeDecoder, name: str | None = None) -> tf.Tensor:
     """Says whether each string was read to its end and ends as an encoder ends it.
 
     Args:
@@ -176,7 +188,7 @@ def entropy_decode_finalize(handle: RangeDecoder, name=None) -> tf.Tensor:
         return tf.reshape(all_read & ends_well & tf.equal(possible, 1), handle.shape)
 
 
-def _checked(shape, dtype):
+def _checked(shape: ShapeLike, dtype: DTypeLike) -> tf.Tensor:
     dtype = tf.as_dtype(dtype)
     require(dtype == tf.int32, f"'Tdecoded' must be int32. Received: {dtype.name}.")
     shape = tf.convert_to_tensor(shape, tf.int32, name="shape")
@@ -186,7 +198,9 @@ def _checked(shape, dtype):
         return tf.identity(shape)
 
 
-def _decode(handle, lookup, rows, shape):
+def _decode(
+    handle: RangeDecoder, lookup: Lookup, rows: tf.Tensor, shape: tf.Tensor
+) -> tuple[RangeDecoder, tf.Tensor]:
     decode = (
         serial_decoder.decode_lanes if tf.executing_eagerly() else lockstep_decoder.decode_lanes
     )

@@ -10,16 +10,20 @@ or, for values below the row, twice the distance from its first value less one.
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import tensorflow as tf
 
 from tfc_port.ops._int64 import bit_length, shift_left, shift_right, where
 from tfc_port.ops.lookup import FULL_PRECISION, Lookup
 
+IntegerT = TypeVar("IntegerT", int, "tf.Tensor")
+
 MOST_BITS = 33
 """Of a number: twice an int32's distance from another."""
 
 
-def to_intervals(lookup: Lookup, rows, values, width: int) -> tf.Tensor:
+def to_intervals(lookup: Lookup, rows: tf.Tensor, values: tf.Tensor, width: int) -> tf.Tensor:
     """The intervals of each lane's values, padded at the end with the whole range, which is free.
 
     Args:
@@ -54,7 +58,7 @@ def to_intervals(lookup: Lookup, rows, values, width: int) -> tf.Tensor:
     within -= tf.repeat(tf.cumsum(flat, exclusive=True), flat)
     target = tf.gather(tf.reshape(start, [-1]), source) + within
 
-    def of_source(tensor):
+    def of_source(tensor: tf.Tensor) -> tf.Tensor:
         return tf.gather(tf.reshape(tensor, [-1]), source)
 
     source_digits, source_counters = of_source(digits), of_source(counters)
@@ -73,7 +77,7 @@ def to_intervals(lookup: Lookup, rows, values, width: int) -> tf.Tensor:
     return tf.reshape(whole, tf.stack([lanes, steps, 2]))
 
 
-def to_value(number, last):
+def to_value(number: IntegerT, last: IntegerT) -> IntegerT:
     """The value, counted from 0 at the row's first symbol, of a number: the inverse of the above.
 
     Args:
@@ -91,6 +95,6 @@ def most_digits(width: int) -> int:
     return -(-MOST_BITS // width)
 
 
-def add_digit(number, digit, place, width: int):
+def add_digit(number: tf.Tensor, digit: tf.Tensor, place: tf.Tensor, width: int) -> tf.Tensor:
     """`number` with `digit` at `place`, for int64 tensors."""
     return number | shift_left(digit, tf.minimum(place * width, 62))

@@ -5,19 +5,28 @@ from __future__ import annotations
 import functools
 from bisect import bisect_right
 
-import numpy as np
 import tensorflow as tf
 
 from tfc_port.ops import lockstep_decoder
 from tfc_port.ops._int64 import shift_left, shift_right, where
-from tfc_port.ops._loops import run_loop
 from tfc_port.ops.digit_overflow import MOST_BITS, add_digit, most_digits, to_value
-from tfc_port.ops.lookup import FULL_PRECISION, ROW_SHIFT, Lookup
+from tfc_port.ops.interval_loop import (
+    Reading,
+    Step,
+    decode_places,
+    find_count,
+    narrow,
+    with_zeros,
+)
+from tfc_port.ops.lookup import FULL_PRECISION, Lookup
+from tfc_port.ops.serial_decoder import decode_each
 
 _SYMBOL, _COUNTER, _DIGIT = range(3)
 
 
-def decode_lanes(lookup: Lookup, words, state, rows, width: int):
+def decode_lanes(
+    lookup: Lookup, words: tf.Tensor, state: tf.Tensor, rows: tf.Tensor, width: int
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Decodes the values of each lane.
 
     Args:
@@ -32,31 +41,19 @@ def decode_lanes(lookup: Lookup, words, state, rows, width: int):
       returns zeros, and a state that says so.
     """
     if tf.executing_eagerly():
-        return _decode_serially(lookup, words, state, rows, width)
+        decode_lane = functools.partial(_decode_lane, width=width)
+        return decode_each(lookup, words, state, rows, decode_lane)
     with_overflow = functools.partial(_decode_with_overflow, width=width)
     return lockstep_decoder.decode_lanes(lookup, words, state, rows, with_overflow)
 
 
-def _decode_serially(lookup, words, state, rows, width):
-    cdf = lookup.cdf.numpy()
-    starts, symbols = lookup.starts.numpy(), lookup.symbols.numpy()
-    tables = [cdf[start : start + count + 1].tolist() for start, count in zip(starts, symbols)]
-    values, states = [], []
-    for lane_words, lane_state, lane_rows in zip(
-        words.numpy().tolist(), state.numpy().tolist(), rows.numpy().tolist()
-    ):
-        decoded, lane_state = _decode_lane(lane_words, lane_state, lane_rows, tables, width)
-        values.append(decoded)
-        states.append(lane_state)
-    values = np.array(values, np.int64).reshape(rows.shape)
-    return tf.constant(values), tf.constant(states, tf.int64, shape=state.shape)
-
-
-def _decode_lane(words, state, rows, tables, width):
+def _decode_lane(
+    words: list[int], state: list[int], rows: list[int], tables: list[list[int]], width: int
+) -> tuple[list[int], list[int]]:
     value, size, read, possible = state
     available, top = len(words), (1 << width) - 1
 
-    def narrow(low, high):
+    def take(low: int, high: int) -> None:
         nonlocal value, size, read
         low = size * low >> FULL_PRECISION
         size = (size * high >> FULL_PRECISION) - low
@@ -66,13 +63,13 @@ def _decode_lane(words, state, rows, tables, width):
             size <<= 16
             read += 1
 
-    def next_digit():
+    def next_digit() -> int:
         shift = FULL_PRECISION - width
         digit = (value << 16 | 0xFFFF) // size >> shift
-        narrow(digit << shift, (digit + 1) << shift)
+        take(digit << shift, (digit + 1) << shift)
         return digit
 
-    def overflow_value(last):
+    def overflow_value(last: int) -> int | None:
         digits = 0
         while True:
             digit = next_digit()
@@ -90,48 +87,38 @@ def _decode_lane(words, state, rows, tables, width):
     for row in rows if possible else []:
         cdf = tables[row]
         symbol = bisect_right(cdf, (value << 16 | 0xFFFF) // size) - 1
-        narrow(cdf[symbol], cdf[symbol + 1])
+        take(cdf[symbol], cdf[symbol + 1])
         last = len(cdf) - 2
         if symbol == last:
-            symbol = overflow_value(last)
-            if symbol is None:
+            outside = overflow_value(last)
+            if outside is None:
                 possible = 0
                 break
+            symbol = outside
         decoded.append(symbol)
     if not possible:
         decoded = [0] * len(rows)
     return decoded, [value, size, read, possible]
 
 
-def _decode_with_overflow(lookup, words, state, rows, width):
-    """A step reads one interval in every lane, a symbol or a digit; each is in its own place."""
-    lanes, n = tf.unstack(tf.shape(rows, tf.int64))
-    words = lockstep_decoder.with_zeros(words)
-    distance, size, read, possible = tf.unstack(state, axis=1)
-    zero = tf.zeros([lanes], tf.int64)
-    lane = tf.range(lanes)
-    # One more column takes what lanes in the middle of a code, or done, write.
-    trash = lane * (n + 1) + n
-    padded_rows = tf.pad(rows, [[0, 0], [0, 1]])
+def _decode_with_overflow(
+    lookup: Lookup, words: tf.Tensor, state: tf.Tensor, rows: tf.Tensor, width: int
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """A step reads one interval in every lane, a symbol or a digit."""
+    words = with_zeros(words)
     shift, top, whole = FULL_PRECISION - width, (1 << width) - 1, 1 << FULL_PRECISION
 
-    def body(
-        step, distance, size, read, place, mode, digits, done_digits, number, possible, targets,
-        written,
-    ):  # fmt: skip
-        done = (place >= n) | tf.equal(possible, 0)
-        row = tf.gather(padded_rows, tf.minimum(place, n), batch_dims=1)
-        count = lockstep_decoder.count_at(distance, size)
-        keys = shift_left(row, ROW_SHIFT) + count
-        end = tf.searchsorted(lookup.keys, keys, side="right", out_type=tf.int64)
+    def take_step(
+        row: tf.Tensor, done: tf.Tensor, reading: Reading, own: tuple[tf.Tensor, ...]
+    ) -> Step:
+        mode, digits, done_digits, number = own
+        count, end = find_count(lookup, row, reading)
         at_symbol = tf.equal(mode, _SYMBOL)
         digit = shift_right(count, shift)
         low = where(at_symbol, tf.gather(lookup.cdf, end - 1), shift_left(digit, shift))
         high = where(at_symbol, tf.gather(lookup.cdf, end), shift_left(digit + 1, shift))
         low, high = where(done, 0, low), where(done, whole, high)
-        distance, size, read = lockstep_decoder.narrow(
-            distance, size, read, size * low, size * high, words
-        )
+        reading = narrow(reading, low, high, words)
         symbol = end - 1 - tf.gather(lookup.starts, row)
         last = tf.gather(lookup.symbols, row) - 1
         # The filler that blocks are brought to their length with announces nothing.
@@ -144,43 +131,17 @@ def _decode_with_overflow(lookup, words, state, rows, width):
         done_digits = where(at_digit, done_digits + 1, where(announces, 0, done_digits))
         counted = at_counter & tf.not_equal(digit, top)
         ends = (counted & tf.equal(digits, 0)) | (at_digit & tf.equal(done_digits, digits))
+        # A code takes at most twice as many steps as a number has digits, and three.
         bad = (at_counter & (digits > most_digits(width))) | (ends & (number >= 1 << MOST_BITS))
-        possible = where(bad & ~done, 0, possible)
-        complete = ((at_symbol & ~announces) | ends) & ~done
+        possible = where(bad & ~done, 0, reading.possible)
         in_digits = (counted | at_digit) & ~ends
         mode = where(announces | (at_counter & ~counted), _COUNTER, _SYMBOL)
         mode = where(in_digits, _DIGIT, mode)
-        targets = targets.write(step, where(complete, lane * (n + 1) + place, trash))
-        written = written.write(step, where(ends, to_value(number, last), symbol))
-        place += tf.cast(complete, tf.int64)
-        return (
-            step + 1, distance, size, read, place, mode, digits, done_digits, number, possible,
-            targets, written,
-        )  # fmt: skip
+        return Step(
+            reading=reading._replace(possible=possible),
+            own=(mode, digits, done_digits, number),
+            complete=(at_symbol & ~announces) | ends,
+            value=where(ends, to_value(number, last), symbol),
+        )
 
-    def unfinished(step, distance, size, read, place, mode, digits, done, number, possible, *_):
-        # A code takes at most twice as many steps as a number has digits, and three.
-        return tf.reduce_any((place < n) & tf.equal(possible, 1))
-
-    def record(first):
-        record = tf.TensorArray(tf.int64, size=1, dynamic_size=True, element_shape=[rows.shape[0]])
-        return record.write(0, first)
-
-    results = run_loop(
-        unfinished,
-        body,
-        (
-            tf.constant(1), distance, size, read, zero, zero + _SYMBOL, zero, zero, zero, possible,
-            record(trash), record(zero),
-        ),
-    )  # fmt: skip
-    distance, size, read = results[1:4]
-    possible, targets, written = results[9:]
-    targets, written = targets.stack(), written.stack()
-    values = tf.scatter_nd(
-        tf.reshape(targets, [-1, 1]),
-        tf.reshape(where(tf.equal(targets, trash), 0, written), [-1]),
-        tf.reshape(lanes * (n + 1), [1]),
-    )
-    values = tf.reshape(values, tf.stack([lanes, n + 1]))[:, :-1]
-    return values, tf.stack([distance, size, read, possible], axis=1)
+    return decode_places(rows, state, (_SYMBOL, 0, 0, 0), take_step)

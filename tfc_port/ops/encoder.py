@@ -6,11 +6,13 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from tfc_port._decorators import do_not_convert
+from tfc_port._types import ShapeLike, TensorLike
 from tfc_port.coding.python import encode_stream
 from tfc_port.ops._checks import require
 from tfc_port.ops.intervals import symbols_to_intervals
 from tfc_port.ops.lockstep_encoder import encode_lanes
-from tfc_port.ops.lookup import parse_lookup
+from tfc_port.ops.lookup import Lookup, parse_lookup
 
 
 class RangeEncoder(NamedTuple):
@@ -30,8 +32,10 @@ class RangeEncoder(NamedTuple):
     intervals: tf.Tensor
 
 
-@tf.autograph.experimental.do_not_convert
-def create_range_encoder(shape, lookup, name=None) -> RangeEncoder:
+@do_not_convert
+def create_range_encoder(
+    shape: ShapeLike, lookup: TensorLike, name: str | None = None
+) -> RangeEncoder:
     """Makes range encoders that all use the same tables.
 
     Args:
@@ -59,8 +63,10 @@ def create_range_encoder(shape, lookup, name=None) -> RangeEncoder:
         return RangeEncoder(shape, lookup, tf.zeros(tf.stack([lanes, 0, 2]), tf.int64))
 
 
-@tf.autograph.experimental.do_not_convert
-def entropy_encode_channel(handle: RangeEncoder, value, name=None) -> RangeEncoder:
+@do_not_convert
+def entropy_encode_channel(
+    handle: RangeEncoder, value: TensorLike, name: str | None = None
+) -> RangeEncoder:
     """Encodes values by their place: the j-th value of each encoder by row j modulo the rows.
 
     Args:
@@ -84,8 +90,10 @@ def entropy_encode_channel(handle: RangeEncoder, value, name=None) -> RangeEncod
         return _append(handle, symbols_to_intervals(lookup, rows, value))
 
 
-@tf.autograph.experimental.do_not_convert
-def entropy_encode_index(handle: RangeEncoder, index, value, name=None) -> RangeEncoder:
+@do_not_convert
+def entropy_encode_index(
+    handle: RangeEncoder, index: TensorLike, value: TensorLike, name: str | None = None
+) -> RangeEncoder:
     """Encodes values by rows given one by one.
 
     Args:
@@ -111,8 +119,8 @@ def entropy_encode_index(handle: RangeEncoder, index, value, name=None) -> Range
         return _append(handle, symbols_to_intervals(lookup, rows, value))
 
 
-@tf.autograph.experimental.do_not_convert
-def entropy_encode_finalize(handle: RangeEncoder, name=None) -> tf.Tensor:
+@do_not_convert
+def entropy_encode_finalize(handle: RangeEncoder, name: str | None = None) -> tf.Tensor:
     """Ends the encoders.
 
     Args:
@@ -126,7 +134,7 @@ def entropy_encode_finalize(handle: RangeEncoder, name=None) -> tf.Tensor:
         return tf.reshape(intervals_to_strings(handle.intervals), handle.shape)
 
 
-def intervals_to_strings(intervals) -> tf.Tensor:
+def intervals_to_strings(intervals: tf.Tensor) -> tf.Tensor:
     """The strings [encoders] of intervals [encoders, t, 2]."""
     if tf.executing_eagerly():
         # Plain Python is far faster than ops called one by one.
@@ -135,7 +143,7 @@ def intervals_to_strings(intervals) -> tf.Tensor:
     return encode_lanes(intervals)
 
 
-def checked_rows(index, lookup):
+def checked_rows(index: tf.Tensor, lookup: Lookup) -> tf.Tensor:
     """`index` as int64, after the check that every element names a row."""
     rows = tf.cast(index, tf.int64)
     valid = (rows >= 0) & (rows < lookup.rows)
@@ -149,7 +157,7 @@ def checked_rows(index, lookup):
         return tf.identity(rows)
 
 
-def require_same_shape(index, value):
+def require_same_shape(index: tf.Tensor, value: tf.Tensor) -> tf.Operation | None:
     """Checks that `index` and `value` have one shape; returns what `require` returns."""
     message = "'index' shape should match 'value' shape. Received:"
     if index.shape.rank is not None and value.shape.rank is not None:
@@ -160,7 +168,7 @@ def require_same_shape(index, value):
     return None
 
 
-def _int32(tensor, name):
+def _int32(tensor: TensorLike, name: str) -> tf.Tensor:
     tensor = tf.convert_to_tensor(tensor, name=name)
     if tensor.shape.num_elements() == 0 and tensor.dtype == tf.float32:
         tensor = tf.cast(tensor, tf.int32)  # what an empty Python list becomes
@@ -168,7 +176,7 @@ def _int32(tensor, name):
     return tensor
 
 
-def _to_lanes(shape, value, name):
+def _to_lanes(shape: tf.Tensor, value: tf.Tensor, name: str) -> tf.Tensor:
     """`value` as int64 [encoders, n]."""
     rank = tf.size(shape)
     leading = tf.shape(value)[:rank]
@@ -185,5 +193,5 @@ def _to_lanes(shape, value, name):
     return tf.reshape(tf.cast(value, tf.int64), lanes)
 
 
-def _append(handle, intervals):
+def _append(handle: RangeEncoder, intervals: tf.Tensor) -> RangeEncoder:
     return handle._replace(intervals=tf.concat([handle.intervals, intervals], axis=1))

@@ -16,7 +16,7 @@ _HALF = 1 << 15
 _WHOLE = 1 << 16
 
 
-def symbols_to_intervals(lookup: Lookup, rows, values):
+def symbols_to_intervals(lookup: Lookup, rows: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
     """The intervals of each lane's values, padded at the end with the whole range, which is free.
 
     Args:
@@ -49,13 +49,20 @@ def symbols_to_intervals(lookup: Lookup, rows, values):
     with tf.control_dependencies([] if check is None else [check]):
         symbol_intervals = tf.stack([low, high], axis=-1)
 
-    def with_overflow():
+    def with_overflow() -> tf.Tensor:
         return _insert_gamma_codes(symbol_intervals, values, limit, outside, lanes, n)
 
     return tf.cond(tf.reduce_any(outside), with_overflow, lambda: symbol_intervals)
 
 
-def _insert_gamma_codes(symbol_intervals, values, limit, outside, lanes, n):
+def _insert_gamma_codes(
+    symbol_intervals: tf.Tensor,
+    values: tf.Tensor,
+    limit: tf.Tensor,
+    outside: tf.Tensor,
+    lanes: tf.Tensor,
+    n: tf.Tensor,
+) -> tf.Tensor:
     negative = values < 0
     gamma = where(negative, -values, values - limit + 1)
     gamma = where(outside, gamma, 1)

@@ -2,24 +2,39 @@
 
 There are two loops. The first reads a symbol in every lane a step, `_UNROLL` of them a step of the
 loop, in float64 (see `tfc_port.coding.graph_loops`, which proves it exact); it can't read overflow
-codes. In the second each lane is in its own place: a step reads one interval in every lane, a
-symbol or one bit of the Elias gamma code of an overflow, and lanes that are done read the whole
-range, which changes nothing. The second takes some ten times as long a step, so that for few lanes
-the first tries each block of symbols, and the second repeats the blocks with an overflow in them.
+codes. In the second, `tfc_port.ops.interval_loop`, each lane is in its own place. It takes some ten
+times as long a step, so that for few lanes the first tries each block of symbols, and the second
+repeats the blocks with an overflow in them.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
 from tfc_port.coding.graph_loops import divide_unless, shift_room, zero_unless
 from tfc_port.ops._int64 import shift_left, shift_right, where
 from tfc_port.ops._loops import run_loop
+from tfc_port.ops.interval_loop import (
+    Reading,
+    Step,
+    decode_places,
+    find_count,
+    narrow,
+    with_zeros,
+)
 from tfc_port.ops.lookup import ROW_SHIFT, Lookup
 from tfc_port.ops.serial_decoder import MOST_ZEROS
 
 _WORD = 16
 _HALF = 1 << (_WORD - 1)
+DecodeLanes = Callable[
+    [Lookup, "tf.Tensor", "tf.Tensor", "tf.Tensor"], "tuple[tf.Tensor, tf.Tensor]"
+]
+"""A function of tables, words, state and rows that returns values and state."""
+
 _SYMBOL, _ZEROS, _BITS, _SIGN = range(4)
 # Symbols per step of the first loop. Larger blocks repeat more where there is an overflow.
 _UNROLL = 8
@@ -29,7 +44,13 @@ _FEW_LANES = 16
 _AHEAD = 1 - 2.0**-_WORD
 
 
-def decode_lanes(lookup: Lookup, words, state, rows, decode_with_overflow=None):
+def decode_lanes(
+    lookup: Lookup,
+    words: tf.Tensor,
+    state: tf.Tensor,
+    rows: tf.Tensor,
+    decode_with_overflow: DecodeLanes | None = None,
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Decodes the values of each lane.
 
     Args:
@@ -57,7 +78,7 @@ def decode_lanes(lookup: Lookup, words, state, rows, decode_with_overflow=None):
     return where(possible, values, tf.zeros_like(values)), state
 
 
-def _with_certain_row(lookup):
+def _with_certain_row(lookup: Lookup) -> Lookup:
     """The tables and one more row, of one symbol, which is read without any change."""
     whole = tf.constant([0, 1 << _WORD], tf.int64)
     return Lookup(
@@ -69,7 +90,13 @@ def _with_certain_row(lookup):
     )
 
 
-def _decode_by_blocks(lookup, words, state, rows, decode_with_overflow):
+def _decode_by_blocks(
+    lookup: Lookup,
+    words: tf.Tensor,
+    state: tf.Tensor,
+    rows: tf.Tensor,
+    decode_with_overflow: DecodeLanes,
+) -> tuple[tf.Tensor, tf.Tensor]:
     lanes, steps, width = tf.shape(rows)[0], tf.shape(rows)[1], tf.shape(words)[1]
     blocks = -(-steps // _UNROLL)
     filler = lookup.rows - 1
@@ -92,7 +119,14 @@ def _decode_by_blocks(lookup, words, state, rows, decode_with_overflow):
         announced[:, tf.newaxis], tf.ones_like(announced), tf.shape(above, tf.int64)
     )
 
-    def block(index, ahead, scaled, position, possible, values):
+    def block(
+        index: tf.Tensor,
+        ahead: tf.Tensor,
+        scaled: tf.Tensor,
+        position: tf.Tensor,
+        possible: tf.Tensor,
+        values: tf.TensorArray,
+    ) -> tuple[Any, ...]:
         before = ahead, scaled, position
         of_row = block_rows[index]
         position = tf.minimum(position, last)
@@ -110,11 +144,11 @@ def _decode_by_blocks(lookup, words, state, rows, decode_with_overflow):
             ends.append(end)
         ends = tf.concat(ends, 0)
 
-        def plain():
+        def plain() -> tuple[tf.Tensor, ...]:
             found = tf.cast(ends, tf.int64) - 1 - tf.gather(lookup.starts, of_row)
             return ahead, scaled, position, possible, found
 
-        def with_overflow():
+        def with_overflow() -> tuple[tf.Tensor, ...]:
             state = from_floats(*before, possible)
             found, state = decode_with_overflow(lookup, words, state, tf.transpose(of_row))
             return *to_floats(state), tf.transpose(found)
@@ -123,7 +157,7 @@ def _decode_by_blocks(lookup, words, state, rows, decode_with_overflow):
         *state, found = tf.cond(overflow, with_overflow, plain)
         return index + 1, *state, values.write(index, found)
 
-    def to_floats(state):
+    def to_floats(state: tf.Tensor) -> tuple[tf.Tensor, ...]:
         distance, size, read, possible = tf.split(tf.transpose(state), 4)
         return (
             tf.cast(distance, tf.float64) + _AHEAD,
@@ -132,7 +166,9 @@ def _decode_by_blocks(lookup, words, state, rows, decode_with_overflow):
             possible,
         )
 
-    def from_floats(ahead, scaled, position, possible):
+    def from_floats(
+        ahead: tf.Tensor, scaled: tf.Tensor, position: tf.Tensor, possible: tf.Tensor
+    ) -> tf.Tensor:
         numbers = tf.floor(ahead), scaled * 2.0**_WORD, position - first, possible
         state = tf.concat([tf.cast(number, tf.int64) for number in numbers], 0)
         return tf.ensure_shape(tf.transpose(state), [None, 4])
@@ -149,56 +185,25 @@ def _decode_by_blocks(lookup, words, state, rows, decode_with_overflow):
     return tf.transpose(values), from_floats(*state)
 
 
-def narrow(distance, size, read, low, high, words):
-    """The state after reading the interval between `low` and `high`, given times `size`."""
-    low = shift_right(low, _WORD)
-    distance -= low
-    size = shift_right(high, _WORD) - low
-    shifts = size <= 1 << _WORD
-    place = tf.minimum(read, tf.shape(words, tf.int64)[1] - 1)
-    following = tf.gather(words, place, batch_dims=1)
-    shifted = shift_left(distance, _WORD) | following
-    return (
-        where(shifts, shifted, distance),
-        where(shifts, shift_left(size, _WORD), size),
-        read + tf.cast(shifts, tf.int64),
-    )
-
-
-def count_at(distance, size):
-    """The count out of 2**16 that the value stands at."""
-    numerator = shift_left(distance + 1, _WORD) - 1
-    return tf.raw_ops.TruncateDiv(x=numerator, y=size)
-
-
-def with_zeros(words):
-    return tf.pad(words, [[0, 0], [0, 1]])
-
-
-def _decode_with_overflow(lookup, words, state, rows):
-    lanes, n = tf.unstack(tf.shape(rows, tf.int64))
+def _decode_with_overflow(
+    lookup: Lookup, words: tf.Tensor, state: tf.Tensor, rows: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """A step reads one interval in every lane, a symbol or one bit of an Elias gamma code."""
     words = with_zeros(words)
-    distance, size, read, possible = tf.unstack(state, axis=1)
-    zero = tf.zeros([lanes], tf.int64)
-    lane = tf.range(lanes)
-    # One more column takes what lanes in the middle of a code, or done, write.
-    trash = lane * (n + 1) + n
-    padded_rows = tf.pad(rows, [[0, 0], [0, 1]])
     escape_symbol = where(tf.equal(lookup.overflow, 1), lookup.symbols - 1, -1)
 
-    def body(step, distance, size, read, place, mode, zeros, gamma, possible, targets, written):
-        done = (place >= n) | tf.equal(possible, 0)
-        row = tf.gather(padded_rows, tf.minimum(place, n), batch_dims=1)
-        count = count_at(distance, size)
-        keys = shift_left(row, ROW_SHIFT) + count
-        end = tf.searchsorted(lookup.keys, keys, side="right", out_type=tf.int64)
+    def take_step(
+        row: tf.Tensor, done: tf.Tensor, reading: Reading, own: tuple[tf.Tensor, ...]
+    ) -> Step:
+        mode, zeros, gamma = own
+        count, end = find_count(lookup, row, reading)
         at_symbol = tf.equal(mode, _SYMBOL)
         bit = shift_right(count, _WORD - 1)
         low = where(at_symbol, tf.gather(lookup.cdf, end - 1), bit * _HALF)
         high = where(at_symbol, tf.gather(lookup.cdf, end), (bit + 1) * _HALF)
         low = where(done, 0, low)
         high = where(done, 1 << _WORD, high)
-        distance, size, read = narrow(distance, size, read, size * low, size * high, words)
+        reading = narrow(reading, low, high, words)
 
         symbol = end - 1 - tf.gather(lookup.starts, row)
         escape = tf.gather(escape_symbol, row)
@@ -214,43 +219,17 @@ def _decode_with_overflow(lookup, words, state, rows):
         to_sign = (ends_zeros | at_bits) & tf.equal(zeros, 0)
         number = where(is_one, -gamma, gamma + escape - 1)
         fits = (number >= -(1 << 31)) & (number < 1 << 31)
+        # A code takes at most 2 * MOST_ZEROS + 3 steps, so each lane comes to its end.
         bad = (at_zeros & (zeros > MOST_ZEROS)) | (at_sign & ~fits)
-        possible = where(bad & ~done, 0, possible)
+        possible = where(bad & ~done, 0, reading.possible)
 
-        complete = ((at_symbol & ~announces) | at_sign) & ~done
         mode = where(announces | (at_zeros & is_zero), _ZEROS, _SYMBOL)
         mode = where(bits_left, _BITS, where(to_sign, _SIGN, mode))
-        targets = targets.write(step, where(complete, lane * (n + 1) + place, trash))
-        written = written.write(step, where(at_sign, number, symbol))
-        place += tf.cast(complete, tf.int64)
-        return (
-            step + 1, distance, size, read, place, mode, zeros, gamma, possible, targets, written
-        )  # fmt: skip
+        return Step(
+            reading=reading._replace(possible=possible),
+            own=(mode, zeros, gamma),
+            complete=(at_symbol & ~announces) | at_sign,
+            value=where(at_sign, number, symbol),
+        )
 
-    def unfinished(step, distance, size, read, place, mode, zeros, gamma, possible, *_):
-        # A code takes at most 2 * MOST_ZEROS + 3 steps, so this ends.
-        return tf.reduce_any((place < n) & tf.equal(possible, 1))
-
-    def record(first):
-        record = tf.TensorArray(tf.int64, size=1, dynamic_size=True, element_shape=[rows.shape[0]])
-        return record.write(0, first)
-
-    symbol_mode = zero + _SYMBOL
-    results = run_loop(
-        unfinished,
-        body,
-        (
-            tf.constant(1), distance, size, read, zero, symbol_mode, zero, zero, possible,
-            record(trash), record(zero),
-        ),
-    )  # fmt: skip
-    distance, size, read = results[1:4]
-    possible, targets, written = results[8:]
-    targets, written = targets.stack(), written.stack()
-    values = tf.scatter_nd(
-        tf.reshape(targets, [-1, 1]),
-        tf.reshape(where(tf.equal(targets, trash), 0, written), [-1]),
-        tf.reshape(lanes * (n + 1), [1]),
-    )
-    values = tf.reshape(values, tf.stack([lanes, n + 1]))[:, :-1]
-    return values, tf.stack([distance, size, read, possible], axis=1)
+    return decode_places(rows, state, (_SYMBOL, 0, 0), take_step)

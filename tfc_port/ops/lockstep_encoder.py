@@ -16,7 +16,7 @@ _WORD = 16
 _MASK = (1 << _WORD) - 1
 
 
-def encode_lanes(intervals):
+def encode_lanes(intervals: tf.Tensor) -> tf.Tensor:
     """Codes the intervals of each lane.
 
     Args:
@@ -43,7 +43,7 @@ def encode_lanes(intervals):
     return _to_strings(digits, lengths)
 
 
-def _run(intervals):
+def _run(intervals: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """What each interval adds to the base, whether a word leaves after it, and the final sizes."""
     lanes, steps = tf.unstack(tf.shape(intervals)[:2])
     # At least one lane and one block of steps, so that shapes can be inferred.
@@ -63,13 +63,13 @@ def _run(intervals):
     )
 
 
-def _resolve_carries(digits):
+def _resolve_carries(digits: tf.Tensor) -> tf.Tensor:
     """Brings digits [lanes, width], not negative and below 2**47, into 0..2**16 - 1.
 
     The lanes' numbers are known to be below 1, so that nothing is carried out of a first digit.
     """
 
-    def carry_once(digits):
+    def carry_once(digits: tf.Tensor) -> tf.Tensor:
         carries = shift_right(digits, _WORD)
         return (digits & _MASK) + tf.pad(carries[:, 1:], [[0, 0], [0, 1]])
 
@@ -91,7 +91,7 @@ def _resolve_carries(digits):
     return resolved[:, :-1]
 
 
-def _finish(digits, words, size):
+def _finish(digits: tf.Tensor, words: tf.Tensor, size: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Ends each lane on the value in its interval with the most trailing zeros.
 
     Args:
@@ -109,7 +109,7 @@ def _finish(digits, words, size):
     low = tf.reduce_sum(where(tf.equal(position, words + 1), digits, 0), axis=1, keepdims=True)
     base = shift_left(high, _WORD) + low
 
-    def ceil_to(bits):
+    def ceil_to(bits: int) -> tf.Tensor:
         return shift_left(shift_right(base + (1 << bits) - 1, bits), bits)
 
     value = ceil_to(16)
@@ -131,12 +131,12 @@ def _finish(digits, words, size):
     return digits, lengths
 
 
-def _bytes(digits):
+def _bytes(digits: tf.Tensor) -> tf.Tensor:
     pairs = tf.stack([shift_right(digits, 8), digits & 0xFF], axis=-1)
     return tf.reshape(pairs, tf.stack([tf.shape(digits)[0], 2 * tf.shape(digits)[1]]))
 
 
-def _to_strings(digits, lengths):
+def _to_strings(digits: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
     # Core TensorFlow has no op from bytes to strings. The last entry stands for no byte.
     alphabet = tf.constant([bytes([byte]) for byte in range(256)] + [b""])
     position = tf.range(2 * tf.shape(digits, tf.int64)[1])[tf.newaxis, :]

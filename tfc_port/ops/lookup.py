@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from tfc_port._types import TensorLike
 from tfc_port.ops._checks import require
 from tfc_port.ops._int64 import shift_left, where
 
@@ -43,7 +44,7 @@ class Lookup(NamedTuple):
         return tf.size(self.starts, tf.int64)
 
 
-def parse_lookup(lookup) -> Lookup:
+def parse_lookup(lookup: TensorLike) -> Lookup:
     """Takes a lookup tensor apart and checks it.
 
     Args:
@@ -115,7 +116,7 @@ def parse_lookup(lookup) -> Lookup:
     )
 
 
-def _markers(flat, lookup):
+def _markers(flat: tf.Tensor, lookup: tf.Tensor) -> tf.Tensor:
     """Boolean [total]: where a row's precision stands."""
     if lookup.shape.rank == 2:
         position = tf.range(tf.size(flat), dtype=tf.int32)

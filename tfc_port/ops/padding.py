@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 
-def same_padding_for_kernel(shape, corr, strides_up=None):
+
+def same_padding_for_kernel(
+    shape: Sequence[int], corr: bool, strides_up: Sequence[int] | None = None
+) -> list[tuple[int, int]]:
     """Padding after which a "valid" convolution gives as many samples as the unpadded input had.
 
     The centre of a kernel of length K is its sample K // 2; convolution mirrors the kernel, so for

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import tensorflow as tf
 
+from tfc_port._types import TensorLike
 
-def perturb_and_apply(f, x, *args, u=None, x_plus_u=None, expected_grads=True):
+
+def perturb_and_apply(
+    f: Callable[..., tf.Tensor],
+    x: tf.Tensor,
+    *args: TensorLike,
+    u: tf.Tensor | None = None,
+    x_plus_u: tf.Tensor | None = None,
+    expected_grads: bool = True,
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Evaluates `f(x + u, *args)` for noise u, uniform on [-1/2, 1/2).
 
     With `expected_grads`, the derivative with respect to `x` is its expectation over the noise,
@@ -34,19 +46,19 @@ def perturb_and_apply(f, x, *args, u=None, x_plus_u=None, expected_grads=True):
         if u is None:
             u = tf.random.uniform(tf.shape(x), -0.5, 0.5, dtype=x.dtype)
         x_plus_u = x + u
-    args = [tf.convert_to_tensor(arg) for arg in args]
+    tensors = [tf.convert_to_tensor(arg) for arg in args]
     if not expected_grads:
-        return f(x_plus_u, *args), x_plus_u
+        return f(x_plus_u, *tensors), x_plus_u
 
     @tf.custom_gradient
-    def evaluate(x, *args):
+    def evaluate(x: tf.Tensor, *args: tf.Tensor) -> tuple[tf.Tensor, Callable[..., Any]]:
         # Persistent, since whoever differentiates this may do so more than once.
         with tf.GradientTape(persistent=True) as tape:
             tape.watch(args)
             value = f(x_plus_u, *args)
         slope = f(x + 0.5, *args) - f(x - 0.5, *args)
 
-        def backward(upstream, variables=()):
+        def backward(upstream: tf.Tensor, variables: Sequence[tf.Variable] = ()) -> Any:
             to_args, to_variables = tape.gradient(
                 value, (args, list(variables)), output_gradients=upstream
             )
@@ -55,4 +67,4 @@ def perturb_and_apply(f, x, *args, u=None, x_plus_u=None, expected_grads=True):
 
         return value, backward
 
-    return evaluate(x, *args), x_plus_u
+    return evaluate(x, *tensors), x_plus_u

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 
 import tensorflow as tf
 
+from tfc_port._decorators import do_not_convert
+from tfc_port._types import TensorLike
 from tfc_port.ops._checks import require
 
 _MAX_PRECISION = 16
 
 
-@tf.autograph.experimental.do_not_convert
-def pmf_to_quantized_cdf(pmf, precision, name=None):
+@do_not_convert
+def pmf_to_quantized_cdf(pmf: TensorLike, precision: int, name: str | None = None) -> tf.Tensor:
     """Quantises probability mass functions to cumulative counts that sum to 2**precision.
 
     Every probability is rounded to a count of at least 1. While the counts sum to too much, one is
@@ -39,7 +42,7 @@ def pmf_to_quantized_cdf(pmf, precision, name=None):
             f"`precision` must be in [1, {_MAX_PRECISION}]. Received: {precision}.",
         )
         require(
-            not tf.is_tensor(pmf) or pmf.dtype == tf.float32,
+            not tf.is_tensor(pmf) or getattr(pmf, "dtype", None) == tf.float32,
             f"`pmf` must have type float32. Received: {getattr(pmf, 'dtype', None)}.",
         )
         pmf = tf.convert_to_tensor(pmf, tf.float32, name="pmf")
@@ -70,7 +73,7 @@ def pmf_to_quantized_cdf(pmf, precision, name=None):
         return cdf
 
 
-def nearest_counts(mass, total, present=None):
+def nearest_counts(mass: tf.Tensor, total: int, present: tf.Tensor | None = None) -> tf.Tensor:
     """The counts that `pmf_to_quantized_cdf` finds, for rows of different lengths.
 
     Args:
@@ -90,7 +93,7 @@ def nearest_counts(mass, total, present=None):
 
 
 @functools.lru_cache(maxsize=_MAX_PRECISION)
-def _counts_function(total):
+def _counts_function(total: int) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
     return tf.function(
         lambda mass, present: _nearest_counts(mass, total, present),
         input_signature=[
@@ -100,7 +103,7 @@ def _counts_function(total):
     )
 
 
-def _nearest_counts(mass, total, present):
+def _nearest_counts(mass: tf.Tensor, total: int, present: tf.Tensor) -> tf.Tensor:
     # The limit keeps huge, unnormalised masses inside int64: beyond it only the order matters.
     counts = tf.cast(tf.minimum(tf.round(mass * total), 2.0**30), tf.int64)
     counts = tf.where(present, tf.maximum(counts, 1), tf.zeros_like(counts))
@@ -109,7 +112,14 @@ def _nearest_counts(mass, total, present):
     return counts
 
 
-def _adjust(counts, total, step, cost_of, mass, present):
+def _adjust(
+    counts: tf.Tensor,
+    total: int,
+    step: int,
+    cost_of: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
+    mass: tf.Tensor,
+    present: tf.Tensor,
+) -> tf.Tensor:
     """Moves counts by `step`, always where `cost` is lowest, until the rows' sums reach `total`.
 
     One round of the loop makes all moves that certainly come before any second move of the same
@@ -117,13 +127,13 @@ def _adjust(counts, total, step, cost_of, mass, present):
     rises with every move, the moves are those of the one-by-one procedure.
     """
 
-    def cost(counts):
+    def cost(counts: tf.Tensor) -> tf.Tensor:
         return tf.where(present, cost_of(mass, counts), tf.constant(float("inf"), tf.float64))
 
-    def distance(counts):
+    def distance(counts: tf.Tensor) -> tf.Tensor:
         return tf.maximum((total - tf.reduce_sum(counts, axis=-1, keepdims=True)) * step, 0)
 
-    def one_round(counts):
+    def one_round(counts: tf.Tensor) -> tuple[tf.Tensor]:
         now = cost(counts)
         second = tf.reduce_min(cost(counts + step), axis=-1, keepdims=True)
         order = tf.argsort(now, axis=-1, stable=True)
@@ -143,7 +153,9 @@ def _adjust(counts, total, step, cost_of, mass, present):
     )[0]
 
 
-def _jump(counts, total, step, mass, present):
+def _jump(
+    counts: tf.Tensor, total: int, step: int, mass: tf.Tensor, present: tf.Tensor
+) -> tf.Tensor:
     """Makes most of the moves at once, and none that the one-by-one procedure would not make.
 
     All moves that cost less than a threshold t come before all others. A count c may fall while
@@ -156,7 +168,7 @@ def _jump(counts, total, step, mass, present):
     low = tf.fill(tf.stack([tf.shape(counts)[0], 1]), tf.constant(-1100.0, tf.float64))
     high = tf.zeros_like(low) + 140.0
 
-    def moved(exponent, short=0.0):
+    def moved(exponent: tf.Tensor, short: float = 0.0) -> tf.Tensor:
         ratio = tf.minimum(2.0**exponent / positive, 1000.0) * 0.6931471805599453
         if step < 0:
             reach = tf.math.floor(-1.0 / tf.math.expm1(-ratio)) + short
@@ -164,7 +176,7 @@ def _jump(counts, total, step, mass, present):
         reach = tf.math.floor(1.0 / tf.maximum(tf.math.expm1(ratio), 1e-15)) + 1.0 - short
         return tf.maximum(exact, tf.minimum(reach, 2.0**40))
 
-    def bisect(low, high):
+    def bisect(low: tf.Tensor, high: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         middle = (low + high) / 2.0
         beyond = (tf.reduce_sum(moved(middle), axis=-1, keepdims=True) - total) * step > 0.0
         # A higher threshold lets more counts fall, and fewer rise.
@@ -186,19 +198,19 @@ def _jump(counts, total, step, mass, present):
     return jumped
 
 
-def _loss(mass, counts):
+def _loss(mass: tf.Tensor, counts: tf.Tensor) -> tf.Tensor:
     value = tf.cast(counts, tf.float64)
     safe = tf.maximum(value, 2.0)
     loss = mass * (_log2(safe) - _log2(safe - 1.0))
     return tf.where(counts > 1, loss, tf.constant(float("inf"), tf.float64))
 
 
-def _negative_gain(mass, counts):
+def _negative_gain(mass: tf.Tensor, counts: tf.Tensor) -> tf.Tensor:
     value = tf.cast(counts, tf.float64)
     # Entries that are not there have count 0.
     value = tf.maximum(value, 1.0)
     return mass * (_log2(value) - _log2(value + 1.0))
 
 
-def _log2(value):
+def _log2(value: tf.Tensor) -> tf.Tensor:
     return tf.math.log(value) * 1.4426950408889634

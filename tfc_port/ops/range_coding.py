@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import tensorflow as tf
 
+from tfc_port._decorators import do_not_convert
+from tfc_port._types import ShapeLike, TensorLike
 from tfc_port.ops import digit_overflow, digit_overflow_decoder, lockstep_decoder, serial_decoder
 from tfc_port.ops._checks import require
 from tfc_port.ops._int64 import shift_left, where
@@ -12,8 +16,10 @@ from tfc_port.ops.encoder import intervals_to_strings
 from tfc_port.ops.lookup import FULL_PRECISION, ROW_SHIFT, Lookup
 
 
-@tf.autograph.experimental.do_not_convert
-def range_encode(data, cdf, precision, debug_level=1, name=None) -> tf.Tensor:
+@do_not_convert
+def range_encode(
+    data: TensorLike, cdf: TensorLike, precision: int, debug_level: int = 1, name: str | None = None
+) -> tf.Tensor:
     """Codes symbols by cumulative counts that are broadcast to them.
 
     Args:
@@ -49,8 +55,15 @@ def range_encode(data, cdf, precision, debug_level=1, name=None) -> tf.Tensor:
         return tf.reshape(intervals_to_strings(tf.stack([low, high], axis=-1)), [])
 
 
-@tf.autograph.experimental.do_not_convert
-def range_decode(encoded, shape, cdf, precision, debug_level=1, name=None) -> tf.Tensor:
+@do_not_convert
+def range_decode(
+    encoded: TensorLike,
+    shape: ShapeLike,
+    cdf: TensorLike,
+    precision: int,
+    debug_level: int = 1,
+    name: str | None = None,
+) -> tf.Tensor:
     """Decodes what `range_encode` wrote.
 
     Args:
@@ -89,9 +102,17 @@ def range_decode(encoded, shape, cdf, precision, debug_level=1, name=None) -> tf
         return tf.reshape(tf.cast(values, tf.int16), shape)
 
 
-@tf.autograph.experimental.do_not_convert
+@do_not_convert
 def unbounded_index_range_encode(
-    data, index, cdf, cdf_size, offset, precision, overflow_width, debug_level=1, name=None
+    data: TensorLike,
+    index: TensorLike,
+    cdf: TensorLike,
+    cdf_size: TensorLike,
+    offset: TensorLike,
+    precision: int,
+    overflow_width: int,
+    debug_level: int = 1,
+    name: str | None = None,
 ) -> tf.Tensor:
     """Codes integers by tables given one by one, whatever their size.
 
@@ -129,9 +150,17 @@ def unbounded_index_range_encode(
         return tf.reshape(strings, [])
 
 
-@tf.autograph.experimental.do_not_convert
+@do_not_convert
 def unbounded_index_range_decode(
-    encoded, index, cdf, cdf_size, offset, precision, overflow_width, debug_level=1, name=None
+    encoded: TensorLike,
+    index: TensorLike,
+    cdf: TensorLike,
+    cdf_size: TensorLike,
+    offset: TensorLike,
+    precision: int,
+    overflow_width: int,
+    debug_level: int = 1,
+    name: str | None = None,
 ) -> tf.Tensor:
     """Decodes what `unbounded_index_range_encode` wrote.
 
@@ -163,7 +192,9 @@ def unbounded_index_range_decode(
         return tf.reshape(values, tf.shape(index))
 
 
-def unbounded_tables(cdf, cdf_size, offset, precision, overflow_width):
+def unbounded_tables(
+    cdf: TensorLike, cdf_size: TensorLike, offset: TensorLike, precision: int, overflow_width: int
+) -> tuple[Lookup, tf.Tensor]:
     """The checked tables of the unbounded ops.
 
     Args:
@@ -217,7 +248,9 @@ def unbounded_tables(cdf, cdf_size, offset, precision, overflow_width):
     return _lookup(cdf, cdf_size, precision, overflow=1), offset
 
 
-def encode_unbounded(data, index, tables, overflow_width):
+def encode_unbounded(
+    data: tf.Tensor, index: tf.Tensor, tables: tuple[Lookup, tf.Tensor], overflow_width: int
+) -> tf.Tensor:
     """Codes integers [strings, n], int32, by the tables of the same shape, as strings [strings]."""
     lookup, offset = tables
     rows = _checked_index(index, lookup)
@@ -227,7 +260,9 @@ def encode_unbounded(data, index, tables, overflow_width):
     )
 
 
-def decode_unbounded(strings, index, tables, overflow_width):
+def decode_unbounded(
+    strings: tf.Tensor, index: tf.Tensor, tables: tuple[Lookup, tf.Tensor], overflow_width: int
+) -> tf.Tensor:
     """Decodes strings [strings] to integers int32 [strings, n] by the tables of the same shape.
 
     Raises:
@@ -249,7 +284,7 @@ def decode_unbounded(strings, index, tables, overflow_width):
         return tf.cast(values, tf.int32)
 
 
-def _checked_index(index, lookup):
+def _checked_index(index: tf.Tensor, lookup: Lookup) -> tf.Tensor:
     rows = tf.cast(index, tf.int64)
     check = require(
         tf.reduce_all((rows >= 0) & (rows < lookup.rows)),
@@ -260,7 +295,9 @@ def _checked_index(index, lookup):
         return tf.identity(rows)
 
 
-def _broadcast_tables(static_shape, shape, cdf, precision):
+def _broadcast_tables(
+    static_shape: tf.TensorShape, shape: tf.Tensor, cdf: tf.Tensor, precision: int
+) -> tuple[Lookup, tf.Tensor]:
     """The tables, and the row of each symbol, int64 [1, n]."""
     precision = _checked_precision(precision)
     rank, cdf_rank = static_shape.rank, cdf.shape.rank
@@ -293,7 +330,7 @@ def _broadcast_tables(static_shape, shape, cdf, precision):
     return _lookup(flat, sizes, precision, overflow=0), rows
 
 
-def _lookup(cdf, sizes, precision, overflow):
+def _lookup(cdf: tf.Tensor, sizes: tf.Tensor, precision: int, overflow: int) -> Lookup:
     """Rows int64 [rows, width], of which the first `sizes` counts are there, as a `Lookup`."""
     rows, width = tf.unstack(tf.shape(cdf, tf.int64))
     place = tf.range(width)[tf.newaxis]
@@ -321,7 +358,7 @@ def _lookup(cdf, sizes, precision, overflow):
     )
 
 
-def _checked_precision(precision):
+def _checked_precision(precision: int) -> int:
     precision = int(precision)
     require(
         1 <= precision <= FULL_PRECISION,
@@ -330,11 +367,11 @@ def _checked_precision(precision):
     return precision
 
 
-def _check_debug_level(debug_level):
+def _check_debug_level(debug_level: int) -> None:
     require(int(debug_level) in (0, 1), f"`debug_level` must be 0 or 1. Received: {debug_level}.")
 
 
-def _typed(tensor, dtype, name):
+def _typed(tensor: Any, dtype: tf.DType, name: str) -> tf.Tensor:
     if not tf.is_tensor(tensor) and not isinstance(tensor, tf.Variable):
         return tf.convert_to_tensor(tensor, dtype, name=name)
     require(
@@ -344,7 +381,7 @@ def _typed(tensor, dtype, name):
     return tf.convert_to_tensor(tensor)
 
 
-def _scalar_string(encoded):
+def _scalar_string(encoded: TensorLike) -> tf.Tensor:
     encoded = tf.convert_to_tensor(encoded, tf.string, name="encoded")
     require(
         encoded.shape.rank in (None, 0),

@@ -6,10 +6,15 @@ section 4.1, https://arxiv.org/abs/2006.09952.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import tensorflow as tf
 
+from tfc_port._types import Numeric, TensorLike
 
-def round_st(inputs, offset=None):
+
+def round_st(inputs: TensorLike, offset: TensorLike | None = None) -> tf.Tensor:
     """Rounds to the integers, or to the integers plus `offset`; the gradient passes unchanged.
 
     Args:
@@ -21,17 +26,19 @@ def round_st(inputs, offset=None):
     """
 
     @tf.custom_gradient
-    def nearest_integer(inputs):
+    def nearest_integer(inputs: tf.Tensor) -> tuple[tf.Tensor, Callable[..., Any]]:
         return tf.round(inputs), lambda upstream: upstream
 
     @tf.custom_gradient
-    def nearest_shifted(inputs, offset):
+    def nearest_shifted(
+        inputs: tf.Tensor, offset: tf.Tensor
+    ) -> tuple[tf.Tensor, Callable[..., Any]]:
         return tf.round(inputs - offset) + offset, lambda upstream: (upstream, None)
 
     return nearest_integer(inputs) if offset is None else nearest_shifted(inputs, offset)
 
 
-def soft_round(x, alpha, eps=1e-3):
+def soft_round(x: Numeric, alpha: Numeric, eps: float = 1e-3) -> tf.Tensor:
     """Differentiable approximation of rounding: m + tanh(alpha r) / (2 tanh(alpha / 2)).
 
     Here m = floor(x) + 1/2 and r = x - m.
@@ -49,7 +56,7 @@ def soft_round(x, alpha, eps=1e-3):
     return tf.where(alpha < eps, x, rounded, name="soft_round")
 
 
-def soft_round_inverse(y, alpha, eps=1e-3):
+def soft_round_inverse(y: Numeric, alpha: Numeric, eps: float = 1e-3) -> tf.Tensor:
     """The inverse function of `soft_round`.
 
     Args:
@@ -67,7 +74,7 @@ def soft_round_inverse(y, alpha, eps=1e-3):
     return tf.where(alpha < eps, y, centre + residual, name="soft_round_inverse")
 
 
-def soft_round_conditional_mean(y, alpha):
+def soft_round_conditional_mean(y: Numeric, alpha: Numeric) -> tf.Tensor:
     """E[X | soft_round(X) + U = y], for U uniform on [-1/2, 1/2] and X locally uniform.
 
     Args:
@@ -80,7 +87,7 @@ def soft_round_conditional_mean(y, alpha):
     return soft_round_inverse(y - 0.5, alpha) + 0.5
 
 
-def _parts(values, alpha, eps):
+def _parts(values: Numeric, alpha: Numeric, eps: float) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     # The bound keeps the branch that `tf.where` discards free of NaNs, which would otherwise
     # reach the gradient.
     safe_alpha = tf.maximum(alpha, eps)

@@ -15,6 +15,8 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from tfc_port._decorators import do_not_convert
+from tfc_port._types import ShapeLike, TensorLike
 from tfc_port.ops._checks import require
 from tfc_port.ops._int64 import bit_length, shift_left, shift_right, where
 from tfc_port.ops._strings import string_of
@@ -41,9 +43,13 @@ class _Codes(NamedTuple):
     width: tf.Tensor
 
 
-@tf.autograph.experimental.do_not_convert
+@do_not_convert
 def run_length_encode(
-    data, run_length_code, magnitude_code, use_run_length_for_non_zeros, name=None
+    data: TensorLike,
+    run_length_code: int,
+    magnitude_code: int,
+    use_run_length_for_non_zeros: bool,
+    name: str | None = None,
 ) -> tf.Tensor:
     """Codes integers.
 
@@ -75,9 +81,14 @@ def run_length_encode(
         return string_of(_encode(values, run_code, magnitude_code, by_runs))
 
 
-@tf.autograph.experimental.do_not_convert
+@do_not_convert
 def run_length_decode(
-    code, shape, run_length_code, magnitude_code, use_run_length_for_non_zeros, name=None
+    code: TensorLike,
+    shape: ShapeLike,
+    run_length_code: int,
+    magnitude_code: int,
+    use_run_length_for_non_zeros: bool,
+    name: str | None = None,
 ) -> tf.Tensor:
     """Decodes what `run_length_encode` wrote.
 
@@ -114,7 +125,7 @@ def run_length_decode(
         return tf.reshape(decode(code, size, run_code, magnitude_code, by_runs), shape)
 
 
-def run_length_gamma_encode(data, name=None) -> tf.Tensor:
+def run_length_gamma_encode(data: TensorLike, name: str | None = None) -> tf.Tensor:
     """`run_length_encode` by Elias gamma codes, without lengths of runs of other values.
 
     Args:
@@ -127,7 +138,9 @@ def run_length_gamma_encode(data, name=None) -> tf.Tensor:
     return run_length_encode(data, -1, -1, False, name=name or "run_length_gamma_encode")
 
 
-def run_length_gamma_decode(code, shape, name=None) -> tf.Tensor:
+def run_length_gamma_decode(
+    code: TensorLike, shape: ShapeLike, name: str | None = None
+) -> tf.Tensor:
     """Decodes what `run_length_gamma_encode` wrote.
 
     Args:
@@ -144,16 +157,18 @@ def run_length_gamma_decode(code, shape, name=None) -> tf.Tensor:
     return run_length_decode(code, shape, -1, -1, False, name=name or "run_length_gamma_decode")
 
 
-def _checked_codes(run_length_code, magnitude_code):
-    codes = {"run_length_code": int(run_length_code), "magnitude_code": int(magnitude_code)}
-    for name, parameter in codes.items():
+def _checked_codes(run_length_code: int, magnitude_code: int) -> tuple[int, int]:
+    def checked(name: str, parameter: int) -> int:
         require(
             parameter <= MAX_RICE, f"`{name}` must be at most {MAX_RICE}. Received: {parameter}."
         )
-    return tuple(max(parameter, -1) for parameter in codes.values())
+        return max(parameter, -1)
+
+    run_code = checked("run_length_code", int(run_length_code))
+    return run_code, checked("magnitude_code", int(magnitude_code))
 
 
-def _encode(values, run_code, magnitude_code, by_runs):
+def _encode(values: tf.Tensor, run_code: int, magnitude_code: int, by_runs: bool) -> tf.Tensor:
     """The bytes of the string, int64 [n]."""
     place = tf.where(tf.not_equal(values, 0))[:, 0]
     count = tf.size(place, tf.int64)
@@ -190,7 +205,7 @@ def _encode(values, run_code, magnitude_code, by_runs):
     return _assemble(_Codes(*codes))
 
 
-def _code(number, parameter):
+def _code(number: tf.Tensor, parameter: int) -> _Codes:
     if parameter < 0:
         number += 1
         below = bit_length(number) - 1
@@ -204,11 +219,11 @@ def _code(number, parameter):
     )
 
 
-def _keep(codes, present):
+def _keep(codes: _Codes, present: tf.Tensor) -> _Codes:
     return _Codes(*(where(present, field, 0) for field in codes))
 
 
-def _assemble(codes):
+def _assemble(codes: _Codes) -> tf.Tensor:
     ends = tf.cumsum(codes.zeros + codes.width)
     bits = tf.reduce_max(tf.concat([ends, [0]], 0))
     check = require(

@@ -9,6 +9,7 @@ a string says.
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 
 import tensorflow as tf
 
@@ -24,7 +25,13 @@ _MOST_OCTETS = (1 << 28) - 1
 _GOES_ON, _COMPLETE, _OUT_OF_BITS, _PAST_END, _TOO_LARGE = range(5)
 
 
-def decode(code, size, run_code, magnitude_code, by_runs):
+def decode(
+    code: tf.Tensor,
+    size: tf.Tensor,
+    run_code: int | tf.Tensor,
+    magnitude_code: int | tf.Tensor,
+    by_runs: bool,
+) -> tf.Tensor:
     """Decodes `size` values.
 
     Args:
@@ -58,9 +65,11 @@ def decode(code, size, run_code, magnitude_code, by_runs):
 
 
 @functools.lru_cache(maxsize=2)
-def _function(by_runs):
+def _function(by_runs: bool) -> Callable[..., tuple[tf.Tensor, tf.Tensor]]:
     return tf.function(
-        lambda code, size, *codes: _decode(code, size, *codes, by_runs),
+        lambda code, size, run_code, magnitude_code: _decode(
+            code, size, run_code, magnitude_code, by_runs
+        ),
         input_signature=[
             tf.TensorSpec([], tf.string),
             tf.TensorSpec([], tf.int64),
@@ -70,7 +79,13 @@ def _function(by_runs):
     )
 
 
-def _decode(code, size, run_code, magnitude_code, by_runs):
+def _decode(
+    code: tf.Tensor,
+    size: tf.Tensor,
+    run_code: int | tf.Tensor,
+    magnitude_code: int | tf.Tensor,
+    by_runs: bool,
+) -> tuple[tf.Tensor, tf.Tensor]:
     run_code, magnitude_code = tf.cast(run_code, tf.int32), tf.cast(magnitude_code, tf.int32)
     check = require(
         tf.strings.length(code) <= _MOST_OCTETS, "A string must be shorter than 256 MiB."
@@ -99,7 +114,7 @@ class _Bits:
     The last position is where reading ends that would go on behind the end.
     """
 
-    def __init__(self, octets):
+    def __init__(self, octets: tf.Tensor) -> None:
         self.count = 8 * tf.size(octets)
         self.nowhere = self.count + 1
         self._octets = tf.pad(octets, [[0, 6]])
@@ -110,20 +125,20 @@ class _Bits:
         # For each position the next one bit, from there on.
         self._next_one = tf.concat([following, tf.fill([2], self.nowhere)], 0)
 
-    def positions(self):
+    def positions(self) -> tf.Tensor:
         """All positions, [count + 2]."""
         return tf.range(self.count + 2)
 
-    def after_one(self):
+    def after_one(self) -> tf.Tensor:
         """For each position the one behind it, [count + 2]."""
         return tf.minimum(self.positions() + 1, self.nowhere)
 
-    def at(self, position):
+    def at(self, position: tf.Tensor) -> tf.Tensor:
         """The bits at positions."""
         octet = tf.gather(self._octets, tf.minimum(position, self.count) // 8)
         return tf.bitwise.right_shift(octet, position & 7) & 1
 
-    def code_ends(self, parameter):
+    def code_ends(self, parameter: tf.Tensor) -> tf.Tensor:
         """For each position as a beginning of a code, where it ends, [count + 2]."""
         one = self._next_one
         below = tf.where(parameter < 0, tf.minimum(one - self.positions(), _TOO_MANY), parameter)
@@ -132,10 +147,10 @@ class _Bits:
         return tf.where(broken, self.nowhere, ends)
 
     @staticmethod
-    def _too_wide(zeros, parameter):
+    def _too_wide(zeros: tf.Tensor, parameter: tf.Tensor) -> tf.Tensor:
         return (parameter < 0) & (zeros >= tf.cast(_TOO_MANY, zeros.dtype))
 
-    def numbers(self, position, parameter):
+    def numbers(self, position: tf.Tensor, parameter: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """The numbers coded at positions, int64, and whether each is too large for its code."""
         position = tf.minimum(position, self.nowhere)
         one = tf.gather(self._next_one, position)
@@ -154,40 +169,49 @@ class _Bits:
         number = tf.where(parameter < 0, rest + power - 1, zeros * power + rest)
         return number, self._too_wide(zeros, parameter) | (number >= 1 << 31)
 
-    def breaks(self, position, parameter):
+    def breaks(self, position: tf.Tensor, parameter: tf.Tensor) -> tf.Tensor:
         """What is wrong with codes that end nowhere: a status for each position."""
         one = tf.gather(self._next_one, tf.minimum(position, self.nowhere))
         too_wide = (one <= self.count) & self._too_wide(one - position, parameter)
         return tf.where(too_wide, _TOO_LARGE, _OUT_OF_BITS)
 
 
-def _then(first, second):
+def _then(first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
     """Where `second` ends that begins where `first` ends, for each position."""
     return tf.gather(second, first)
 
 
-def _follow(start, jump, times):
+def _follow(start: tf.Tensor, jump: tf.Tensor, times: tf.Tensor) -> tf.Tensor:
     """Where one is after so many jumps, each from a position to its entry in `jump`."""
 
-    def body(left, position, jump):
+    def body(
+        left: tf.Tensor, position: tf.Tensor, jump: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         position = tf.where(tf.equal(left & 1, 1), tf.gather(jump, position), position)
         return tf.bitwise.right_shift(left, tf.ones_like(left)), position, tf.gather(jump, jump)
 
     return run_loop(lambda left, *_: tf.reduce_any(left > 0), body, (times, start, jump))[1]
 
 
-def _steps(bits, size, shortest):
+def _steps(bits: _Bits, size: tf.Tensor, shortest: int) -> tf.Tensor:
     """More steps than there can be, when each takes a value and `shortest` bits at least."""
     return tf.cast(tf.minimum(size, tf.cast(bits.count // shortest, tf.int64)), tf.int32) + 1
 
 
-def _first_end(statuses):
+def _first_end(statuses: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """The first step whose status ends the decoding, and that status."""
     ends = tf.cast(tf.argmax(tf.cast(tf.not_equal(statuses, _GOES_ON), tf.int32)), tf.int32)
     return ends, statuses[ends]
 
 
-def _one_by_one(bits, run_ends, pair_ends, size, run_code, magnitude_code):
+def _one_by_one(
+    bits: _Bits,
+    run_ends: tf.Tensor,
+    pair_ends: tf.Tensor,
+    size: tf.Tensor,
+    run_code: int | tf.Tensor,
+    magnitude_code: int | tf.Tensor,
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Places of the values that are not zero, int64; where their signs are; the outcome."""
     steps = _steps(bits, size, 3)
     number = tf.range(steps)
@@ -210,7 +234,14 @@ def _one_by_one(bits, run_ends, pair_ends, size, run_code, magnitude_code):
     return place[:end], signs[:end], status
 
 
-def _by_runs(bits, run_ends, pair_ends, size, run_code, magnitude_code):
+def _by_runs(
+    bits: _Bits,
+    run_ends: tf.Tensor,
+    pair_ends: tf.Tensor,
+    size: tf.Tensor,
+    run_code: int | tf.Tensor,
+    magnitude_code: int | tf.Tensor,
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """The same, with runs of values that are not zero."""
     del magnitude_code
     count_at = run_ends

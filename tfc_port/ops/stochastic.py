@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from tfc_port._types import TensorLike
 from tfc_port.ops._checks import require
 
 _TYPES = (tf.bfloat16, tf.float16, tf.float32)
@@ -11,7 +12,9 @@ _TYPES = (tf.bfloat16, tf.float16, tf.float32)
 _FACTORS = (6364136223846793005, 3935559000370003845)
 
 
-def stochastic_round(inputs, step_size, seed, name=None) -> tf.Tensor:
+def stochastic_round(
+    inputs: TensorLike, step_size: TensorLike, seed: TensorLike, name: str | None = None
+) -> tf.Tensor:
     """Divides by a step size and rounds up or down, so that the expectation stays what it was.
 
     Args:
@@ -51,7 +54,7 @@ def stochastic_round(inputs, step_size, seed, name=None) -> tf.Tensor:
         return tf.cast(whole, tf.int32) + tf.cast(noise < quotient - whole, tf.int32)
 
 
-def _uniform(shape, seed):
+def _uniform(shape: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """Numbers in [0, 1) that a seed [k] of any length determines."""
     number = tf.cast(seed, tf.int64)
     keys = [

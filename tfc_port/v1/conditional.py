@@ -5,10 +5,13 @@ from __future__ import annotations
 import abc
 import math
 import statistics
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from tfc_port._types import TensorLike
 from tfc_port.ops.bounds import lower_bound
 from tfc_port.v1.entropy_model import EntropyModel, cdf_of
 
@@ -20,7 +23,15 @@ class SymmetricConditional(EntropyModel):
     table of counts for each. The layer has no variables.
     """
 
-    def __init__(self, scale, scale_table, scale_bound=None, mean=None, indexes=None, **kwargs):
+    def __init__(
+        self,
+        scale: TensorLike,
+        scale_table: Iterable[float],
+        scale_bound: float | None = None,
+        mean: TensorLike | None = None,
+        indexes: TensorLike | None = None,
+        **kwargs: Any,
+    ) -> None:
         """Makes the layer.
 
         Args:
@@ -49,25 +60,25 @@ class SymmetricConditional(EntropyModel):
         self._scale = lower_bound(scale, bound) if bound > 0 else scale
         self._mean = None if mean is None else tf.convert_to_tensor(mean, dtype=dtype)
         self._given_indexes = None if indexes is None else tf.convert_to_tensor(indexes, tf.int32)
-        self._made_tables = None
+        self._made_tables: list[np.ndarray] | None = None
 
     @property
-    def scale(self):
+    def scale(self) -> tf.Tensor:
         """Scales, bounded."""
         return self._scale
 
     @property
-    def scale_table(self):
+    def scale_table(self) -> tuple[float, ...]:
         """The scales that there are tables for."""
         return self._scale_table
 
     @property
-    def mean(self):
+    def mean(self) -> tf.Tensor | None:
         """Centres of the distributions; None for 0."""
         return self._mean
 
     @property
-    def indexes(self):
+    def indexes(self) -> tf.Tensor:
         """The place of each value's scale in the table, int32."""
         if self._given_indexes is not None:
             return self._given_indexes
@@ -77,32 +88,33 @@ class SymmetricConditional(EntropyModel):
         return tf.reduce_sum(larger, axis=-1)
 
     @abc.abstractmethod
-    def _standardized_cumulative(self, values):
+    def _standardized_cumulative(self, values: tf.Tensor) -> tf.Tensor:
         """The cumulative of the distribution of scale 1 and centre 0, precise left of 0."""
 
     @abc.abstractmethod
-    def _standardized_quantile(self, probability):
+    def _standardized_quantile(self, probability: float) -> float:
         """The quantile of a Python number below 1/2, a Python number."""
 
-    def _centre(self, values):
+    def _centre(self, values: tf.Tensor) -> tf.Tensor | None:
         return self._mean
 
-    def _likelihood(self, values):
+    def _likelihood(self, values: tf.Tensor) -> tf.Tensor:
         if self._mean is not None:
             values = values - self._mean
         values = tf.abs(values)
         upper = self._standardized_cumulative((0.5 - values) / self._scale)
         return upper - self._standardized_cumulative((-0.5 - values) / self._scale)
 
-    def _rows(self, shape):
+    def _rows(self, shape: tf.Tensor) -> tf.Tensor:
         return self.indexes
 
-    def _tables(self):
+    def _tables(self) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         if self._made_tables is None:
             self._made_tables = _values_of(self._make_tables)
-        return tuple(tf.constant(table) for table in self._made_tables)
+        cdf, cdf_size, offset = map(tf.constant, self._made_tables)
+        return cdf, cdf_size, offset
 
-    def _make_tables(self):
+    def _make_tables(self) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         reach = -self._standardized_quantile(self.tail_mass / 2)
         scales = np.array(self.scale_table)
         centre = np.ceil(scales * reach).astype(np.int32)
@@ -117,7 +129,7 @@ class SymmetricConditional(EntropyModel):
         )
         return cdf, tf.constant(length + 2), tf.constant(-centre)
 
-    def decompress(self, strings):
+    def decompress(self, strings: TensorLike) -> tf.Tensor:
         """Decodes rounded values.
 
         Args:
@@ -139,35 +151,35 @@ class SymmetricConditional(EntropyModel):
 class GaussianConditional(SymmetricConditional):
     """`SymmetricConditional` of normal distributions; the scale is their standard deviation."""
 
-    def _standardized_cumulative(self, values):
+    def _standardized_cumulative(self, values: tf.Tensor) -> tf.Tensor:
         return 0.5 * tf.math.erfc(-(2**-0.5) * values)
 
-    def _standardized_quantile(self, probability):
+    def _standardized_quantile(self, probability: float) -> float:
         return statistics.NormalDist().inv_cdf(probability)
 
 
 class LogisticConditional(SymmetricConditional):
     """`SymmetricConditional` of logistic distributions."""
 
-    def _standardized_cumulative(self, values):
+    def _standardized_cumulative(self, values: tf.Tensor) -> tf.Tensor:
         return tf.math.sigmoid(values)
 
-    def _standardized_quantile(self, probability):
+    def _standardized_quantile(self, probability: float) -> float:
         return math.log(probability / (1 - probability))
 
 
 class LaplacianConditional(SymmetricConditional):
     """`SymmetricConditional` of Laplace distributions."""
 
-    def _standardized_cumulative(self, values):
+    def _standardized_cumulative(self, values: tf.Tensor) -> tf.Tensor:
         half = 0.5 * tf.exp(-tf.abs(values))
         return tf.where(values > 0, 1 - half, half)
 
-    def _standardized_quantile(self, probability):
+    def _standardized_quantile(self, probability: float) -> float:
         return math.log(2 * probability)
 
 
-def _values_of(function):
+def _values_of(function: Callable[[], Iterable[tf.Tensor]]) -> list[np.ndarray]:
     """The arrays of the tensors that a function returns, whatever is executed at the moment."""
     with tf.init_scope():
         if tf.executing_eagerly():

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from tfc_port._keras import PACKAGE, load_keras
+from tfc_port._types import ShapeLike, TensorLike
 from tfc_port.v1.entropy_model import EntropyModel, cdf_of
 
 _KERAS = load_keras()
@@ -31,7 +34,13 @@ class EntropyBottleneck(EntropyModel):
     and `quantized_cdf`, int32 [channels, ...], of the size that the last update gave it.
     """
 
-    def __init__(self, init_scale=10, filters=(3, 3, 3), data_format="channels_last", **kwargs):
+    def __init__(
+        self,
+        init_scale: float = 10,
+        filters: Iterable[int] = (3, 3, 3),
+        data_format: str = "channels_last",
+        **kwargs: Any,
+    ) -> None:
         """Makes the layer.
 
         Args:
@@ -58,24 +67,32 @@ class EntropyBottleneck(EntropyModel):
         self._update = None
 
     @property
-    def init_scale(self):
+    def init_scale(self) -> float:
         """Scale of the distributions at the beginning."""
         return self._init_scale
 
     @property
-    def filters(self):
+    def filters(self) -> tuple[int, ...]:
         """Widths of the networks' hidden layers."""
         return self._filters
 
     @property
-    def data_format(self):
+    def data_format(self) -> str:
         """Where channels are."""
         return self._data_format
 
-    def _channel_axis(self, rank):
+    def _channel_axis(self, rank: int) -> int:
         return 1 if self.data_format == "channels_first" else rank - 1
 
-    def build(self, input_shape):
+    def build(self, input_shape: ShapeLike) -> None:
+        """Makes the variables, and the tables of the distributions as they begin.
+
+        Args:
+          input_shape: Shape of the values; at least the number of channels must be known.
+
+        Raises:
+          ValueError: if it is not, or there are fewer than two dimensions.
+        """
         input_shape = tf.TensorShape(input_shape)
         if input_shape.rank is None or input_shape.rank < 2:
             raise ValueError(f"Inputs must have at least rank 2. Received shape: {input_shape}.")
@@ -111,7 +128,7 @@ class EntropyBottleneck(EntropyModel):
         self.add_loss(self._quantile_loss)
         super().build(input_shape)
 
-    def _make_network(self, channels):
+    def _make_network(self, channels: int) -> None:
         widths = (1, *self.filters, 1)
         gain = self.init_scale ** (1 / (len(widths) - 1))
         constant = _KERAS.initializers.Constant
@@ -145,10 +162,10 @@ class EntropyBottleneck(EntropyModel):
                     )
                 )
 
-    def _logits(self, values, stop_gradient=False):
+    def _logits(self, values: tf.Tensor, stop_gradient: bool = False) -> tf.Tensor:
         """Logits of the cumulatives at values [channels, 1, n]."""
 
-        def weight(variable):
+        def weight(variable: tf.Variable) -> tf.Tensor:
             value = tf.convert_to_tensor(variable)
             return tf.stop_gradient(value) if stop_gradient else value
 
@@ -159,7 +176,9 @@ class EntropyBottleneck(EntropyModel):
                 hidden += tf.math.tanh(weight(self._factors[layer])) * tf.math.tanh(hidden)
         return hidden
 
-    def _mass(self, values, stop_gradient=False):
+    def _mass(
+        self, values: tf.Tensor, stop_gradient: bool = False
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Probabilities of unit intervals around values [channels, 1, n]; logits of their ends."""
         lower = self._logits(values - 0.5, stop_gradient)
         upper = self._logits(values + 0.5, stop_gradient)
@@ -167,24 +186,24 @@ class EntropyBottleneck(EntropyModel):
         sign = tf.stop_gradient(-tf.sign(lower + upper))
         return tf.abs(tf.sigmoid(sign * upper) - tf.sigmoid(sign * lower)), lower, upper
 
-    def _quantile_loss(self):
+    def _quantile_loss(self) -> tf.Tensor:
         # log(2 / tail_mass - 1) is the logit of the upper tail.
         target = math.log(2 / self.tail_mass - 1)
         logits = self._logits(self._quantiles, stop_gradient=True)
         targets = tf.constant([-target, 0, target], self._float_dtype)
         return tf.reduce_sum(tf.abs(logits - targets))
 
-    def _medians(self):
+    def _medians(self) -> tf.Tensor:
         return tf.stop_gradient(tf.convert_to_tensor(self._quantiles)[:, 0, 1])
 
-    def _reach(self):
+    def _reach(self) -> tuple[tf.Tensor, tf.Tensor]:
         """How many whole steps the tables go below and above the medians, int32 [channels]."""
         quantiles = tf.stop_gradient(tf.convert_to_tensor(self._quantiles))[:, 0, :]
         below = tf.math.ceil(quantiles[:, 1] - quantiles[:, 0])
         above = tf.math.ceil(quantiles[:, 2] - quantiles[:, 1])
         return tuple(tf.maximum(tf.cast(reach, tf.int32), 0) for reach in (below, above))
 
-    def _sampled(self):
+    def _sampled(self) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Probabilities [channels, width], what is left over [channels, 1], lengths [channels]."""
         below, above = self._reach()
         length = below + above + 1
@@ -194,11 +213,11 @@ class EntropyBottleneck(EntropyModel):
         left = tf.sigmoid(lower[:, 0, :1]) + tf.sigmoid(-upper[:, 0, -1:])
         return mass[:, 0, :], left, length
 
-    def _current_cdf(self):
+    def _current_cdf(self) -> tf.Tensor:
         with tf.device("CPU:0"):
             return cdf_of(*self._sampled(), self.range_coder_precision)
 
-    def _tables(self):
+    def _tables(self) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """CDFs, their lengths [channels], and the value of each one's first symbol [channels].
 
         A step that trains the quantiles may run beside the update that makes the tables of them,
@@ -210,7 +229,7 @@ class EntropyBottleneck(EntropyModel):
         return cdf, tf.argmax(is_end, axis=1, output_type=tf.int32) + 1, -below
 
     @property
-    def updates(self):
+    def updates(self) -> list[tf.Operation | tf.Tensor | tf.Variable]:
         """A list with what makes the tables anew: an op, or eagerly nothing more to do."""
         if not self.built:
             return []
@@ -218,19 +237,19 @@ class EntropyBottleneck(EntropyModel):
             return [self._update]
         return [self._cdf.assign(self._current_cdf())]
 
-    def _by_channel(self, vector, rank):
+    def _by_channel(self, vector: tf.Tensor, rank: int) -> tf.Tensor:
         shape = [1] * rank
         shape[self._channel_axis(rank)] = -1
         return tf.reshape(vector, shape)
 
-    def _centre(self, values):
+    def _centre(self, values: tf.Tensor) -> tf.Tensor:
         return self._by_channel(self._medians(), values.shape.rank)
 
-    def _rows(self, shape):
+    def _rows(self, shape: tf.Tensor) -> tf.Tensor:
         rank = self.input_spec.ndim
         return self._by_channel(tf.range(self._cdf.shape[0]), rank)
 
-    def _likelihood(self, values):
+    def _likelihood(self, values: tf.Tensor) -> tf.Tensor:
         rank = values.shape.rank
         axis = self._channel_axis(rank)
         others = [k for k in range(rank) if k != axis]
@@ -241,7 +260,9 @@ class EntropyBottleneck(EntropyModel):
         back = np.argsort([axis, *others]).tolist()
         return tf.transpose(likelihood, back)
 
-    def decompress(self, strings, shape, channels=None):
+    def decompress(
+        self, strings: TensorLike, shape: ShapeLike, channels: int | None = None
+    ) -> tf.Tensor:
         """Decodes rounded values.
 
         Args:
@@ -278,7 +299,7 @@ class EntropyBottleneck(EntropyModel):
         outputs.set_shape(dims)
         return outputs
 
-    def visualize(self):
+    def visualize(self) -> tf.Tensor | None:
         """Makes an image summary of the distributions.
 
         Returns:
@@ -292,7 +313,8 @@ class EntropyBottleneck(EntropyModel):
             return tf.summary.image(f"{self.name}/pmf", image, max_outputs=1, step=0)
         return tf.compat.v1.summary.image("pmf", image, max_outputs=1, family=self.name)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments of a layer like this one, without the values of its variables."""
         config = super().get_config()
         config.update(
             init_scale=self.init_scale, filters=self.filters, data_format=self.data_format

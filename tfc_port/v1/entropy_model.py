@@ -3,25 +3,37 @@
 from __future__ import annotations
 
 import abc
+from typing import Any
 
 import tensorflow as tf
 
 from tfc_port._keras import load_keras, require_legacy_keras
+from tfc_port._types import TensorLike
 from tfc_port.ops.bounds import lower_bound
+from tfc_port.ops.lookup import Lookup
 from tfc_port.ops.quantized_cdf import nearest_counts
 from tfc_port.ops.range_coding import decode_unbounded, encode_unbounded, unbounded_tables
 
 _OVERFLOW_WIDTH = 4
 
 
-class EntropyModel(load_keras().layers.Layer, metaclass=abc.ABCMeta):
+_Layer: Any = load_keras().layers.Layer
+
+
+class EntropyModel(_Layer, metaclass=abc.ABCMeta):
     """Keras layer that adds noise to values, or rounds them, and says how likely they are.
 
     Subclasses say what is likely. Strings are coded value by value in the order of the tensor, by
     tables of cumulative counts, one string for each element of the batch.
     """
 
-    def __init__(self, tail_mass=2**-8, likelihood_bound=1e-9, range_coder_precision=16, **kwargs):
+    def __init__(
+        self,
+        tail_mass: float = 2**-8,
+        likelihood_bound: float = 1e-9,
+        range_coder_precision: int = 16,
+        **kwargs: Any,
+    ) -> None:
         """Sets what subclasses have in common.
 
         Args:
@@ -42,52 +54,54 @@ class EntropyModel(load_keras().layers.Layer, metaclass=abc.ABCMeta):
         self._range_coder_precision = int(range_coder_precision)
 
     @property
-    def tail_mass(self):
+    def tail_mass(self) -> float:
         """Probability that is left to values outside the tables."""
         return self._tail_mass
 
     @property
-    def likelihood_bound(self):
+    def likelihood_bound(self) -> float:
         """Lower bound of likelihoods."""
         return self._likelihood_bound
 
     @property
-    def range_coder_precision(self):
+    def range_coder_precision(self) -> int:
         """Bits of probability in the tables."""
         return self._range_coder_precision
 
     @abc.abstractmethod
-    def _centre(self, values):
+    def _centre(self, values: tf.Tensor) -> tf.Tensor | None:
         """What is subtracted before rounding, broadcast to the values; None for nothing."""
 
     @abc.abstractmethod
-    def _likelihood(self, values):
+    def _likelihood(self, values: tf.Tensor) -> tf.Tensor:
         """The probability of each value's unit interval."""
 
     @abc.abstractmethod
-    def _tables(self):
+    def _tables(self) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """The arguments `cdf`, `cdf_size` and `offset` of `unbounded_index_range_encode`."""
 
     @abc.abstractmethod
-    def _rows(self, shape):
+    def _rows(self, shape: tf.Tensor) -> tf.Tensor:
         """The table of each value, int32 of `shape`, that of a batch of values."""
 
-    def _symbols(self, values):
+    def _symbols(self, values: tf.Tensor) -> tf.Tensor:
         centre = self._centre(values)
         # Halves go up.
         shifted = values + 0.5 if centre is None else values + (0.5 - centre)
         return tf.floor(shifted)
 
-    def _values(self, symbols):
+    def _values(self, symbols: tf.Tensor) -> tf.Tensor:
         symbols = tf.cast(symbols, self._float_dtype)
         centre = self._centre(symbols)
         return symbols if centre is None else symbols + centre
 
     @property
-    def _float_dtype(self):
+    def _float_dtype(self) -> tf.DType:
         return tf.as_dtype(self.dtype or load_keras().backend.floatx())
 
-    def call(self, inputs, training=False):
+    def call(
+        self, inputs: TensorLike, training: bool | tf.Tensor = False
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """Perturbs or rounds values, and says how likely they then are.
 
         Args:
@@ -99,10 +113,10 @@ class EntropyModel(load_keras().layers.Layer, metaclass=abc.ABCMeta):
         """
         inputs = tf.convert_to_tensor(inputs, dtype=self._float_dtype)
 
-        def noisy():
+        def noisy() -> tf.Tensor:
             return inputs + tf.random.uniform(tf.shape(inputs), -0.5, 0.5, dtype=inputs.dtype)
 
-        def rounded():
+        def rounded() -> tf.Tensor:
             return self._values(self._symbols(inputs))
 
         if tf.is_tensor(training):
@@ -116,7 +130,7 @@ class EntropyModel(load_keras().layers.Layer, metaclass=abc.ABCMeta):
         likelihood.set_shape(inputs.shape)
         return outputs, likelihood
 
-    def compress(self, inputs):
+    def compress(self, inputs: TensorLike) -> tf.Tensor:
         """Rounds values and codes them.
 
         Args:
@@ -140,7 +154,7 @@ class EntropyModel(load_keras().layers.Layer, metaclass=abc.ABCMeta):
             )
             return tf.ensure_shape(strings, inputs.shape[:1])
 
-    def _decompress(self, strings, shape):
+    def _decompress(self, strings: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:
         """The values, of `shape` int32 with the batch first."""
         with tf.name_scope(f"{self.name}_decompress"), tf.device("CPU:0"):
             rows = tf.broadcast_to(self._rows(shape), shape)
@@ -150,16 +164,17 @@ class EntropyModel(load_keras().layers.Layer, metaclass=abc.ABCMeta):
             )
             return self._values(tf.reshape(values, shape))
 
-    def _checked_tables(self):
+    def _checked_tables(self) -> tuple[Lookup, tf.Tensor]:
         return unbounded_tables(*self._tables(), self.range_coder_precision, _OVERFLOW_WIDTH)
 
-    def _build_for(self, shape):
+    def _build_for(self, shape: tf.TensorShape) -> None:
         """Builds the layer as calling it does, so that variables have the same names."""
         if not self.built:
             with tf.name_scope(self.name):
                 self.build(shape)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments of a layer like this one."""
         config = super().get_config()
         config.update(
             tail_mass=self.tail_mass,
@@ -169,7 +184,7 @@ class EntropyModel(load_keras().layers.Layer, metaclass=abc.ABCMeta):
         return config
 
 
-def cdf_of(pmf, tail_mass, length, precision):
+def cdf_of(pmf: tf.Tensor, tail_mass: tf.Tensor, length: tf.Tensor, precision: int) -> tf.Tensor:
     """Cumulative counts of rows of probabilities, each with the mass left over as a last symbol.
 
     Args:

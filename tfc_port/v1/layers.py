@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any, TypeVar
+
 import tensorflow as tf
 
 from tfc_port._keras import PACKAGE, load_keras
+from tfc_port._types import Initializer, KerasObject, Regularizer
 from tfc_port.layers import gdn, signal_conv
-from tfc_port.v1.parameterizers import NonnegativeParameterizer, RDFTParameterizer
+from tfc_port.v1.parameterizers import NonnegativeParameterizer, Parameterizer, RDFTParameterizer
 
 _KERAS = load_keras()
 _PACKAGE = f"{PACKAGE}_v1"
+LayerT = TypeVar("LayerT")
 
 
-def _make_weight(layer, parameterizer, name, shape, initializer, regularizer=None):
+def _make_weight(
+    layer: Any,
+    parameterizer: Parameterizer | None,
+    name: str,
+    shape: Iterable[int],
+    initializer: Initializer,
+    regularizer: Regularizer | None = None,
+) -> Any:
     """A weight by a parameterizer, or a variable of the layer's where that is None."""
     dtype = tf.as_dtype(layer.variable_dtype or _KERAS.backend.floatx())
     # With the behaviour of TensorFlow 1, sizes are objects that initializers do not take.
     shape = tuple(int(size) for size in shape)
 
-    def getter(**options):
+    def getter(**options: Any) -> tf.Variable:
         # Losses of variables are added as the layer's.
         return layer.add_weight(**options)
 
@@ -46,14 +58,14 @@ class GDN(gdn.GDN):
 
     def __init__(
         self,
-        inverse=False,
-        rectify=False,
-        gamma_init=0.1,
-        data_format="channels_last",
-        beta_parameterizer=None,
-        gamma_parameterizer=None,
-        **kwargs,
-    ):
+        inverse: bool = False,
+        rectify: bool = False,
+        gamma_init: float = 0.1,
+        data_format: str = "channels_last",
+        beta_parameterizer: Parameterizer | None = None,
+        gamma_parameterizer: Parameterizer | None = None,
+        **kwargs: Any,
+    ) -> None:
         """Makes the layer.
 
         Args:
@@ -80,21 +92,16 @@ class GDN(gdn.GDN):
             gamma_parameterizer or NonnegativeParameterizer(),
         )
 
-    def build(self, input_shape):
-        input_shape = tf.TensorShape(input_shape)
-        gdn._check_rank(input_shape)
-        channels = input_shape[self._channel_axis]
-        if channels is not None:
-            beta, gamma = self._parameterizers
-            self.beta_parameter = _make_weight(
-                self, beta, "beta", [channels], self.beta_initializer
-            )
-            self.gamma_parameter = _make_weight(
-                self, gamma, "gamma", [channels, channels], self.gamma_initializer
-            )
-        super().build(input_shape)
+    def _make_weights(self, channels: int) -> None:
+        beta, gamma = self._parameterizers
+        self.beta_parameter = _make_weight(self, beta, "beta", [channels], self.beta_initializer)
+        self.gamma_parameter = _make_weight(
+            self, gamma, "gamma", [channels, channels], self.gamma_initializer
+        )
+        super()._make_weights(channels)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments of a layer like this one, but for its parameterizers."""
         config = _KERAS.layers.Layer.get_config(self)
         config.update(
             inverse=self.inverse,
@@ -114,26 +121,26 @@ class _SignalConv(signal_conv._SignalConv):
 
     def __init__(
         self,
-        filters,
-        kernel_support,
-        corr=False,
-        strides_down=1,
-        strides_up=1,
-        padding="valid",
-        extra_pad_end=True,
-        channel_separable=False,
-        data_format="channels_last",
-        activation=None,
-        use_bias=False,
-        use_explicit=True,
-        kernel_initializer="variance_scaling",
-        bias_initializer="zeros",
-        kernel_regularizer=None,
-        bias_regularizer=None,
-        kernel_parameterizer="default",
-        bias_parameterizer=None,
-        **kwargs,
-    ):
+        filters: int,
+        kernel_support: int | Iterable[int],
+        corr: bool = False,
+        strides_down: int | Iterable[int] = 1,
+        strides_up: int | Iterable[int] = 1,
+        padding: str = "valid",
+        extra_pad_end: bool = True,
+        channel_separable: bool = False,
+        data_format: str = "channels_last",
+        activation: KerasObject | None = None,
+        use_bias: bool = False,
+        use_explicit: bool = True,
+        kernel_initializer: KerasObject = "variance_scaling",
+        bias_initializer: KerasObject = "zeros",
+        kernel_regularizer: KerasObject | None = None,
+        bias_regularizer: KerasObject | None = None,
+        kernel_parameterizer: Parameterizer | str | None = "default",
+        bias_parameterizer: Parameterizer | None = None,
+        **kwargs: Any,
+    ) -> None:
         """Makes the layer.
 
         Args:
@@ -184,32 +191,28 @@ class _SignalConv(signal_conv._SignalConv):
             kernel_parameterizer = RDFTParameterizer()
         self._parameterizers = kernel_parameterizer, bias_parameterizer
 
-    def build(self, input_shape):
-        input_shape = tf.TensorShape(input_shape)
-        self._check_rank(input_shape)
-        channels = input_shape[1 if self.data_format == "channels_first" else -1]
-        if channels is not None:
-            self.kernel_parameter = _make_weight(
+    def _make_weights(self, channels: int) -> None:
+        self.kernel_parameter = _make_weight(
+            self,
+            self._parameterizers[0],
+            "kernel",
+            [*self.kernel_support, channels, self.filters],
+            self.kernel_initializer,
+            self._regularizers[0],
+        )
+        if self.use_bias:
+            self.bias_parameter = _make_weight(
                 self,
-                self._parameterizers[0],
-                "kernel",
-                [*self.kernel_support, channels, self.filters],
-                self.kernel_initializer,
-                self._regularizers[0],
+                self._parameterizers[1],
+                "bias",
+                [self._outputs(channels)],
+                self.bias_initializer,
+                self._regularizers[1],
             )
-            if self.use_bias:
-                outputs = self.filters * (channels if self.channel_separable else 1)
-                self.bias_parameter = _make_weight(
-                    self,
-                    self._parameterizers[1],
-                    "bias",
-                    [outputs],
-                    self.bias_initializer,
-                    self._regularizers[1],
-                )
-        super().build(input_shape)
+        super()._make_weights(channels)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments of a layer like this one, but for its parameterizers."""
         config = super().get_config()
         del config["kernel_parameter"], config["bias_parameter"]
         for name, regularizer in zip(("kernel", "bias"), self._regularizers):
@@ -217,7 +220,7 @@ class _SignalConv(signal_conv._SignalConv):
         return config
 
 
-def _serializable(cls):
+def _serializable(cls: type[LayerT]) -> type[LayerT]:
     return _KERAS.utils.register_keras_serializable(package=_PACKAGE)(cls)
 
 

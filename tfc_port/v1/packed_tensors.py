@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
@@ -14,7 +17,7 @@ class PackedTensors(packed_tensors.PackedTensors):
     The bytes are those of `tfc_port.PackedTensors`.
     """
 
-    def pack(self, tensors, arrays=None):
+    def pack(self, tensors: Iterable[Any], arrays: Iterable[Any] | None = None) -> None:
         """Packs values.
 
         Args:
@@ -36,7 +39,7 @@ class PackedTensors(packed_tensors.PackedTensors):
             )
         super().pack([_Value(tensor, array) for tensor, array in zip(tensors, arrays)])
 
-    def unpack(self, tensors):
+    def unpack(self, tensors: Iterable[Any]) -> list[np.ndarray]:
         """Returns the values.
 
         Args:
@@ -55,10 +58,10 @@ class PackedTensors(packed_tensors.PackedTensors):
 class _Value:
     """A value under a tensor's type, as far as packing asks for it."""
 
-    def __init__(self, tensor, array):
+    def __init__(self, tensor: tf.Tensor, array: Any) -> None:
         self.dtype = tf.as_dtype(tensor.dtype)
         self._array = np.asarray(array, object if self.dtype == tf.string else None)
         self.shape = tf.TensorShape(self._array.shape)
 
-    def numpy(self):
+    def numpy(self) -> np.ndarray:
         return self._array

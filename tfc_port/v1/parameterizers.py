@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from tfc_port._types import DTypeLike, Initializer, Regularizer, TensorLike
 from tfc_port.ops.bounds import lower_bound
 
 
@@ -15,7 +17,15 @@ class Parameterizer(metaclass=abc.ABCMeta):
     """Makes a weight of variables that the layer makes for it."""
 
     @abc.abstractmethod
-    def __call__(self, getter, name, shape, dtype, initializer, regularizer=None):
+    def __call__(
+        self,
+        getter: Callable[..., tf.Variable],
+        name: str,
+        shape: Sequence[int],
+        dtype: tf.DType,
+        initializer: Initializer,
+        regularizer: Regularizer | None = None,
+    ) -> tf.Tensor | Callable[[], tf.Tensor]:
         """Makes the variables.
 
         Args:
@@ -35,7 +45,7 @@ class Parameterizer(metaclass=abc.ABCMeta):
 class StaticParameterizer(Parameterizer):
     """A weight that stays what it is."""
 
-    def __init__(self, initializer=None):
+    def __init__(self, initializer: Initializer | TensorLike | None = None) -> None:
         """Makes the parameterizer.
 
         Args:
@@ -44,7 +54,15 @@ class StaticParameterizer(Parameterizer):
         """
         self.initializer = initializer
 
-    def __call__(self, getter, name, shape, dtype, initializer, regularizer=None):
+    def __call__(
+        self,
+        getter: Callable[..., tf.Variable],
+        name: str,
+        shape: Sequence[int],
+        dtype: tf.DType,
+        initializer: Initializer,
+        regularizer: Regularizer | None = None,
+    ) -> tf.Tensor | Callable[[], tf.Tensor]:
         del getter, regularizer
         start = initializer if self.initializer is None else self.initializer
         if callable(start):
@@ -60,7 +78,7 @@ class RDFTParameterizer(Parameterizer):
     The variable has shape [coefficients, input * output]: `irdft_matrix` times it is the kernel.
     """
 
-    def __init__(self, dc=True):
+    def __init__(self, dc: bool = True) -> None:
         """Makes the parameterizer.
 
         Args:
@@ -68,18 +86,26 @@ class RDFTParameterizer(Parameterizer):
         """
         self.dc = bool(dc)
 
-    def __call__(self, getter, name, shape, dtype, initializer, regularizer=None):
+    def __call__(
+        self,
+        getter: Callable[..., tf.Variable],
+        name: str,
+        shape: Sequence[int],
+        dtype: tf.DType,
+        initializer: Initializer,
+        regularizer: Regularizer | None = None,
+    ) -> tf.Tensor | Callable[[], tf.Tensor]:
         shape = tuple(int(size) for size in shape)
         matrix = irdft_matrix(shape[:-2], dtype)
         if not self.dc:
             matrix = matrix[:, 1:]
         coefficients = [matrix.shape[1], shape[-2] * shape[-1]]
 
-        def start(_, dtype=None, **unused):
+        def start(_: Any, dtype: DTypeLike | None = None, **unused: Any) -> tf.Tensor:
             kernel = tf.cast(initializer(shape, dtype=dtype), dtype)
             return tf.linalg.matmul(matrix, tf.reshape(kernel, [-1, coefficients[1]]), True)
 
-        def kernel_of(variable):
+        def kernel_of(variable: tf.Variable) -> tf.Tensor:
             return tf.reshape(tf.linalg.matmul(matrix, tf.convert_to_tensor(variable)), shape)
 
         variable = getter(
@@ -98,7 +124,7 @@ class NonnegativeParameterizer(Parameterizer):
     See `tfc_port.GDNParameter`, which does the same.
     """
 
-    def __init__(self, minimum=0, reparam_offset=2**-18):
+    def __init__(self, minimum: float = 0, reparam_offset: float = 2**-18) -> None:
         """Makes the parameterizer.
 
         Args:
@@ -108,17 +134,25 @@ class NonnegativeParameterizer(Parameterizer):
         self.minimum = float(minimum)
         self.reparam_offset = float(reparam_offset)
 
-    def __call__(self, getter, name, shape, dtype, initializer, regularizer=None):
+    def __call__(
+        self,
+        getter: Callable[..., tf.Variable],
+        name: str,
+        shape: Sequence[int],
+        dtype: tf.DType,
+        initializer: Initializer,
+        regularizer: Regularizer | None = None,
+    ) -> tf.Tensor | Callable[[], tf.Tensor]:
         pedestal = self.reparam_offset**2
         bound = (self.minimum + pedestal) ** 0.5
 
         shape = tuple(int(size) for size in shape)
 
-        def start(_, dtype=None, **unused):
+        def start(_: Any, dtype: DTypeLike | None = None, **unused: Any) -> tf.Tensor:
             value = tf.cast(initializer(shape, dtype=dtype), dtype)
             return tf.sqrt(tf.maximum(value + pedestal, pedestal))
 
-        def weight_of(variable):
+        def weight_of(variable: tf.Variable) -> tf.Tensor:
             return tf.square(lower_bound(variable, bound)) - pedestal
 
         variable = getter(
@@ -135,7 +169,7 @@ def _composed(regularizer: Callable | None, weight_of: Callable) -> Callable | N
     return None if regularizer is None else lambda variable: regularizer(weight_of(variable))
 
 
-def irdft_matrix(shape, dtype=tf.float32) -> tf.Tensor:
+def irdft_matrix(shape: Iterable[int], dtype: DTypeLike = tf.float32) -> tf.Tensor:
     """The matrix that turns real Fourier coefficients into samples; its inverse is its transpose.
 
     Along each dimension of length n the coefficients are those of cos(2 pi k t / n) and
@@ -155,7 +189,7 @@ def irdft_matrix(shape, dtype=tf.float32) -> tf.Tensor:
     return tf.constant(matrix, dtype)
 
 
-def _irdft(size):
+def _irdft(size: int) -> np.ndarray:
     time = np.arange(size)
     columns = [np.full(size, size**-0.5)]
     for k in range(1, size // 2 + 1):
