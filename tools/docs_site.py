@@ -20,6 +20,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 ELSEWHERE = {
     "CONTRIBUTING.md": "contributing.md",
     "CHANGELOG.md": "changelog.md",
+    "SECURITY.md": "reporting.md",
     "clients/README.md": "clients.md",
     "tfhific/zoo/mini-v1/MODEL_CARD.md": "models/mini-v1.md",
     "tfhific/zoo/candidates/mini-v2/CARD.md": "models/mini-v2.md",
