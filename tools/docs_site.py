@@ -1,8 +1,8 @@
 """What `mkdocs build` does for this repository's site beyond mkdocs: a hook, named in mkdocs.yml.
 
 Files that the repository keeps elsewhere become pages, and so do the notebooks and the lists of
-`tfc_port`'s names, which are imported lazily and so are nowhere to be found by reading its packages'
-faces. Links that lead out of `docs/` lead to those pages, or say the path where there is none.
+`tfc_port`'s names: those are imported lazily, so that reading its packages' faces shows none of
+them. Links that lead out of `docs/` lead to those pages, or say the path where there is none.
 Nothing of the project is imported.
 """
 

@@ -1,4 +1,4 @@
-"""The documentation's pages: all are reached, their links lead somewhere, the names in them exist."""
+"""The documentation's pages: all are reached, links lead somewhere, the names in them exist."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ DOCUMENTS = [*FRONT, "clients/README.md", "deploy/native/README.md", *PAGES]
 SAYING_PATHS = [name for name in DOCUMENTS if name != "CHANGELOG.md"]
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def prose(name: str) -> str:
     """A document without its code blocks."""
     text = (ROOT / name).read_text(encoding="utf-8")
     return re.sub(r"^( *)```.*?^\1```", "", text, flags=re.MULTILINE | re.DOTALL)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def anchors(name: str) -> frozenset[str]:
     """The anchors of a document's headings, as both mkdocs and the repository's host make them."""
     found = set()
