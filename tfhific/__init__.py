@@ -1,8 +1,8 @@
 """tfhific: learned and generative image compression for TensorFlow.
 
-codec = tfhific.load("mini")
-data = codec.compress(image, quality=5.0)
-image = codec.decompress(data)
+    codec = tfhific.load("mini")
+    data = codec.compress(image, quality=5.0)
+    image = codec.decompress(data)
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ def site(tmp_path_factory) -> pathlib.Path:
         pytest.skip("needs mkdocs: pip install -r requirements-docs.txt into .venv-docs")
     folder = tmp_path_factory.mktemp("site")
     done = subprocess.run(
-        [program, "build", "--strict", "--quiet", "--site-dir", str(folder)],
+        [program, "build", "--strict", "--site-dir", str(folder)],
         cwd=ROOT,
         env={"PATH": os.defpath, "LANG": "C.UTF-8", "NO_MKDOCS_2_WARNING": "1"},
         capture_output=True,

@@ -1,8 +1,8 @@
 """Compares codecs on pictures: real files, metrics, curves, and a page to look at.
 
-evaluation = evaluate(data="kodak", codecs=["mini", "jpeg"], out="out/kodak", jobs=2)
-evaluation.curves(), evaluation.compare(anchor="jpeg")
-evaluation.save()
+    evaluation = evaluate(data="kodak", codecs=["mini", "jpeg"], out="out/kodak", jobs=2)
+    evaluation.curves(), evaluation.compare(anchor="jpeg")
+    evaluation.save()
 """
 
 from __future__ import annotations
