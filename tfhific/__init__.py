@@ -1,5 +1,7 @@
 """tfhific: learned and generative image compression for TensorFlow.
 
+Pictures to bytes and back:
+
     codec = tfhific.load("mini")
     data = codec.compress(image, quality=5.0)
     image = codec.decompress(data)

@@ -1,5 +1,7 @@
 """Compares codecs on pictures: real files, metrics, curves, and a page to look at.
 
+From a folder of pictures to a table:
+
     evaluation = evaluate(data="kodak", codecs=["mini", "jpeg"], out="out/kodak", jobs=2)
     evaluation.curves(), evaluation.compare(anchor="jpeg")
     evaluation.save()
