@@ -1,8 +1,10 @@
 """tfhific: learned and generative image compression for TensorFlow.
 
-codec = tfhific.load("mini")
-data = codec.compress(image, quality=5.0)
-image = codec.decompress(data)
+Pictures to bytes and back:
+
+    codec = tfhific.load("mini")
+    data = codec.compress(image, quality=5.0)
+    image = codec.decompress(data)
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The commands that README.md and docs/*.md show, and how the tests run each."""
+"""The commands that the documents show, and how the tests run each."""
 
 from __future__ import annotations
 
@@ -6,10 +6,16 @@ import dataclasses
 import json
 import pathlib
 import re
+import shutil
 import subprocess
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-DOCUMENTS = ("README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")))
+DOCUMENTS = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "clients/README.md",
+    *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md")),
+)
 
 _PROGRAM = re.compile(
     r"^(?:[A-Z_]+=\S* )*(?:bin/\w+(?:\.py)?|python3?|pip|docker|kubectl|source|bazel|clients/\S+"
@@ -72,11 +78,18 @@ class Recipe:
       skip: why it is not, or "".
       change: what becomes of its words.
       before: commands that make what the document takes for granted.
+      needs: programs without which it is not run.
     """
 
     skip: str = ""
     change: object = staticmethod(lambda words: words)
     before: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+
+    def reason_against(self) -> str:
+        """Why the command is not run here, or ""."""
+        absent = [program for program in self.needs if shutil.which(program) is None]
+        return self.skip or (f"needs {' and '.join(absent)}" if absent else "")
 
 
 _TINY = {
@@ -144,10 +157,17 @@ RECIPES: tuple[tuple[str, Recipe], ...] = (
     (r"docker |kubectl ", Recipe("needs Docker or a cluster; tests/serving/test_deploy.py")),
     (r"curl |printf ", Recipe(_SERVER)),
     (r".*--server=", Recipe(_SERVER)),
-    (r"clients/(c|go|node)/", Recipe("needs compilers; tests/serving/test_clients.py runs it")),
+    (r"clients/c/", Recipe(needs=("gcc",))),
+    (r"clients/go/", Recipe(needs=("go", "gcc"))),
+    (r"clients/node/", Recipe("needs npm's registry; tests/serving/test_clients.py runs it")),
     (r"(\S*python -m )?pip install", Recipe("needs the network")),
     (r"bin/import_lpips\.py", Recipe("needs lpips, torchvision and the network")),
     (r".*tests/fuzzing", Recipe("tests/fuzzing runs it")),
+    (r"\.venv/bin/python -m ruff ", Recipe("the continuous checks run it")),
+    (
+        r"python3 -m venv \.venv-docs|\.venv-docs/",
+        Recipe("tests/docs/test_site.py builds the site"),
+    ),
     (r"python tools/train_torch/", Recipe("tests/interop/test_train_torch.py runs it")),
     (r"python tools/", Recipe("makes the documentation's own figures from models that took hours")),
     (r"python -m tfc_port run ", Recipe("tests/tfc_port/test_alias.py runs it")),

@@ -1,4 +1,4 @@
-"""Every command of README.md and docs/ does what it says, as its own process, in a clean shell."""
+"""Every command of the documents does what it says, as its own process, in a clean shell."""
 
 from __future__ import annotations
 
@@ -21,9 +21,12 @@ from tests.bin.documented import ROOT
 @pytest.fixture
 def world(tmp_path, photo, label_picture, small_lpips):
     """A folder with what the documents take for granted, and links to the programs."""
-    for name in ("bin", "tfhific", "tfc_port", "clients", "requirements.txt", ".venv"):
+    for name in ("bin", "tfhific", "tfc_port", "requirements.txt", ".venv"):
         if (ROOT / name).exists():
             (tmp_path / name).symlink_to(ROOT / name)
+    # What is built there is not to lie in the checkout.
+    built = shutil.ignore_patterns("build", "node_modules")
+    shutil.copytree(ROOT / "clients", tmp_path / "clients", ignore=built)
     folders = ("photos", "kodak", "DIR", "DIR_OR_GLOB", "faces", "streets", "streets_labels")
     camvid = ("camvid/train", "camvid/train_labels")
     for name in (*folders, *camvid, "mnist", "models", "made", "runs", "served"):
@@ -86,7 +89,7 @@ def run_documented(world, torch_checkpoint, clean_shell):
         done = subprocess.run(
             words,
             cwd=world,
-            env=clean_shell(**{"PATH": programs, **variables}),
+            env=clean_shell(**{"PATH": programs, "PYTHON": sys.executable, **variables}),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=900,
@@ -103,7 +106,7 @@ def run_documented(world, torch_checkpoint, clean_shell):
             assert recipe is not None, f"nobody has said how to test: {command}"
             if documented.is_assignment(command):
                 assignments.append(command.text)
-            if recipe.skip or _not_here(command):
+            if recipe.reason_against() or _not_here(command):
                 continue
             for before in recipe.before:
                 one(before.split())
@@ -125,6 +128,14 @@ def _not_here(command: documented.Command) -> bool:
 def test_every_documented_command_has_a_recipe(document):
     for command in documented.commands(document):
         assert documented.recipe_for(command) is not None, command
+
+
+def test_a_command_is_left_out_where_a_program_that_it_needs_is_missing():
+    assert documented.Recipe(needs=("python3", "no-such-tool")).reason_against() == (
+        "needs no-such-tool"
+    )
+    assert documented.Recipe(needs=()).reason_against() == ""
+    assert documented.Recipe("a reason", needs=("no-such-tool",)).reason_against() == "a reason"
 
 
 def test_commands_are_found_whatever_block_they_stand_in(tmp_path, monkeypatch):
@@ -166,6 +177,6 @@ def test_first_commands_of_a_user_succeed(document, section, fewest, run_documen
 def test_all_commands_of_a_document_succeed(document, world, run_documented, whole_models_folder):
     shutil.copytree(whole_models_folder / "sc", world / "made/my-sc")
     found = documented.commands(document)
-    wanted = [each for each in found if not documented.recipe_for(each).skip]
+    wanted = [each for each in found if not documented.recipe_for(each).reason_against()]
     left_out = [each for each in wanted if _not_here(each)]
     assert run_documented(found) == len(wanted) - len(left_out)

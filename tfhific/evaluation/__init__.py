@@ -1,8 +1,10 @@
 """Compares codecs on pictures: real files, metrics, curves, and a page to look at.
 
-evaluation = evaluate(data="kodak", codecs=["mini", "jpeg"], out="out/kodak", jobs=2)
-evaluation.curves(), evaluation.compare(anchor="jpeg")
-evaluation.save()
+From a folder of pictures to a table:
+
+    evaluation = evaluate(data="kodak", codecs=["mini", "jpeg"], out="out/kodak", jobs=2)
+    evaluation.curves(), evaluation.compare(anchor="jpeg")
+    evaluation.save()
 """
 
 from __future__ import annotations
