@@ -18,6 +18,7 @@ from tfhific.codec.inversion_search import SearchOptions
 from tfhific.errors import ArgumentError, ModelError, TfhificError
 from tfhific.pictures.images import Picture
 from tfhific.published.store import load_model, save_model
+from tfhific.publishing.options import PublishOptions
 
 CODED = tuple(name for name, entry in systems.SYSTEMS.items() if entry.codec)
 SERVED = tuple(name for name in CODED if systems.SYSTEMS[name].graph)
@@ -205,6 +206,17 @@ def test_one_entry_makes_a_system_known_to_codecs_and_publishing(
     with pytest.raises(TfhificError, match="can't be trained further"):
         _ = codec.model
     assert callable(systems.publisher("own"))
+
+
+@pytest.mark.parametrize("name", CODED)
+def test_what_a_system_has_no_use_for_is_refused_when_it_is_published(name):
+    takes = {"gc": {"prior"}, "sc": {"prior"}, "inversion": set(), "cgan": set()}
+    asked = {"stretch": 1.5, "prior": "hyper", "stream_of": "folder"}
+    refused = set(asked) - takes.get(name, {"stretch", "stream_of"})
+    for option in refused:
+        options = PublishOptions(**{option: asked[option]})
+        with pytest.raises(ModelError, match=f"`{option}`: not for {name}"):
+            systems.publisher(name)(None, "x", {"system": name}, options)
 
 
 def test_every_entry_names_what_is_there():

@@ -1,6 +1,6 @@
 """What a system offers so that `bin/train.py` trains it.
 
-A system is a `TrainableSystem`, entered with one line in `tfhific/systems.py`. It says
+A system is a `TrainableSystem`, named by its entry in `tfhific/systems.py`. It says
 what its optimisers and their variables are, and what one step is; a step hands its losses to
 `minimise`, which does the rest: gradient accumulation, loss scaling, averaging over replicas,
 clipping, and not applying what is not finite. The trainer (`tfhific.training`) sets learning

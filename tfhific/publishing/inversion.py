@@ -141,6 +141,7 @@ def publish_inversion_run(
     model: Any, name: str, training: dict[str, Any], options: PublishOptions
 ) -> CodeModel:
     """Publishes an `Inversion` as a command asks; see `tfhific.publishing.options.Publisher`."""
+    options.refuse_others(training["system"])
     return _counted(publish_inversion(model, name, training), options)
 
 
@@ -148,11 +149,11 @@ def publish_cgan_run(
     model: Any, name: str, training: dict[str, Any], options: PublishOptions
 ) -> CodeModel:
     """Publishes a `CGAN` as a command asks; see `tfhific.publishing.options.Publisher`."""
+    options.refuse_others(training["system"])
     return _counted(publish_cgan(model, name, training), options)
 
 
 def _counted(published: CodeModel, options: PublishOptions) -> CodeModel:
-    options.refuse_others(published.system)
     if not options.data:
         return published
     from tfhific.data.square import domain_pictures
