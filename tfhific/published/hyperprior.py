@@ -9,7 +9,7 @@ description:
 | `name`, `system` | such as `mini-v1` and `mini` |
 | `fingerprint` | hex; what a file names its model by |
 | `sha256` | of the description without this entry, and of every array |
-| `networks` | the layers of each network in `NETWORKS`, as `tfhific.published.network` lists them |
+| `networks` | the layers of each network in `NETWORKS`, as `tfhific.published.ops` has them |
 | `branch` | op, stride and shift of each layer of the integer branch |
 | `density_layers` | number of layers of the hyperlatents' density |
 | `density_gates` (2) | how many of them have a gate; default: all but the last |
