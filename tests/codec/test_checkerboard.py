@@ -165,7 +165,7 @@ def test_the_trainable_model_comes_back(published, photo):
     model = HyperpriorCodec(published).model
     images = tf.constant(photo(64, 64)[None], tf.float32)
     picture, _, _ = model(images, tf.constant([5.0]))
-    assert model.checkerboard
+    assert type(model).__name__ == "Mini2"
     assert picture.shape == images.shape
 
 
@@ -201,7 +201,7 @@ def test_a_cut_or_changed_file_is_refused(codec, photo):
 @pytest.mark.parametrize("shape", [(2, 2, 8), (3, 5, 8), (33, 33, 8)])
 def test_depthwise_kernels_are_odd_and_square(shape):
     layers = [{"op": "depthwise_conv", "name": "a"}]
-    with pytest.raises(ModelError, match="impossible fields"):
+    with pytest.raises(ModelError, match="odd side up to 31"):
         Network(layers, {"a/kernel": np.zeros(shape, "f4"), "a/bias": np.zeros([8], "f4")})
 
 

@@ -201,3 +201,19 @@ def test_malformed_descriptions_are_refused(layers):
     with pytest.raises(ModelError) as caught:
         Network(layers, weights)
     assert "\n" not in str(caught.value)
+
+
+def test_shapes_and_reach_are_known_without_tensorflow(run_python):
+    program = (
+        "import sys\n"
+        "import numpy as np\n"
+        "from tfhific.published.network import Network\n"
+        "from tfhific.runtimes.tiling import Geometry\n"
+        "weights = {'a/kernel': np.ones([5, 5, 3, 8], np.float32), 'a/bias': np.ones(8)}\n"
+        "network = Network([{'op': 'conv', 'name': 'a', 'stride': 2}], weights)\n"
+        "geometry = Geometry.of(network)\n"
+        "print(network.channels_after(3), network.factor, geometry.down, geometry.reach)\n"
+        "print([name for name in ('tensorflow', 'keras') if name in sys.modules])\n"
+    )
+    done = run_python("-c", program)
+    assert done.stdout.decode().split("\n")[:2] == ["8 2 2 2", "[]"], done.stderr.decode()
