@@ -13,7 +13,7 @@ means and steps may differ from machine to machine.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 FEATURES, FIRST, NEAR, SECOND = NETWORKS = (
     "context_features",
@@ -33,12 +33,12 @@ class Settled(NamedTuple):
       values: what the decoder has in the latents' place.
     """
 
-    symbols: object
-    values: object
+    symbols: Any
+    values: Any
 
 
 def settle(
-    networks: Mapping[str, object], features, latents, top, known_rows, symbols: bool
+    networks: Mapping[str, Any], features, latents, top, known_rows, symbols: bool
 ) -> Settled:
     """Both passes over some rows of a picture's latents.
 
