@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+from typing import Any
 
 from tfhific.errors import TfhificError
 
@@ -129,7 +130,7 @@ def create(name: str, config, **kwargs):
     return getattr(importlib.import_module(system.module), system.model)(config, **kwargs)
 
 
-def training_class(name: str) -> type:
+def training_class(name: str) -> Any:
     """The `TrainableSystem` class of a system."""
     system = _system(name)
     module, _, class_name = (system.training or f"{system.module}:{system.model}").partition(":")

@@ -47,7 +47,7 @@ _FLAGS = {
 }
 
 
-def side_information(codec, requests: Requests, source: str, size: tuple[int, int]) -> dict:
+def side_information(codec, requests: Requests, source: str, size: tuple[int, ...]) -> dict:
     """The options of `codec.compress` for one picture.
 
     Args:

@@ -32,6 +32,7 @@ def batch(argv: list[str]) -> int:
 
     if not FLAGS.saved_model:
         raise TfhificError("Expected --saved_model=DIR, a folder that export.py wrote.")
+    taken: tuple[str, ...]
     taken, suffix, what = IMAGE_EXTENSIONS, CODED_EXTENSION, "a compressed picture"
     if FLAGS.decompress:
         taken, suffix, what = (CODED_EXTENSION,), ".png", "a PNG"

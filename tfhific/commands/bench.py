@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from typing import Any
 
 from absl import flags
 
@@ -122,7 +123,7 @@ def _sizes() -> list[tuple[int, int]]:
     from tfhific.errors import TfhificError
 
     try:
-        pairs = [tuple(int(side) for side in size.split("x")) for size in FLAGS.sizes]
+        pairs: list[Any] = [tuple(map(int, size.split("x"))) for size in FLAGS.sizes]
     except ValueError:
         pairs = [()]
     if not all(len(pair) == 2 and min(pair) > 0 for pair in pairs):
@@ -254,8 +255,8 @@ def bench(argv: list[str]) -> int:
             decompress = _command("decompress", packed, back, model, "--overwrite")
             results.setdefault("compress", []).append(compress)
             results.setdefault("decompress", []).append(decompress)
-    for script, values in results.items():
-        seconds, memory, _ = (statistics.median(column) for column in zip(*values))
+    for script, runs in results.items():
+        seconds, memory, _ = (statistics.median(column) for column in zip(*runs))
         print(f"bin/{script}, whole process: median {seconds:.2f} s, peak {memory:.0f} MiB")
     return 0
 

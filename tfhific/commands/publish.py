@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Any
 
 from absl import flags
 
@@ -61,7 +62,7 @@ def _publish_whole(model, name: str, training: dict):
     from tfhific.publishing.centres import publish_extreme
 
     if training["system"] in ("gc", "sc"):
-        pictures = None
+        pictures: Any = None
         if FLAGS.data and model.config.maps == "selective":
             from tfhific.data.labelled import kept_pictures
 
@@ -115,7 +116,7 @@ def publish(argv: list[str]) -> int:
         path = save_whole_model(published, folder)
     else:
         published = make_model(model, name, training, FLAGS.stretch)
-        if FLAGS.stream_of:
+        if stream_of is not None:
             published = with_stream_of(published, load_model(stream_of))
         elif FLAGS.data:
             published = _calibrate(published)

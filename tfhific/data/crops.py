@@ -11,7 +11,7 @@ import collections
 import dataclasses
 import threading
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -95,7 +95,7 @@ class CropSource:
 
         if not len(pictures):
             raise ImageError("Expected at least one image to train on. Received: none.")
-        self._pictures = pictures if hasattr(pictures, "read") else Files(list(pictures))
+        self._pictures: Any = pictures if hasattr(pictures, "read") else Files(list(pictures))
         self._crop = crop
         self._seed = seed
         augmentation = augmentation or Augmentation()
@@ -179,7 +179,7 @@ class CropSource:
         from PIL import Image
 
         size = (self._crop, self._crop)
-        return np.asarray(Image.fromarray(patch).resize(size, Image.BICUBIC))
+        return np.asarray(Image.fromarray(patch).resize(size, Image.Resampling.BICUBIC))
 
 
 def crop_dataset(

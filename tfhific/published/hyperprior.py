@@ -39,6 +39,7 @@ import hashlib
 import json
 import math
 import os
+from typing import Any
 
 import numpy as np
 
@@ -162,10 +163,10 @@ class Model:
             return False
         hyper = self.density.channels
 
-        def outputs(name: str, inputs: int) -> int | None:
+        def outputs(name: str, inputs: int | None) -> int | None:
             return channels_after(self.networks[name].layers, self.networks[name].weights, inputs)
 
-        sides = {
+        sides: dict[str, tuple[int | None, int | None]] = {
             "analysis": (3, channels),
             "synthesis": (channels, 3),
             "hyper_analysis": (channels, hyper),
@@ -420,6 +421,8 @@ def _assemble(description: dict, arrays: dict[str, np.ndarray]) -> Model:
         for name in ("y_tables", "z_tables")
     }
     config = description.get("config")
+    # Its length is looked at with all the rest.
+    pixel_range: Any = tuple(float(v) for v in description.get("pixel_range", (-0.5, 0.5)))
     return Model(
         name=str(description["name"]),
         system=str(description["system"]),
@@ -439,7 +442,7 @@ def _assemble(description: dict, arrays: dict[str, np.ndarray]) -> Model:
         training=dict(description.get("training") or {}),
         scale_kind=str(description.get("scale_kind", "index")),
         likelihood=str(description.get("likelihood", "gaussian")),
-        pixel_range=tuple(float(v) for v in description.get("pixel_range", (-0.5, 0.5))),
+        pixel_range=pixel_range,
         min_latents=int(description.get("min_latents", 1)),
         config=None if config is None else dict(config),
         extras={

@@ -31,6 +31,7 @@ import copy
 import dataclasses
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -50,6 +51,7 @@ class Network:
 
     layers: list
     weights: dict[str, np.ndarray]
+    _tensors: dict[str, Any] = dataclasses.field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         _check(self.layers, self.weights)
