@@ -14,6 +14,7 @@ import sys
 import tempfile
 import warnings
 from collections import Counter
+from typing import Any
 
 import numpy as np
 
@@ -80,8 +81,9 @@ def main() -> None:
     """Prints the comparison."""
     from tests.codec.odd_pictures import base_picture, odd_pictures
 
-    whole, counts = base_picture(), Counter()
-    quantised = {"gif": None}  # compared with the sound one of their kind
+    whole = base_picture()
+    counts: Counter[str] = Counter()
+    quantised: dict[str, Any] = {"gif": None}  # compared with the sound one of their kind
     print("| picture | this project | OpenCV | imagecodecs, tifffile |\n| --- | --- | --- | --- |")
     with tempfile.TemporaryDirectory() as folder:
         for name, data in odd_pictures():

@@ -14,6 +14,7 @@ import argparse
 import csv
 import os
 import sys
+from typing import Any
 
 import numpy as np
 
@@ -31,7 +32,7 @@ from tfhific.evaluation.metrics import ms_ssim, psnr
 from tfhific.pictures.images import read_picture
 
 CLASSICAL = {"JPEG": (1, 2, 5, 10), "WebP": (1, 2, 5, 10)}
-ENCODERS = {"JPEG": classical.encode_jpeg, "WebP": classical.encode_webp}
+ENCODERS: dict[str, Any] = {"JPEG": classical.encode_jpeg, "WebP": classical.encode_webp}
 COLOURS = np.array(
     [
         [70, 130, 180], [128, 64, 64], [190, 190, 190], [128, 64, 128], [244, 35, 232],
@@ -116,7 +117,7 @@ def gc(options) -> None:
     images = [read_picture(path).pixels for path in paths]
     rows, shown = [], {}
     for folder in options.models:
-        codec = tfhific.load(folder)
+        codec: Any = tfhific.load(folder)
         files = [codec.compress(image) for image in images]
         for image, data in zip(images, files):
             if not codec.holds(data, image):
@@ -139,7 +140,7 @@ def gc(options) -> None:
 def sc(options) -> None:
     """SC: kept regions against synthesised ones, and the map's share of the bits."""
     measure = Measures(options.lpips)
-    codec = tfhific.load(options.models[0])
+    codec: Any = tfhific.load(options.models[0])
     names = codec.published.decoding["class_names"]
     kept = Kept(tuple(names.index(name) for name in options.keep))
     rows, columns = [], []
@@ -197,7 +198,7 @@ def inversion(options) -> None:
     from tfhific.data.idx import read_digits
 
     measure = Measures(None)
-    codec = tfhific.load(options.models[0])
+    codec: Any = tfhific.load(options.models[0])
     digits = read_digits(options.digits, "test").images[: options.count, ..., None]
     images = [digit.repeat(3, -1) for digit in digits]
 

@@ -270,8 +270,8 @@ def record_range(rng) -> Recorder:
         if case % 10 == 0:
             shape[1] = 0
         prefix = [1 if rng.random() < 0.5 else size for size in shape]
-        cdf = [strict_cdf(rng, symbols, precision) for _ in range(int(np.prod(prefix)))]
-        cdf = np.array(cdf, np.int32).reshape([*prefix, symbols + 1])
+        cdfs = [strict_cdf(rng, symbols, precision) for _ in range(int(np.prod(prefix)))]
+        cdf = np.array(cdfs, np.int32).reshape([*prefix, symbols + 1])
         data = rng.integers(0, symbols, shape).astype(np.int16)
         string = gen_ops.range_encode(data, cdf, precision=precision).numpy()
         recorder.add(

@@ -81,7 +81,8 @@ def read_kept(data: bytes, size: tuple[int, int], classes: int) -> Kept:
     count = reader.varint("kept boxes")
     if count > min(_MAX_BOXES, reader.left // 4):
         raise BitstreamError(f"The file claims {count} kept boxes, more than it has room for.")
-    boxes = tuple(tuple(reader.varint("kept box") for _ in range(4)) for _ in range(count))
+    numbers = [reader.varint("kept box") for _ in range(4 * count)]
+    boxes = tuple(zip(numbers[0::4], numbers[1::4], numbers[2::4], numbers[3::4]))
     if reader.left or list(named) != sorted(set(named)):
         raise BitstreamError("The file's kept region is damaged.")
     try:
@@ -97,7 +98,7 @@ def _outside(box: tuple, size: tuple[int, int]) -> str:
     )
 
 
-def blocks_of(kept: np.ndarray, shape: tuple[int, int], stride: int) -> np.ndarray:
+def blocks_of(kept: np.ndarray, shape: tuple[int, ...], stride: int) -> np.ndarray:
     """Latents of which any pixel is kept, bool [h, w].
 
     Args:

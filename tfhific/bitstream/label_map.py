@@ -32,7 +32,7 @@ _START = 13
 _LIMIT = 1 << 15
 
 
-def read_label_map(path: str | os.PathLike, size: tuple[int, int], classes: int) -> np.ndarray:
+def read_label_map(path: str | os.PathLike, size: tuple[int, ...], classes: int) -> np.ndarray:
     """Reads a label map: an 8-bit grey or palette PNG whose values or indexes are classes.
 
     Args:
@@ -81,7 +81,7 @@ def label_map_of(picture: str, folder: str) -> str:
     return os.path.join(folder, os.path.splitext(name)[0] + ".png")
 
 
-def _other_size(name: str, found: tuple[int, int], size: tuple[int, int]) -> str:
+def _other_size(name: str, found: tuple[int, ...], size: tuple[int, ...]) -> str:
     return (
         f"{name}: expected a label map of the picture's {size[1]}x{size[0]} pixels. Received: "
         f"{found[1]}x{found[0]}."
@@ -89,7 +89,7 @@ def _other_size(name: str, found: tuple[int, int], size: tuple[int, int]) -> str
 
 
 def check_label_map(
-    labels: np.ndarray, size: tuple[int, int], classes: int, name: str = "labels"
+    labels: np.ndarray, size: tuple[int, ...], classes: int, name: str = "labels"
 ) -> np.ndarray:
     """Returns a label map as contiguous uint8 [H, W].
 
@@ -155,7 +155,7 @@ def decode_label_map(data: bytes, size: tuple[int, int], classes: int) -> np.nda
 
 def _questions(
     symbols: list[int],
-    size: tuple[int, int],
+    size: tuple[int, ...],
     classes: int,
     known: list[list[int]] | None,
     rows: list[list[int]] | None = None,

@@ -49,7 +49,7 @@ def _of_the_system(error: OSError) -> str:
     if error.filename is None and "temporary directory" in str(error):
         return "no folder for temporary files can be written; name one: TMPDIR=FOLDER."
     place = "" if error.filename is None else f"{_name(error.filename)}: "
-    advice = _ADVICE.get(error.errno)
+    advice = _ADVICE.get(error.errno or 0)
     return f"{place}{error.strerror or _one_line(error)}" + (f"; {advice}." if advice else ".")
 
 

@@ -162,7 +162,7 @@ class CropSource:
         from PIL import Image
 
         size = (self._crop, self._crop)
-        return np.asarray(Image.fromarray(patch).resize(size, Image.BICUBIC))
+        return np.asarray(Image.fromarray(patch).resize(size, Image.Resampling.BICUBIC))
 
 
 def crop_dataset(

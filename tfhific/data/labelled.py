@@ -137,7 +137,7 @@ class LabelledCropSource(CropSource):
 
         pixels, labels = np.ascontiguousarray(patch[..., :3]), np.ascontiguousarray(patch[..., 3])
         size = (self._crop, self._crop)
-        labels = np.asarray(Image.fromarray(labels).resize(size, Image.NEAREST))
+        labels = np.asarray(Image.fromarray(labels).resize(size, Image.Resampling.NEAREST))
         return np.concatenate([super()._scaled(pixels), labels[..., None]], -1)
 
 

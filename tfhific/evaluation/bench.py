@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import time
+from typing import Any
 
 import numpy as np
 
@@ -64,6 +65,13 @@ class Task:
     target: Target | None = None
     probe: bool = False
 
+    @property
+    def point(self) -> str:
+        """How messages call the setting or target."""
+        if self.target is not None:
+            return str(self.target)
+        return "" if self.setting is None else format_setting(self.setting)
+
 
 @dataclasses.dataclass(frozen=True)
 class Failure:
@@ -107,7 +115,8 @@ def row_digest(key: tuple[str, ...]) -> str:
 
 def features_path(context: Context, key: tuple[str, ...]) -> str:
     """Where a row's features are kept; of originals, the key is name and digest of the picture."""
-    return os.path.join(context.out, "features", context.features.label, f"{row_digest(key)}.npy")
+    features: Any = context.features  # who asks has some
+    return os.path.join(context.out, "features", features.label, f"{row_digest(key)}.npy")
 
 
 def file_path(out: str, row: Row, extension: str) -> str:
@@ -125,7 +134,7 @@ class Bench:
         self._context = context
         self._spec: CodecSpec | None = None
         self._codec: PictureCodec | None = None
-        self._seen: set[tuple[int, int]] = set()
+        self._seen: set[tuple[int, ...]] = set()
         self._read = functools.lru_cache(maxsize=2)(lambda path: read_picture(path).pixels)
 
     def run(self, task: Task) -> Row | Failure:
@@ -136,17 +145,20 @@ class Bench:
             message = str(error)
         except Exception as error:  # of a codec's or a network's own kind
             message = f"{type(error).__name__}: {error}"
-        point = str(task.target) if task.target else format_setting(task.setting)
         return Failure(
-            task.image.name, task.spec.label, point, " ".join(message.split()) or "no reason given"
+            task.image.name,
+            task.spec.label,
+            task.point,
+            " ".join(message.split()) or "no reason given",
         )
 
     def measure(self, task: Task) -> Row:
         """Makes the real file of a picture, decodes it, and measures both."""
         codec = self.codec(task.spec)
         pixels = self._read(task.image.path)
+        setting: Any = task.setting
         if task.target is None:
-            setting, reached = task.setting, True
+            reached = True
         else:
             found = match(codec, pixels, task.target)
             setting, reached = found.setting, found.reached
@@ -197,7 +209,7 @@ class Bench:
 
     def codec(self, spec: CodecSpec) -> PictureCodec:
         """The loaded codec."""
-        if spec != self._spec:
+        if self._codec is None or spec != self._spec:
             self._codec = None  # before the next one is read: two may not fit
             self._codec, self._spec = open_codec(spec), spec
             self._seen.clear()
@@ -207,11 +219,12 @@ class Bench:
     def _lpips(self):
         from tfhific.losses.lpips import LPIPS
 
-        return LPIPS(self._context.lpips)
+        return LPIPS(self._context.lpips or "")
 
     @functools.cached_property
     def _network(self):
-        return self._context.features.load()
+        features: Any = self._context.features
+        return features.load()
 
     def _distance(self, pixels: np.ndarray, decoded: np.ndarray) -> float:
         if self._context.lpips is None or min(pixels.shape[:2]) < self._lpips.min_side:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -36,8 +36,8 @@ class Difference:
 
 
 def rate_difference(
-    anchor: tuple[Sequence[float], Sequence[float]],
-    other: tuple[Sequence[float], Sequence[float]],
+    anchor: tuple[Iterable[float], Iterable[float]],
+    other: tuple[Iterable[float], Iterable[float]],
 ) -> Difference:
     """Average difference in rate at equal quality.
 
@@ -57,8 +57,8 @@ def rate_difference(
 
 
 def quality_difference(
-    anchor: tuple[Sequence[float], Sequence[float]],
-    other: tuple[Sequence[float], Sequence[float]],
+    anchor: tuple[Iterable[float], Iterable[float]],
+    other: tuple[Iterable[float], Iterable[float]],
 ) -> Difference:
     """Average difference in quality at equal rate; arguments and errors as `rate_difference`."""
     import bjontegaard
@@ -69,7 +69,7 @@ def quality_difference(
     return Difference(value, low, high)
 
 
-def rising(rates: Sequence[float], qualities: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
+def rising(rates: Iterable[float], qualities: Iterable[float]) -> tuple[np.ndarray, np.ndarray]:
     """The points by rate, without those that take more bits for no better quality.
 
     A curve that turns back is no function of quality, and has no average.

@@ -12,7 +12,7 @@ import hashlib
 import math
 import os
 from collections.abc import Mapping, Sequence
-from typing import Protocol, Union, runtime_checkable
+from typing import Any, Protocol, Union, runtime_checkable
 
 import numpy as np
 
@@ -216,14 +216,15 @@ class ClassicalCodec:
     def __init__(self, name: str, label: str | None = None) -> None:
         from PIL import __version__, features
 
-        self._encode = classical.available().get(CLASSICAL[name])
-        if self._encode is None:
+        encode: Any = classical.available().get(CLASSICAL[name])
+        if encode is None:
             raise TfhificError(
                 f"This build of Pillow ({__version__}) writes no {name}. Leave it out of the "
                 "codecs, or install a Pillow that has it."
             )
         if name == "jpeg-plain":
-            self._encode = functools.partial(self._encode, optimize=False)
+            encode = functools.partial(encode, optimize=False)
+        self._encode = encode
         library = features.version(_FEATURES[CLASSICAL[name]])
         self.name, self.extension = label or name, _EXTENSIONS[CLASSICAL[name]]
         self.version = f"{name} {library} in Pillow {__version__}"

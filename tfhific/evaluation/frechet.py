@@ -58,7 +58,7 @@ def kernel_distance(a: np.ndarray, b: np.ndarray) -> float:
 def _centred(x: np.ndarray) -> np.ndarray:
     """A matrix X with X'X the covariance, of at most d rows."""
     x = (x - x.mean(0)) / np.sqrt(len(x) - 1)
-    return np.linalg.qr(x, mode="r") if x.shape[0] > x.shape[1] else x
+    return np.asarray(np.linalg.qr(x, mode="r")) if x.shape[0] > x.shape[1] else x
 
 
 def _check(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -91,7 +92,8 @@ def _match_size(codec: PictureCodec, pixels: np.ndarray, bpp: float) -> Match:
         if fitting:
             return Match(*max(fitting, key=lambda file: len(file[0])), reached=True)
         return Match(*min(files, key=lambda file: len(file[0])), reached=False)
-    found = classical.at_size(codec.encode, pixels, limit, codec.settings)
+    settings: Sequence[Any] = codec.settings
+    found = classical.at_size(codec.encode, pixels, limit, settings)
     return Match(found.data, found.setting, found.fits(limit))
 
 

@@ -119,11 +119,11 @@ def _blur(image: np.ndarray) -> np.ndarray:
     for axis in (0, 1):
         window = _gaussian(min(_WINDOW, image.shape[axis]))
         places = image.shape[axis] - len(window) + 1
-        total = 0.0
+        total: np.ndarray | float = 0.0
         for offset, weight in enumerate(window):
             part = slice(offset, offset + places)
             total = total + weight * (image[part] if axis == 0 else image[:, part])
-        image = total
+        image = np.asarray(total)
     return image
 
 

@@ -121,7 +121,7 @@ class _Maker:
     def __init__(self, evaluation: Record, out: str | None, options: ReportOptions) -> None:
         self._evaluation, self._out, self._options = evaluation, out, options
         self._codecs: dict[str, PictureCodec] = {}
-        self._made: dict[tuple, bytes] = {}
+        self._made: dict[tuple, str] = {}
 
     def embed(self, images: Sequence[Image], sizes: Sequence[Size], budget: float) -> Embedded:
         """Pictures until the budget is used up."""

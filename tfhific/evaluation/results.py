@@ -9,13 +9,19 @@ import math
 import os
 import platform
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib import metadata
+from typing import Any
 
 from tfhific.errors import TfhificError
 from tfhific.files.atomic import write_atomically
 
-_NUMBERS = {"int": int, "float": float, "bool": lambda text: text == "yes", "str": str}
+_NUMBERS: dict[str, Callable[[str], Any]] = {
+    "int": int,
+    "float": float,
+    "bool": lambda text: text == "yes",
+    "str": str,
+}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,6 +6,7 @@ import dataclasses
 import os
 import tempfile
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from tfhific.errors import OutputError, TfhificError
 from tfhific.evaluation import results
@@ -14,7 +15,6 @@ from tfhific.evaluation.codecs import (
     CLASSICAL,
     CodecSpec,
     file_digest,
-    format_setting,
     open_codec,
     parse_codecs,
 )
@@ -163,10 +163,11 @@ def _tasks(config, specs, images) -> list[tuple[tuple[str, ...], Task]]:
     """All rows asked for, with their keys: codec by codec, picture by picture."""
     targets = parse_targets(config.match) if config.match else ()
     largest = max(images, key=lambda image: image.width * image.height)
-    wanted = []
+    wanted: list[tuple[tuple[str, ...], Task]] = []
     for spec in specs:
         codec = open_codec(spec)
         ladder = tuple(codec.ladder)
+        points: list[dict[str, Any]]
         if targets:
             points = [{"target": target} for target in targets]
         else:
@@ -175,7 +176,7 @@ def _tasks(config, specs, images) -> list[tuple[tuple[str, ...], Task]]:
             for number, point in enumerate(points):
                 probe = config.memory and spec.given is None and image is largest
                 task = Task(image, spec, probe=probe and number == len(points) // 2, **point)
-                name = str(task.target or f"setting:{format_setting(task.setting)}")
+                name = task.point if task.target else f"setting:{task.point}"
                 key = (image.name, image.digest, spec.label, codec.version, name)
                 wanted.append((key, task))
         del codec

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -42,6 +43,7 @@ def set_distances(curves: Sequence[Curve], context: Context) -> tuple[SetDistanc
         return np.concatenate([np.load(features_path(context, key)) for key in keys])
 
     found = []
+    features: Any = context.features
     for curve in curves:
         for point in curve.points:
             originals = gather((row.image, row.image_digest) for row in point.rows)
@@ -51,7 +53,7 @@ def set_distances(curves: Sequence[Curve], context: Context) -> tuple[SetDistanc
                     curve.codec,
                     point.point,
                     point.bpp,
-                    context.features.label,
+                    features.label,
                     len(decoded),
                     frechet_distance(originals, decoded),
                     kernel_distance(originals, decoded),

@@ -162,7 +162,7 @@ def _difference(each: ComparedCurves) -> list[str]:
     return _row(
         *(each.codec, name, f"{each.rate.value:+.1f}", _ends(*each.rate_interval, "+.1f")),
         *(f"{sign * each.quality.value:+.{digits}f}", _ends(low, high, f"+.{digits}f")),
-        _ends(*ends, f".{digits}f") + (" dB" if digits == 2 else ""),
+        _ends(ends[0], ends[1], f".{digits}f") + (" dB" if digits == 2 else ""),
     )
 
 

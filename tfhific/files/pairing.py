@@ -102,5 +102,6 @@ def _state(source: Entry, output: str, present: Mapping[str, int | None], overwr
     if overwrite or output not in present:
         return "new"
     made = present[output]
-    known = source.modified is not None and made is not None
-    return "outdated" if known and source.modified > made else "done"
+    if source.modified is None or made is None:
+        return "done"
+    return "outdated" if source.modified > made else "done"

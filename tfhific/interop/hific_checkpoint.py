@@ -52,7 +52,9 @@ def model_of(checkpoint: object, ignore_extra: bool = False) -> Imported:
     if not isinstance(checkpoint, Mapping) or not isinstance(
         checkpoint.get("model_state_dict"), Mapping
     ):
-        keys = ", ".join(map(str, list(checkpoint)[:_LISTED])) if checkpoint else "nothing"
+        keys = f"a {type(checkpoint).__name__}"
+        if isinstance(checkpoint, (Mapping, list, tuple)):
+            keys = ", ".join(map(str, list(checkpoint)[:_LISTED])) or "nothing"
         raise ModelError(
             "Expected a checkpoint with an entry 'model_state_dict', as the PyTorch "
             f"implementation of HiFiC saves it. Received: {keys:.300}."

@@ -142,7 +142,7 @@ def _numpy_scalar(dtype, data=b"", *_):
         data = data.encode("latin-1")
     if not isinstance(data, bytes) or len(data) != size:
         raise ModelError("The checkpoint has a NumPy number that is damaged.")
-    order = dtype.order if dtype.order in "<>" else "<"
+    order: Any = dtype.order if dtype.order in "<>" else "<"
     return np.frombuffer(data, np.dtype(dtype.name).newbyteorder(order))[0].item()
 
 
@@ -209,12 +209,12 @@ def _resolve(module, name):
     )
 
 
-def _storage(identity) -> Storage:
+def _storage(identity: Any) -> Storage:
     fits = isinstance(identity, tuple) and len(identity) >= 5 and identity[0] == "storage"
     if not fits or not isinstance(identity[1], _StorageType):
         raise ModelError("The checkpoint refers to something unknown, which is no storage.")
-    key, count, *view = identity[2], *identity[4:]
-    if any(part is not None for part in view):
+    key, count = identity[2], identity[4]
+    if any(part is not None for part in identity[5:]):
         raise ModelError("The checkpoint has a storage that is a view of another: not supported.")
     if not isinstance(key, str) or type(count) is not int or count < 0:
         raise ModelError(f"The checkpoint has an impossible storage, {_shown(key)}.")

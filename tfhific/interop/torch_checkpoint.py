@@ -117,9 +117,10 @@ def _read_with_torch(path: str) -> Any:
     except Exception as error:
         said = re.search(r"WeightsUnpickler error: (.*)", str(error))
         said = said or re.search(r"(.+)", f"{error}\n{type(error).__name__}")
+        reason = said[1] if said else type(error).__name__
         raise ModelError(
             "torch's loader of weights alone refuses it, as a damaged file or one that asks for "
-            f"more than tensors: {said[1]:.200}"
+            f"more than tensors: {reason:.200}"
         ) from None
 
     def array(tensor) -> np.ndarray:

@@ -7,6 +7,7 @@ import os
 import struct
 import zlib
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -37,7 +38,7 @@ def write_checkpoint(path: str | os.PathLike, contents: Mapping, overwrite: bool
     parts.add("data.pkl", data)
     parts.add("byteorder", b"little")
     for number, array in enumerate(pickler.arrays):
-        parts.add(f"data/{number}", memoryview(array.reshape(-1)).cast("B") if array.size else b"")
+        parts.add(f"data/{number}", array.reshape(-1).data.cast("B") if array.size else b"")
     parts.add("version", b"3\n")
     write_atomically(path, parts.finish(), overwrite)
 
@@ -46,7 +47,8 @@ class _Zip:
     """A zip file of stored entries, their data on boundaries of 64 bytes, as a list of buffers."""
 
     def __init__(self, folder: str) -> None:
-        self._folder, self._buffers, self._size = folder, [], 0
+        self._folder, self._size = folder, 0
+        self._buffers: list[Any] = []
         self._directory: list[bytes] = []
 
     def add(self, name: str, data) -> None:
@@ -131,8 +133,8 @@ class _Pickler:
         out += _REBUILD + b"("
         self._save_all(["storage"])
         out += b"ctorch\n" + _STORAGES[array.dtype].encode() + b"\n"
-        for part in (str(len(self.arrays)), "cpu", array.size):
-            self._save(part)
+        for name_or_size in (str(len(self.arrays)), "cpu", array.size):
+            self._save(name_or_size)
         out += b"tQ"
         for part in (0, tuple(value.shape), strides if value.ndim else (), False):
             self._save(part)

@@ -190,7 +190,7 @@ class CGAN(TrainableSystem):
     def before_step(self, step: int, progress: float, learning_rate: float) -> None:
         """Sets the paper's own learning rate and momentum; the run's schedule has no say."""
         rate, momentum = self.schedule(step)
-        for optimizer in self.training_state.optimizers.values():
+        for optimizer in self.state().optimizers.values():
             optimizer.learning_rate.assign(rate)
             optimizer.momentum.assign(momentum)
 

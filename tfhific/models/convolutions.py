@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import tensorflow as tf
 
 from tfhific.backend import keras
@@ -48,7 +50,7 @@ class PaddedConv2D(keras.layers.Layer):
         if padding not in PADDINGS:
             raise ArgumentError(f"Expected a padding among {PADDINGS}. Received: {padding!r}.")
         self.filters, self.kernel_size, self.stride = filters, kernel_size, stride
-        self.pads = tuple(pads) if pads is not None else centred(kernel_size) * 2
+        self.pads: Any = tuple(pads) if pads is not None else centred(kernel_size) * 2
         self.padding = padding
         self._initializer = keras.initializers.get(kernel_initializer)
 

@@ -122,7 +122,9 @@ class PatchDiscriminator(keras.layers.Layer):
 
     def __init__(self, width: int, spectral: bool = False, **kwargs) -> None:
         super().__init__(**kwargs)
-        wrap = spectral_normalization if spectral else (lambda layer: layer)
+
+        def wrap(layer: keras.layers.Layer) -> keras.layers.Layer:
+            return spectral_normalization(layer) if spectral else layer
 
         def convolution(filters: int, stride: int) -> keras.layers.Layer:
             return wrap(

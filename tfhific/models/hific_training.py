@@ -11,6 +11,8 @@ with Implicit Local Likelihood Models", ICML 2023, arXiv 2301.11189, has the oth
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -59,10 +61,10 @@ class HiFiCTraining(TrainableSystem):
         super().__init__(name="hific_training")
         self.config = config
         self.model = HiFiC(config, autocast=False)
-        self.label_discriminator = None
+        self.label_discriminator: LabelDiscriminator | None = None
         # Held so that Keras does not see them: neither is trained, and neither is saved.
-        self._distance = None
-        self._labels_of = None
+        self._distance: Callable[..., tf.Tensor] | None = None
+        self._labels_of: Callable[..., tf.Tensor] | None = None
         self._labels = 0
 
     @classmethod
@@ -233,15 +235,16 @@ class HiFiCTraining(TrainableSystem):
     def _generator_losses(self, images, latents, picture) -> dict:
         """The weighted losses that the discriminator gives the compressor."""
         config = self.config
-        if self.label_discriminator is not None:
+        if self.label_discriminator is not None and self._labels_of is not None:
             logits = self.label_discriminator(picture, latents)
             loss = label_generator_loss(logits, self._labels_of(images))
             return {"generator_loss": config.adversarial_weight * loss}
-        layers = self.model.discriminator.layers_of(picture, latents)
+        discriminator: Any = self.model.discriminator  # `options` has no such stage without one
+        layers = discriminator.layers_of(picture, latents)
         loss = adversarial.non_saturating_generator_loss(layers[-1])
         found = {"generator_loss": config.adversarial_weight * loss}
         if config.feature_matching_weight:
-            real = self.model.discriminator.layers_of(self.model.to_range(images), latents)
+            real = discriminator.layers_of(self.model.to_range(images), latents)
             matching = feature_matching_loss(real[:-1], layers[:-1])
             found["feature_matching_loss"] = config.feature_matching_weight * matching
         return found
@@ -255,7 +258,7 @@ class HiFiCTraining(TrainableSystem):
         both = tf.concat([self.model.to_range(images), tf.stop_gradient(picture)], 0)
         logits = self._discriminator()(both, tf.concat([latents, latents], 0), training=True)
         real, generated = tf.split(tf.cast(logits, tf.float32), 2)
-        if self.label_discriminator is not None:
+        if self.label_discriminator is not None and self._labels_of is not None:
             return label_discriminator_loss(real, generated, self._labels_of(images))
         loss = adversarial.non_saturating_discriminator_loss(real, generated)
         return loss, {

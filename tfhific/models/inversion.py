@@ -186,7 +186,7 @@ class Inversion(TrainableSystem):
     def before_step(self, step: int, progress: float, learning_rate: float) -> None:
         """The guess learns five times faster: nothing plays against it."""
         super().before_step(step, progress, learning_rate)
-        self.training_state.optimizers["guess"].learning_rate.assign(5 * learning_rate)
+        self.state().optimizers["guess"].learning_rate.assign(5 * learning_rate)
 
     def open_data(self, pattern: str, options: TrainingOptions) -> RunData:
         return SquareData(pattern, options, self.config.side, self.config.channels)

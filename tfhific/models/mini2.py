@@ -164,6 +164,8 @@ class Mini2(Mini):
         "context_second",
     )
 
+    config: Mini2Config  # type: ignore[assignment]  # the base's own fields, and further ones
+
     def __init__(self, config: Mini2Config | None = None, clip_norm: float = 1.0, **kwargs) -> None:
         TrainableSystem.__init__(self, **kwargs)
         self.clip_norm = clip_norm

@@ -129,7 +129,7 @@ class TrainableSystem(keras.Model, PublishedParts):
           progress: the share of the run that is done, 0..1.
           learning_rate: of the schedule. The default gives it to every optimiser.
         """
-        for optimizer in self.training_state.optimizers.values():
+        for optimizer in self.state().optimizers.values():
             optimizer.learning_rate.assign(learning_rate)
 
     def crops_per_step(self, options: TrainingOptions) -> int:

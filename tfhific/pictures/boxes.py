@@ -87,15 +87,16 @@ def _of_item(meta: bytes) -> AvifColours:
         indexes = []
     own = [properties[k - 1] for k in indexes if 0 < k <= len(properties)]
     # A picture put together from tiles may have its colours with these.
-    found = _code_points(own) or _code_points(properties) or (None, None)
-    return AvifColours(*found, cropped=any(kind == b"clap" for kind, _ in own))
+    primaries, transfer = _code_points(own) or _code_points(properties) or (None, None)
+    return AvifColours(primaries, transfer, cropped=any(kind == b"clap" for kind, _ in own))
 
 
 def _associations(content: bytes) -> dict[int, list[int]]:
     """From items to the numbers, from 1, of their properties."""
     wide_ids, wide = content[0] > 0, content[3] & 1
     count = struct.unpack_from(">I", content, 4)[0]
-    at, found = 8, {}
+    at = 8
+    found: dict[int, list[int]] = {}
     for _ in range(min(count, _MAX_BOXES)):
         item = struct.unpack_from(">I" if wide_ids else ">H", content, at)[0]
         at += 4 if wide_ids else 2

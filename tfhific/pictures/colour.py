@@ -118,7 +118,9 @@ def _narrow(wide: np.ndarray, image: Image.Image) -> np.ndarray:
 
 
 def _grey_key(image: Image.Image, header: Header) -> int | None:
-    if header.colour_key:  # a PNG's, in its own bit depth; Pillow has spread samples to 0..255
+    if (
+        header.colour_key and header.bit_depth
+    ):  # a PNG's, in its own bit depth; Pillow has spread samples to 0..255
         return header.colour_key[0] * 255 // ((1 << header.bit_depth) - 1)
     key = image.info.get("transparency")
     return key if isinstance(key, int) else None

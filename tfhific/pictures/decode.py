@@ -92,15 +92,15 @@ def decode(stream: BinaryIO, header: Header, max_pixels: int) -> Decoded:
 
 
 def _decode(
-    stream: BinaryIO, header: Header, max_pixels: int, file: BinaryIO | None = None
+    stream: BinaryIO | Pieces, header: Header, max_pixels: int, file: BinaryIO | None = None
 ) -> Decoded:
     # Some of Pillow's readers look at the limit as soon as they open a file.
-    with unlimited(header.size or (1, 1)), open_image(stream, header.format) as image:
+    with unlimited(header.size or (1, 1)), open_image(stream, header.format or "") as image:
         _check_size(image.size, max_pixels)
         with unlimited(image.size):
             image.load()
             _check_size(image.size, max_pixels)
-            if header.png and rows_are_missing(header.png, file, image):
+            if header.png and file and rows_are_missing(header.png, file, image):
                 raise MissingSamplesError("its samples end before the picture does")
             image.info.update(header.info)
             exif, orientation = _exif(image)

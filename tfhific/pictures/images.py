@@ -14,6 +14,7 @@ import io
 import os
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -46,7 +47,7 @@ _FORMAT_OF_EXTENSION = {
 WRITTEN_EXTENSIONS = tuple(_FORMAT_OF_EXTENSION)
 """Endings of the formats that `write_image` knows."""
 _HOLDS_ALPHA = ("PNG", "WEBP", "TIFF")
-_SAVE_OPTIONS = {
+_SAVE_OPTIONS: dict[str, dict[str, Any]] = {
     # zlib's lowest level: about a third of the default's time for photographs of much that size.
     "PNG": {"compress_level": 1},
     "JPEG": {"quality": 95, "subsampling": "4:4:4", "optimize": True},

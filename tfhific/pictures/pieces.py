@@ -6,7 +6,7 @@ import bisect
 import io
 import os
 from collections.abc import Sequence
-from typing import BinaryIO, Union
+from typing import Any, BinaryIO, Union
 
 Piece = Union[bytes, tuple[BinaryIO, int, int]]
 """Bytes, or a seekable file, where in it the piece begins, and how long it is."""
@@ -72,8 +72,8 @@ class Pieces(io.RawIOBase):
                 break
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    def readinto(self, buffer: bytearray | memoryview) -> int:
-        """Fills a buffer as far as there is something, and returns how far."""
+    def readinto(self, buffer: Any) -> int:
+        """Fills a buffer of bytes as far as there is something, and returns how far."""
         part = self.read(len(buffer))
         buffer[: len(part)] = part
         return len(part)

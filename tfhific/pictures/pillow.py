@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import types
 import warnings
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from PIL import Image, ImageFile
 
+from tfhific.pictures.pieces import Pieces
 
-def open_image(stream: BinaryIO, kind: str) -> ImageFile.ImageFile:
+
+def open_image(stream: BinaryIO | Pieces, kind: str) -> ImageFile.ImageFile:
     """Opens a file by one of Pillow's readers, whatever its size and brand.
 
     `Image.open` asks a reader first whether it takes the file's first bytes, and refuses pictures
@@ -24,7 +27,7 @@ def open_image(stream: BinaryIO, kind: str) -> ImageFile.ImageFile:
       Exception: whatever the reader raises on damage.
     """
     stream.seek(0)
-    return Image.OPEN[kind][0](stream, "")
+    return Image.OPEN[kind][0](cast(BinaryIO, stream), "")
 
 
 class _QuietPillow(contextlib.AbstractContextManager):
@@ -48,11 +51,16 @@ class _QuietPillow(contextlib.AbstractContextManager):
                 warnings.filterwarnings("ignore", module=r"PIL\.")
             self._inside += 1
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: types.TracebackType | None,
+    ) -> None:
         with self._lock:
             self._inside -= 1
-            if self._inside == 0:
-                self._saved.__exit__(*error)
+            if self._inside == 0 and self._saved is not None:
+                self._saved.__exit__(kind, error, traceback)
                 self._saved = None
 
 

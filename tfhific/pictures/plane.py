@@ -54,7 +54,8 @@ def check_plane(data: bytes, shape: tuple[int, int]) -> None:
 def _fault(data: bytes, shape: tuple[int, int]) -> str:
     if not data.startswith(PNG_SIGNATURE):
         return "it is no PNG"
-    at, kinds, count, length = len(PNG_SIGNATURE), [], 0, 0
+    at, count, length = len(PNG_SIGNATURE), 0, 0
+    kinds: list[bytes] = []
     while at + 12 <= len(data) and count < MAX_CHUNKS:
         length, kind = struct.unpack_from(">I4s", data, at)
         if kind == HEAD and not kinds:

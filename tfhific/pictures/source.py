@@ -8,7 +8,7 @@ import os
 import stat
 import sys
 from collections.abc import Iterator
-from typing import BinaryIO, Union
+from typing import Any, BinaryIO, Union
 
 from tfhific.errors import ImageError
 
@@ -91,7 +91,7 @@ def _open_path(path: str, name: str, max_bytes: int) -> BinaryIO:
         ) from error
 
 
-def _drain(stream: BinaryIO | None, name: str, max_bytes: int) -> BinaryIO:
+def _drain(stream: Any, name: str, max_bytes: int) -> BinaryIO:
     if stream is None:
         raise ImageError(f"cannot read {name}: it is closed; name a file instead")
     held = io.BytesIO()

@@ -140,9 +140,10 @@ def read_tiff(stream: BinaryIO) -> Page:
         first = folder = reader.first()
         _refuse_camera_raw(stream, reader, first)
         if not first.is_full_page:
-            folder = next((page for page in reader.pages() if page.is_full_page), None)
-            if folder is None:
+            full = next((page for page in reader.pages() if page.is_full_page), None)
+            if full is None:
                 raise UnfaithfulError("TIFF whose pages are all of reduced resolution")
+            folder = full
             _refuse_camera_raw(stream, reader, folder)
         page = _page(folder, folder is first)
         _check_chunks(page, reader.total)
@@ -151,7 +152,7 @@ def read_tiff(stream: BinaryIO) -> Page:
         stream.seek(0)
 
 
-def stream_of(page: Page, stream: BinaryIO) -> BinaryIO:
+def stream_of(page: Page, stream: BinaryIO) -> BinaryIO | Pieces:
     """A TIFF file whose first page is this one."""
     if page.is_first:
         return stream

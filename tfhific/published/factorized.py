@@ -37,7 +37,7 @@ class FactorizedDensity:
 
     def logits_cdf(self, points: np.ndarray) -> np.ndarray:
         """Logits of the cumulative density at float64 [channels, n]."""
-        x = np.asarray(points, np.float64)[:, None, :]
+        x: np.ndarray = np.asarray(points, np.float64)[:, None, :]
         for layer, (matrix, bias) in enumerate(zip(self.matrices, self.biases)):
             x = matrix.astype(np.float64) @ x + bias.astype(np.float64)
             if layer < len(self.factors):

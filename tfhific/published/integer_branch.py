@@ -150,7 +150,7 @@ class IntegerBranch:
 
     def _thresholds_are_sound(self) -> bool:
         value, limit = self.thresholds, 1 << MAX_SUM_BITS
-        if value.dtype != np.int64 or value.shape != (self.num_scales - 1,):
+        if value is None or value.dtype != np.int64 or value.shape != (self.num_scales - 1,):
             return False
         return bool(np.all(np.diff(value) >= 0) and np.all((-limit < value) & (value < limit)))
 

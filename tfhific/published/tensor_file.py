@@ -117,7 +117,7 @@ def parts(arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> list
     )
     return [
         struct.pack("<Q", len(text)) + text,
-        *(memoryview(value.reshape(-1)).cast("B") for value in little if value.size),
+        *(value.reshape(-1).data.cast("B") for value in little if value.size),
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 
 import numpy as np
@@ -137,16 +138,15 @@ def with_stream_of(model: HyperpriorModel, other: HyperpriorModel) -> Hyperprior
       ModelError: when the two differ in more than that.
     """
     same = ("y_tables", "branch", "scales", "scale_centre", "floor_row")
-    try:
-        model = dataclasses.replace(model, **{name: getattr(other, name) for name in same})
-    except ModelError:
-        model = None
-    if model is None or model.fingerprint != other.fingerprint:
+    joined: HyperpriorModel | None = None
+    with contextlib.suppress(ModelError):
+        joined = dataclasses.replace(model, **{name: getattr(other, name) for name in same})
+    if joined is None or joined.fingerprint != other.fingerprint:
         raise ModelError(
             f"The run can't decode files of {other.name}: expected one that began with its weights "
             "and kept all but the decoder (`init_from`, `freeze=encoder,prior`)."
         )
-    return model
+    return joined
 
 
 def _stretched(table: np.ndarray, stretch: float) -> np.ndarray:

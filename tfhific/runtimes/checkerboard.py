@@ -13,7 +13,7 @@ means and steps may differ from machine to machine.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tfhific.published.functional import first_half, mean_and_step
 from tfhific.runtimes.symbols import rounded
@@ -36,12 +36,12 @@ class Settled(NamedTuple):
       values: what the decoder has in the latents' place.
     """
 
-    symbols: object
-    values: object
+    symbols: Any
+    values: Any
 
 
 def settle(
-    networks: Mapping[str, object], features, latents, top, known_rows, symbols: bool
+    networks: Mapping[str, Any], features, latents, top, known_rows, symbols: bool
 ) -> Settled:
     """Both passes over some rows of a picture's latents.
 

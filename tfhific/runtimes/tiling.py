@@ -101,7 +101,7 @@ def run(
     network: Callable[[np.ndarray], np.ndarray],
     geometry: Geometry,
     read: Callable[[slice, slice], np.ndarray],
-    size: tuple[int, int],
+    size: tuple[int, ...],
     tile: int,
     rows: slice | None = None,
 ) -> Iterator[tuple[Region, np.ndarray]]:
@@ -118,7 +118,7 @@ def run(
     Yields:
       Regions of the output, and what they hold, [h', w', channels'].
     """
-    for source, kept, target in geometry.pieces(*size, tile, rows):
+    for source, kept, target in geometry.pieces(size[0], size[1], tile, rows):
         yield target, network(read(*source)[None])[0][kept]
 
 
@@ -134,13 +134,14 @@ def assemble(
       tile: see `run`.
     """
     height, width = (side * geometry.up // geometry.down for side in whole.shape[:2])
-    out = None
+    out: np.ndarray | None = None
     for region, values in run(network, geometry, lambda d, a: whole[d, a], whole.shape[:2], tile):
         if values.shape[:2] == (height, width):
             return values
         if out is None:
             out = np.empty([height, width, *values.shape[2:]], values.dtype)
         out[region] = values
+    assert out is not None  # an input has a tile at least
     return out
 
 
@@ -155,5 +156,7 @@ def extension(size: int, multiple: int, least: int = 0) -> np.ndarray:
       least: a multiple too; the extension has at least so many positions.
     """
     missing = max(-size % multiple, least - size)
-    mode = "reflect" if missing < size else "edge"
-    return np.pad(np.arange(size), (0, missing), mode)
+    positions = np.arange(size)
+    if missing < size:
+        return np.pad(positions, (0, missing), "reflect")
+    return np.pad(positions, (0, missing), "edge")

@@ -54,7 +54,7 @@ def measure(call: Callable[[], object], concurrency: int, seconds: float) -> Loa
     end = time.perf_counter() + seconds
 
     def caller() -> list[float]:
-        latencies = []
+        latencies: list[float] = []
         while not latencies or time.perf_counter() < end:
             started = time.perf_counter()
             call()

@@ -125,7 +125,7 @@ def run(
     made, lock = Made(), threading.Lock()
     batches = [jobs[at : at + batch_size] for at in range(0, len(jobs), batch_size)]
     with concurrent.futures.ThreadPoolExecutor(threads) as pool:
-        reading = collections.deque()
+        reading: collections.deque = collections.deque()
         writing: collections.deque = collections.deque()
         upcoming = iter(batches)
 

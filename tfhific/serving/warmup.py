@@ -60,7 +60,7 @@ def write_warmup(folder: str, model: str, functions: dict) -> None:
     ]
     quality = np.array([5.0, 2.0], np.float32)
     packed = functions["compress"](tf.constant(encoded))["compressed_bytes"].numpy()
-    requests = {
+    requests: dict[str, dict[str, object]] = {
         "compress": {"image_bytes": encoded},
         "compress_at": {"image_bytes": encoded, "quality": quality},
         "decompress": {"compressed_bytes": packed},

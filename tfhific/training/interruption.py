@@ -8,6 +8,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable
+from typing import Any
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -31,7 +32,7 @@ class Interruption:
         """
         self.signal = 0
         self._say = say
-        self._handlers: dict[int, object] = {}
+        self._handlers: dict[int, Any] = {}
         self._ends: tuple[socket.socket, socket.socket] | None = None
 
     def __enter__(self) -> Interruption:

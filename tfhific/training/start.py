@@ -7,6 +7,7 @@ import dataclasses
 import json
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import tensorflow as tf
 
@@ -56,7 +57,7 @@ class Plan:
     """
 
     system: str
-    config: object
+    config: Any
     options: TrainingOptions
     data: str
     steps: int = 0
@@ -136,12 +137,12 @@ def resumed_plan(
         if name in flags and flags[name] != options.get(name, getattr(TrainingOptions, name)):
             raise _halfway(name, repr(options.get(name)))
     flags = {k: v for k, v in flags.items() if k != "seed"}
-    options = TrainingOptions(**{**options, **flags})
-    _check(options)
+    changed = TrainingOptions(**{**options, **flags})
+    _check(changed)
     return Plan(
         stored["system"],
         systems.configuration(stored["system"], stored["config"]),
-        options,
+        changed,
         data=rest.get("data") or stored.get("data", ""),
         steps=rest.get("steps") or (0 if rest.get("minutes") else stored.get("steps", 0)),
         minutes=rest.get("minutes") or (0 if rest.get("steps") else stored.get("minutes", 0.0)),

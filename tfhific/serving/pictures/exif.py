@@ -57,7 +57,7 @@ def _block_of_xmp() -> bytes:
 
     exif = Image.Exif()
     exif[ORIENTATION] = 1
-    return upright_exif(exif.tobytes())
+    return upright_exif(exif.tobytes()) or b""
 
 
 def _fit(text: tf.Tensor, length: int) -> tf.Tensor:

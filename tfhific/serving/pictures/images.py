@@ -104,7 +104,7 @@ class _Raw:
         return tuple(tf.convert_to_tensor(value) for value in vars(self).values())
 
 
-_SHAPES = ([], [None, None, 3], [None, None, 1], [], [], [], [], [])
+_SHAPES: tuple[list[int | None], ...] = ([], [None, None, 3], [None, None, 1], [], [], [], [], [])
 
 
 def _raw(error="", colours=None, alpha=None, grey=False, inks=False, icc="", exif="", xmp=""):
