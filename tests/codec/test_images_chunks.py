@@ -88,7 +88,8 @@ def text(size):
         chunk(b"fcTL", b"\0"),
         chunk(b"prIv", bytes(70_000)),
     ],
-    ids=lambda extra: extra[4:8].decode() + str(len(extra)),
+    # Without the length: a profile says when it was made, and packs to another one each second.
+    ids=lambda extra: extra[4:8].decode(),
 )
 def test_damaged_large_and_many_ancillary_chunks_do_not_hide_the_picture(extra):
     picture = read_picture(with_chunks(extra))

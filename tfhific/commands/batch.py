@@ -32,7 +32,8 @@ def batch(argv: list[str]) -> int:
 
     if not FLAGS.saved_model:
         raise TfhificError("Expected --saved_model=DIR, a folder that bin/export.py wrote.")
-    taken, suffix, what = IMAGE_EXTENSIONS, CODED_EXTENSION, "a compressed picture"
+    taken: tuple[str, ...] = IMAGE_EXTENSIONS
+    suffix, what = CODED_EXTENSION, "a compressed picture"
     if FLAGS.decompress:
         taken, suffix, what = (CODED_EXTENSION,), ".png", "a PNG"
     planned = common.plan_files(

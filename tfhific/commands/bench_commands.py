@@ -131,8 +131,11 @@ def time_commands(pixels: np.ndarray, coding: Coding) -> None:
 def compare_sizes(sizes: Sequence[Size], coding: Coding) -> None:
     """Prints what compress and decompress take on pictures of several sizes, in turns."""
     pixels_of = [width * height for width, height in sizes]
-    options = (f"--model={coding.model}", f"--precision={coding.precision}")
-    options += (f"--max_pixels={max(pixels_of)}",)
+    options = (
+        f"--model={coding.model}",
+        f"--precision={coding.precision}",
+        f"--max_pixels={max(pixels_of)}",
+    )
     with tempfile.TemporaryDirectory() as folder:
         files = [
             _written(synthetic_picture(*size), folder, str(number))

@@ -8,6 +8,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from absl import flags
 
@@ -214,8 +215,12 @@ def plan_files(
                 f"{error} If {name} is another input, name a folder for the outputs: -o FOLDER/"
             ) from None
 
-    options = {"extensions": extensions, "suffix": suffix, "beside": beside}
-    options["overwrite"] = FLAGS.overwrite
+    options: dict[str, Any] = {
+        "extensions": extensions,
+        "suffix": suffix,
+        "beside": beside,
+        "overwrite": FLAGS.overwrite,
+    }
     if FLAGS.out is not None and sources != ["-"] and not os.path.isdir(sources[0]):
         endings = (*IMAGE_EXTENSIONS, CODED_EXTENSION)
         if planning.takes_folder(sources, output, endings):

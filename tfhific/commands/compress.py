@@ -81,8 +81,8 @@ def _work(codec, job) -> dict:
         if FLAGS.strip:
             picture = dataclasses.replace(picture, icc=None, exif=None)
         try:
-            size = picture.pixels.shape[:2]
-            side = side_information(codec, _requests(), job.source, size)
+            height, width = picture.pixels.shape[:2]
+            side = side_information(codec, _requests(), job.source, (height, width))
             data = _compress(codec, picture, side)
         except TfhificError as error:
             raise type(error)(f"{job.source}: {error}") from None

@@ -33,10 +33,12 @@ def export_torch(argv: list[str]) -> int:
     import tfhific
     from tfhific.interop.torch_writer import write_checkpoint
 
-    codec = tfhific.load(name)
-    checkpoint_of = systems.checkpoint_maker(codec.published)
-    facts = codec.published.training.get("imported")
-    contents = checkpoint_of(codec.model, facts if isinstance(facts, dict) else None)
+    published = tfhific.load(name).published
+    checkpoint_of = systems.checkpoint_maker(published)
+    facts = published.training.get("imported")
+    contents = checkpoint_of(
+        systems.trainable(published), facts if isinstance(facts, dict) else None
+    )
     write_checkpoint(destination, contents, FLAGS.overwrite)
     print(f"{destination}: {len(contents['model_state_dict'])} tensors")
     return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from typing import Any
 
 from absl import flags
 
@@ -14,7 +15,7 @@ LOWEST, HIGHEST = 1.0, 8.0
 class _QualityParser(flags.ArgumentParser):
     syntactic_help = "a quality"
 
-    def convert(self, argument: object) -> float:
+    def convert(self, argument: Any) -> float:
         return quality_of(argument) if isinstance(argument, str) else float(argument)
 
     def parse(self, argument: object) -> float:

@@ -164,7 +164,7 @@ class Mini2(Mini):
         "context_second",
     )
 
-    config: Mini2Config  # type: ignore[assignment]  # the base's own fields, and further ones
+    config: Mini2Config
 
     def __init__(self, config: Mini2Config | None = None, clip_norm: float = 1.0, **kwargs) -> None:
         TrainableSystem.__init__(self, **kwargs)

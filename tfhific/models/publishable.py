@@ -8,7 +8,7 @@ derives from it, and so does a published part that is a model of its own, such a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 import tensorflow as tf
@@ -24,6 +24,8 @@ class HyperpriorConfig(Protocol):
     Attributes:
       latent_channels: of the latents y.
     """
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
 
     @property
     def latent_channels(self) -> int: ...

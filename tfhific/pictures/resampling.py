@@ -30,5 +30,5 @@ def resampled(image: np.ndarray, height: int, width: int, channels: int) -> np.n
     if channels == 1:
         picture = picture.convert("L")
     if (height, width) != image.shape[:2]:
-        picture = picture.resize((width, height), Image.BICUBIC)
+        picture = picture.resize((width, height), Image.Resampling.BICUBIC)
     return np.asarray(picture, np.uint8).reshape(height, width, channels)

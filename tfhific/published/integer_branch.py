@@ -292,10 +292,11 @@ def _linear_layers(network: Network) -> list[tuple[dict, np.ndarray, np.ndarray]
             "The scales' network can't be turned into integers: expected convolutions, centred "
             f"and padded with zeros, with ReLU between them. Received: {network.layers}."
         )
-    return [
-        (op.layer, *(network.weights[op.stored(a)].astype(np.float64) for a in _PARTS))
-        for op in linear
-    ]
+    found = []
+    for op in linear:
+        kernel, bias = (network.weights[op.stored(a)].astype(np.float64) for a in _PARTS)
+        found.append((dict(op.layer), kernel, bias))
+    return found
 
 
 def _quantise_layer(

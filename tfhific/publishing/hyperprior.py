@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -94,7 +96,12 @@ def publish(
 
 
 def scale_branch(
-    network: Network, scales: np.ndarray, z_tables: Tables, gain: float, centre: float, facts: dict
+    network: Network,
+    scales: np.ndarray,
+    z_tables: Tables,
+    gain: float,
+    centre: float,
+    facts: Mapping[str, Any],
 ) -> IntegerBranch:
     """The integer branch of a scales' network that gives indexes, or the scales themselves.
 

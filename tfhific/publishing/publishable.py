@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tfhific.errors import ModelError
-from tfhific.models.publishable import HyperpriorNetworks, PublishedParts
+from tfhific.models.publishable import HyperpriorNetworks, Publishable, PublishedParts
 from tfhific.published.hyperprior import NETWORKS
 from tfhific.published.integer_branch import check_form
 from tfhific.publishing.fold import fold
 
 
-def folded_parts(model: PublishedParts) -> tuple[str, ...]:
+def folded_parts(model: Publishable | PublishedParts) -> tuple[str, ...]:
     """Names of the networks of a model that publishing folds; none of what is never published.
 
     Args:
