@@ -5,6 +5,7 @@ from __future__ import annotations
 import configparser
 import pathlib
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -212,3 +213,34 @@ def test_an_installed_package_works_from_any_folder(installed, tmp_path, photo, 
     code = "import tfhific; c = tfhific.load(); d = open('packed/a.tfh', 'rb').read(); "
     code += "print(c.decompress(d).shape)"
     assert run("python", "-c", code).strip() == "(64, 96, 3)"
+
+
+@pytest.mark.parametrize(
+    ("requirements", "version"), [("requirements.txt", "3.11"), ("requirements-latest.txt", "3.13")]
+)
+def test_locked_packages_are_those_that_are_required_each_with_a_hash(requirements, version):
+    text = (ROOT / f"requirements-locked-{version}.txt").read_text()
+    entry = re.compile(r"([a-z0-9-]+)==(\S+) --hash=sha256:[0-9a-f]{64}")
+    found = {}
+    for line in text.splitlines()[1:]:
+        matched = entry.fullmatch(line)
+        assert matched, line
+        found[matched[1]] = matched[2]
+    pinned = re.findall(r"^([\w.-]+)==(\S+)$", (ROOT / requirements).read_text(), re.MULTILINE)
+    assert len(pinned) > 10
+    for name, exact in pinned:
+        assert found[re.sub(r"[-_.]+", "-", name).lower()] == exact
+
+
+def test_a_lock_takes_names_and_hashes_from_what_pip_says():
+    lock = runpy.run_path(str(ROOT / "tools" / "lock.py"))["locked"]
+
+    def item(name: str, **info) -> dict:
+        return {"metadata": {"name": name, "version": "1.2"}, "download_info": info}
+
+    hashes = {"hashes": {"sha256": "ab" * 32}}
+    report = {"install": [item("Some_Thing", archive_info=hashes), item("a", archive_info=hashes)]}
+    tail = f"==1.2 --hash=sha256:{'ab' * 32}"
+    assert lock(report) == [f"a{tail}", f"some-thing{tail}"]
+    with pytest.raises(ValueError, match="theirs: expected a file with a SHA-256"):
+        lock({"install": [item("theirs", vcs_info={})]})
