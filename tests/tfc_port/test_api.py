@@ -157,3 +157,17 @@ def test_indexes_of_another_number_of_ranges_are_refused():
     )
     with pytest.raises(ValueError, match="index ranges"):
         model(tf.zeros([2]), tf.zeros([2, 3]))
+
+
+def test_arrays_that_are_shifted_by_their_location_stay_as_they_are():
+    model = tfc_port.LocationScaleIndexedEntropyModel(
+        tfc_port.NoisyNormal, 2, lambda index: index + 1.0, coding_rank=1, compression=True
+    )
+    values, loc = np.array([1.25, 2.5], np.float32), np.array([0.25, 0.5], np.float32)
+    indexes = [0, 1]
+    perturbed, _ = model(values, indexes, loc, training=False)
+    strings = model.compress(values, indexes, loc)
+    assert values.tolist() == [1.25, 2.5]
+    assert perturbed.numpy().tolist() == values.tolist()
+    assert model.decompress(strings, indexes, loc).numpy().tolist() == values.tolist()
+    assert model.compress(values.tolist(), indexes, loc) == strings

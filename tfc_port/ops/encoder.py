@@ -143,13 +143,19 @@ def intervals_to_strings(intervals: tf.Tensor) -> tf.Tensor:
     return encode_lanes(intervals)
 
 
-def checked_rows(index: tf.Tensor, lookup: Lookup) -> tf.Tensor:
-    """`index` as int64, after the check that every element names a row."""
+def checked_rows(
+    index: tf.Tensor, lookup: Lookup, expected: str = "index must name a row of `lookup`."
+) -> tf.Tensor:
+    """`index` as int64, after the check that every element names a row.
+
+    Raises:
+      tf.errors.InvalidArgumentError: if one does not; says what was `expected`.
+    """
     rows = tf.cast(index, tf.int64)
     valid = (rows >= 0) & (rows < lookup.rows)
     check = require(
         tf.reduce_all(valid),
-        "index must name a row of `lookup`. Received (rows, then the first bad index):",
+        f"{expected} Received (rows, then the first bad index):",
         lookup.rows,
         tf.boolean_mask(rows, ~valid)[:1],
     )

@@ -12,8 +12,10 @@ from tfc_port.ops import digit_overflow, digit_overflow_decoder, lockstep_decode
 from tfc_port.ops._checks import require
 from tfc_port.ops._int64 import shift_left, where
 from tfc_port.ops.decoder import read_strings
-from tfc_port.ops.encoder import intervals_to_strings
+from tfc_port.ops.encoder import checked_rows, intervals_to_strings
 from tfc_port.ops.lookup import FULL_PRECISION, ROW_SHIFT, Lookup
+
+_BAD_INDEX = "'index' must be in [0, number of rows of 'cdf')."
 
 
 @do_not_convert
@@ -123,13 +125,13 @@ def unbounded_index_range_encode(
         The last symbol announces a value outside the table, which is coded behind it.
       cdf_size: int32 [tables]: how many counts of each row there are, at least 3.
       offset: int32 [tables]: the value of each row's first symbol.
-      precision: Python integer, 1 to 16.
+      precision: As for `range_encode`; so are `debug_level`, `name` and the result.
       overflow_width: Python integer, 1 to 16: bits of a digit of what is coded behind.
-      debug_level: 0 or 1; arguments are checked in either case.
-      name: Name of the op.
+      debug_level: See there.
+      name: See there.
 
     Returns:
-      String scalar, TFC's bytes.
+      String scalar.
 
     Raises:
       tf.errors.InvalidArgumentError: if an argument is not as described.
@@ -253,7 +255,7 @@ def encode_unbounded(
 ) -> tf.Tensor:
     """Codes integers [strings, n], int32, by the tables of the same shape, as strings [strings]."""
     lookup, offset = tables
-    rows = _checked_index(index, lookup)
+    rows = checked_rows(index, lookup, _BAD_INDEX)
     values = tf.cast(data, tf.int64) - tf.gather(offset, rows)
     return intervals_to_strings(
         digit_overflow.to_intervals(lookup, rows, values, int(overflow_width))
@@ -269,7 +271,7 @@ def decode_unbounded(
       tf.errors.InvalidArgumentError: if a string holds a code that no encoder writes.
     """
     lookup, offset = tables
-    rows = _checked_index(index, lookup)
+    rows = checked_rows(index, lookup, _BAD_INDEX)
     words, _, state = read_strings(strings)
     values, state = digit_overflow_decoder.decode_lanes(
         lookup, words, state, rows, int(overflow_width)
@@ -282,17 +284,6 @@ def decode_unbounded(
     )
     with tf.control_dependencies([] if check is None else [check]):
         return tf.cast(values, tf.int32)
-
-
-def _checked_index(index: tf.Tensor, lookup: Lookup) -> tf.Tensor:
-    rows = tf.cast(index, tf.int64)
-    check = require(
-        tf.reduce_all((rows >= 0) & (rows < lookup.rows)),
-        "'index' must be in [0, number of rows of 'cdf'). Received:",
-        index,
-    )
-    with tf.control_dependencies([] if check is None else [check]):
-        return tf.identity(rows)
 
 
 def _broadcast_tables(
