@@ -17,8 +17,10 @@ import re
 import subprocess
 import sys
 
-_COMMAND = ("-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed")
-_COMMAND += ("--only-binary=:all:", "--report=-", "--requirement")
+_COMMAND = (
+    *("-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed"),
+    *("--only-binary=:all:", "--report=-", "--requirement"),
+)
 
 
 def report_of(requirements: str) -> dict:
