@@ -33,7 +33,7 @@ class _Biased(LayerFolding):
     """
 
     kind: ClassVar[type[ops.Kernel]]
-    variables = ("kernel",)
+    variables: ClassVar[tuple[str, ...]] = ("kernel",)
 
     def fold(self, layer: Any, prefix: str, arrays: Arrays) -> list[Layer]:
         entries = super().fold(layer, prefix, arrays)

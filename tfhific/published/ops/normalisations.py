@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tfhific.published.functional import channel_norm
 from tfhific.published.ops.base import ArrayOf, PerChannel, WholePicture, is_real, register
@@ -50,7 +50,7 @@ class ChannelNorm(PerChannel):
     ranks: ClassVar[Mapping[str, int]] = {"gamma": 1, "beta": 1}
 
     def check(self) -> None:
-        epsilon = self.layer.get("epsilon")
+        epsilon: Any = self.layer.get("epsilon")
         if not is_real(epsilon) or epsilon <= 0:
             raise self.refuse("a positive `epsilon`")
         if self.shapes["gamma"][0] < 2:
@@ -75,7 +75,7 @@ class InstanceNorm(WholePicture, PerChannel):
     ranks: ClassVar[Mapping[str, int]] = {"gamma": 1, "beta": 1}
 
     def check(self) -> None:
-        epsilon = self.layer.get("epsilon")
+        epsilon: Any = self.layer.get("epsilon")
         if not is_real(epsilon) or not 0 < epsilon < 1:
             raise self.refuse("an `epsilon` above 0 and below 1")
 
