@@ -6,6 +6,7 @@ from tfhific.errors import ModelError
 from tfhific.published.hyperprior import NETWORKS
 from tfhific.published.integer_branch import check_form
 from tfhific.publishing.fold import fold
+from tfhific.runtimes.tiling import Geometry
 
 
 def folded_parts(model) -> tuple[str, ...]:
@@ -32,6 +33,9 @@ def check_publishable(model) -> None:
     try:
         for part in folded_parts(model):
             network = fold(getattr(model, part), part)
+            if part in NETWORKS:
+                # Refuses what can't run in tiles, as these have to.
+                Geometry.of(network)
             if part == "hyper_synthesis_scale":
                 check_form(network)
     except ModelError as error:
