@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from tfhific.bitstream import container
 from tfhific.codec import hyperprior as codec_module
 from tfhific.codec.hyperprior import HyperpriorCodec
-from tfhific.errors import BitstreamError
+from tfhific.errors import BitstreamError, ModelError
+from tfhific.published.network import Network
 from tfhific.runtimes import tiling
 from tfhific.runtimes.tiling import Geometry
 
@@ -181,3 +182,68 @@ def test_a_picture_too_large_for_its_bytes_is_refused_at_once(tiny_published, ph
 def test_tiles_smaller_than_one_hyperlatent_are_refused(tiny_published):
     with pytest.raises(ValueError, match="at least 64"):
         HyperpriorCodec(tiny_published, tile=32)
+
+
+PLAIN = {
+    "conv": {"op": "plain_conv", "name": "a", "stride": 2, "padding": "SAME"},
+    "conv_of_large_strides": {"op": "plain_conv", "name": "a", "stride": 5, "padding": "VALID"},
+    "deconv": {"op": "plain_deconv", "name": "a", "stride": 2},
+    "depthwise": {"op": "depthwise_conv", "name": "b"},
+}
+
+
+@pytest.mark.parametrize("name", PLAIN)
+@pytest.mark.parametrize("tile", [1, 3])
+def test_what_tensorflow_pads_gives_the_same_in_tiles(name, tile):
+    rng = np.random.default_rng(7)
+    weights = {
+        "a/kernel": rng.normal(size=[4, 4, 2, 2]).astype(np.float32),
+        "a/bias": rng.normal(size=[2]).astype(np.float32),
+        "b/kernel": rng.normal(size=[5, 5, 2]).astype(np.float32),
+        "b/bias": rng.normal(size=[2]).astype(np.float32),
+    }
+    network = Network([PLAIN[name], {"op": "tanh"}, PLAIN[name]], weights)
+    geometry = Geometry.of(network)
+    x = rng.normal(size=[8 * geometry.down, 9 * geometry.down, 2]).astype(np.float32)
+    whole = network(x[None]).numpy()[0]
+    pieces = assembled(lambda x: network(x).numpy(), geometry, x, tile * geometry.down)
+    np.testing.assert_allclose(pieces, whole, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        {"op": "flatten"},
+        {"op": "reshape", "shape": [4, 4, 3]},
+        {"op": "reflect_pad", "size": 1},
+        {"op": "instance_norm", "name": "n", "epsilon": 0.001},
+        {"op": "residual", "branch": [{"op": "instance_norm", "name": "n", "epsilon": 0.001}]},
+        {"op": "plain_conv", "name": "a", "stride": 1, "padding": "VALID"},
+    ],
+    ids=lambda layer: layer["op"],
+)
+def test_a_layer_that_sees_the_whole_picture_is_not_cut_into_tiles(layer):
+    weights = {
+        "n/gamma": np.ones([3], np.float32),
+        "n/beta": np.ones([3], np.float32),
+        "a/kernel": np.ones([3, 3, 3, 3], np.float32),
+        "a/bias": np.ones([3], np.float32),
+    }
+    with pytest.raises(ModelError, match="can't run in tiles"):
+        Geometry.of(Network([layer], weights))
+
+
+def test_a_model_with_such_a_layer_is_refused_before_it_is_trained(tiny_config):
+    import tensorflow as tf
+
+    from tfhific.models.addons import instance_normalization
+    from tfhific.models.mini import Mini
+    from tfhific.publishing.publishable import check_publishable
+
+    model = Mini(tiny_config)
+    model(tf.zeros([1, 64, 64, 3]))
+    check_publishable(model)
+    model.hyper_analysis.add(instance_normalization())
+    model(tf.zeros([1, 64, 64, 3]))
+    with pytest.raises(ModelError, match=r"never published: .*can't run in tiles"):
+        check_publishable(model)

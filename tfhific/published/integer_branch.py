@@ -35,7 +35,6 @@ FRACTION_BITS = 10
 ACTIVATION_BITS = 18
 MAX_SUM_BITS = 40
 _KERNEL_BITS = 15
-_PARTS = ("kernel", "bias")
 _HEADROOM = 8.0
 """How much larger than the typical largest activation one may be before it is cut."""
 
@@ -112,7 +111,7 @@ class IntegerBranch:
 
     def __post_init__(self) -> None:
         largest = MAX_INPUT
-        if self.thresholds is not None and not self._thresholds_are_sound():
+        if self.thresholds is not None and not self._are_sound(self.thresholds):
             raise ModelError("The thresholds of the model's integer branch are malformed.")
         for number, layer in enumerate(self.layers):
             unshifted = self.thresholds is not None and number == len(self.layers) - 1
@@ -148,9 +147,9 @@ class IntegerBranch:
         extent = ops.extent_of([layer.convolution for layer in self.layers])
         return extent._replace(values=2 * extent.values)
 
-    def _thresholds_are_sound(self) -> bool:
-        value, limit = self.thresholds, 1 << MAX_SUM_BITS
-        if value is None or value.dtype != np.int64 or value.shape != (self.num_scales - 1,):
+    def _are_sound(self, value: np.ndarray) -> bool:
+        limit = 1 << MAX_SUM_BITS
+        if value.dtype != np.int64 or value.shape != (self.num_scales - 1,):
             return False
         return bool(np.all(np.diff(value) >= 0) and np.all((-limit < value) & (value < limit)))
 
@@ -292,11 +291,11 @@ def _linear_layers(network: Network) -> list[tuple[dict, np.ndarray, np.ndarray]
             "The scales' network can't be turned into integers: expected convolutions, centred "
             f"and padded with zeros, with ReLU between them. Received: {network.layers}."
         )
-    found = []
-    for op in linear:
-        kernel, bias = (network.weights[op.stored(a)].astype(np.float64) for a in _PARTS)
-        found.append((dict(op.layer), kernel, bias))
-    return found
+
+    def array(op: ops.Op, name: str) -> np.ndarray:
+        return network.weights[op.stored(name)].astype(np.float64)
+
+    return [(op.layer, array(op, "kernel"), array(op, "bias")) for op in linear]
 
 
 def _quantise_layer(

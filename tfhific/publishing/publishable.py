@@ -9,6 +9,7 @@ from tfhific.models.publishable import HyperpriorNetworks, Publishable, Publishe
 from tfhific.published.hyperprior import NETWORKS
 from tfhific.published.integer_branch import check_form
 from tfhific.publishing.fold import fold
+from tfhific.runtimes.tiling import Geometry
 
 
 def folded_parts(model: Publishable | PublishedParts) -> tuple[str, ...]:
@@ -49,6 +50,9 @@ def check_publishable(model: PublishedParts) -> None:
     try:
         for part in folded_parts(model):
             network = fold(getattr(model, part), part)
+            if part in NETWORKS:
+                # Refuses what can't run in tiles, as these have to.
+                Geometry.of(network)
             if part == "hyper_synthesis_scale":
                 check_form(network)
     except ModelError as error:

@@ -12,8 +12,8 @@ means and steps may differ from machine to machine.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 from tfhific.published.functional import first_half, mean_and_step
 from tfhific.runtimes.symbols import rounded
@@ -41,7 +41,7 @@ class Settled(NamedTuple):
 
 
 def settle(
-    networks: Mapping[str, Any], features, latents, top, known_rows, symbols: bool
+    networks: Mapping[str, Callable], features, latents, top, known_rows, symbols: bool
 ) -> Settled:
     """Both passes over some rows of a picture's latents.
 

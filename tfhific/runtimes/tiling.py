@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 
@@ -133,15 +133,16 @@ def assemble(
       whole: [h, w, channels], sides multiples of `geometry.down`.
       tile: see `run`.
     """
-    height, width = (side * geometry.up // geometry.down for side in whole.shape[:2])
+    size = whole.shape[0], whole.shape[1]
+    height, width = (side * geometry.up // geometry.down for side in size)
     out: np.ndarray | None = None
-    for region, values in run(network, geometry, lambda d, a: whole[d, a], whole.shape[:2], tile):
+    for region, values in run(network, geometry, lambda d, a: whole[d, a], size, tile):
         if values.shape[:2] == (height, width):
             return values
         if out is None:
             out = np.empty([height, width, *values.shape[2:]], values.dtype)
         out[region] = values
-    assert out is not None  # an input has a tile at least
+    assert out is not None, "an array has at least one tile"
     return out
 
 
@@ -156,7 +157,5 @@ def extension(size: int, multiple: int, least: int = 0) -> np.ndarray:
       least: a multiple too; the extension has at least so many positions.
     """
     missing = max(-size % multiple, least - size)
-    positions = np.arange(size)
-    if missing < size:
-        return np.pad(positions, (0, missing), "reflect")
-    return np.pad(positions, (0, missing), "edge")
+    mode: Literal["reflect", "edge"] = "reflect" if missing < size else "edge"
+    return np.pad(np.arange(size), (0, missing), mode)

@@ -150,10 +150,8 @@ class Op(abc.ABC):
         Raises:
           ModelError: for a layer that can't run in tiles.
         """
-        inward, outward = self.widths
-        return Extent(
-            self.radius, self.factor, max(Fraction(inward), Fraction(outward) / self.factor**2)
-        )
+        inward, outward = (Fraction(channels) for channels in self.widths)
+        return Extent(self.radius, self.factor, max(inward, outward / self.factor**2))
 
     def same(self, found: int | None, expected: int | None) -> int | None:
         """The number of channels where two numbers, known or not, are one.
