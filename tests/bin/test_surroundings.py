@@ -215,6 +215,41 @@ def test_a_missing_package_is_told_before_anything_is_measured(call_script, monk
     assert "No images in 'nowhere'" in one_line(done.err.encode())
 
 
+@pytest.mark.parametrize(
+    ("arguments", "package"),
+    [
+        (("train", "--run_dir=run", "--data=tfds:coco", "--steps=1"), "tensorflow-datasets"),
+        (("bench", "--serving", "--server=localhost:1"), "tensorflow-serving-api"),
+    ],
+)
+def test_a_missing_extra_is_told_before_tensorflow_is_started(
+    arguments, package, call_script, monkeypatch, tmp_path
+):
+    from tfhific.commands import common, extras
+
+    def started(*_):
+        raise AssertionError("TensorFlow is started first")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(common, "start_tensorflow", started)
+    gone = {"tensorflow_datasets", "tensorflow_serving"}
+    monkeypatch.setattr(extras, "_is_missing", lambda module: module in gone)
+    done = call_script(*arguments)
+    assert done.code == 1
+    assert f"pip install {package}" in one_line(done.err.encode())
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_extra_that_is_there_is_found_and_not_imported():
+    from tfhific.commands import extras
+
+    assert "antigravity" not in sys.modules
+    extras.require("This", "evaluation", {"json": "json", "antigravity": "antigravity"})
+    assert "antigravity" not in sys.modules
+    with pytest.raises(TfhificError, match="This needs no-such, which"):
+        extras.require("This", "evaluation", {"json": "json", "no_such.inner": "no-such"})
+
+
 def test_demo_without_matplotlib_asks_for_a_picture(call_script, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     done = call_script("demo")

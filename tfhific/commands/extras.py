@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from collections.abc import Mapping
 
 from tfhific.errors import TfhificError
@@ -28,6 +29,8 @@ def require(what: str, extra: str, packages: Mapping[str, str]) -> None:
 
 
 def _is_missing(module: str) -> bool:
+    if sys.modules.get(module) is not None:
+        return False
     try:
         return importlib.util.find_spec(module) is None
     except (ImportError, ValueError):

@@ -8,6 +8,8 @@ from typing import Any
 
 from absl import flags
 
+from tfhific.errors import ArgumentError
+
 _PERCENT = re.compile(r"\s*([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*%\s*")
 LOWEST, HIGHEST = 1.0, 8.0
 
@@ -21,7 +23,7 @@ class _QualityParser(flags.ArgumentParser):
     def parse(self, argument: object) -> float:
         value = self.convert(argument)
         if not LOWEST <= value <= HIGHEST:
-            raise ValueError(_expected(argument))
+            raise ArgumentError(_expected(argument))
         return value
 
     def flag_type(self) -> str:
@@ -37,7 +39,7 @@ def quality_of(text: str) -> float:
       text: a number, or one with a percent sign.
 
     Raises:
-      ValueError: it is neither.
+      ArgumentError: it is neither.
     """
     percent = _PERCENT.fullmatch(text)
     if percent:
@@ -47,7 +49,7 @@ def quality_of(text: str) -> float:
     except ValueError:
         value = math.nan
     if math.isnan(value):
-        raise ValueError(_expected(text))
+        raise ArgumentError(_expected(text))
     return value
 
 
