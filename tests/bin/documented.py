@@ -171,6 +171,7 @@ RECIPES: tuple[tuple[str, Recipe], ...] = (
     (r"python tools/train_torch/", Recipe("tests/interop/test_train_torch.py runs it")),
     (r"python tools/", Recipe("makes the documentation's own figures from models that took hours")),
     (r"python -m tfc_port run ", Recipe("tests/tfc_port/test_alias.py runs it")),
+    (r"python -m tfc_port\.convert ", Recipe("tests/tfc_port/test_convert.py converts")),
     (r"saved_model_cli |python -c", Recipe("tests/serving/test_docs.py runs it")),
     (
         r".*--labels=labels\.png --keep=car,pedestrian",
