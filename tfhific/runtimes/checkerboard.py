@@ -13,7 +13,7 @@ means and steps may differ from machine to machine.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tfhific.published.functional import first_half, mean_and_step
 from tfhific.runtimes.symbols import rounded
