@@ -119,7 +119,7 @@ def _texts(tree: ast.AST):
             yield node
 
 
-COMMAND_LINES_OWN = {"jobs.py"}
+COMMAND_LINES_OWN = {"planning.py"}
 """Plans of the commands' folders: nobody else is told what they say."""
 
 

@@ -13,6 +13,7 @@ import tfhific
 ROOT = pathlib.Path(tfhific.__file__).parents[1]
 
 FLOORS = (
+    {"__main__"},
     {"commands"},
     {"training", "evaluation", "interop", "serving"},
     {"publishing"},
@@ -26,12 +27,12 @@ FLOORS = (
     {"pictures", "bitstream"},
     {"files"},
     {"backend", "systems", "interface"},
-    {"errors"},
+    {"errors", "version"},
 )
 """Rooms, the uppermost first: a module imports its own room's and those of lower floors. `tfhific`
 is the package's face, `tfhific/__init__.py`."""
 
-TYPES_OF_ANY_FLOOR = {"tfhific.systems"}
+TYPES_OF_ANY_FLOOR = {"tfhific.systems", "tfc_port"}
 """Makes what upper floors define, by names in strings: it may import it where only a type checker
 does."""
 
@@ -40,19 +41,10 @@ KERAS = {"tfhific.backend", "tfhific.models", "tfhific.training", "keras", "tf_k
 
 # Imports that point upwards until what they ask for has moved.
 KNOWN = {
-    # The trainable model of a published one, on demand.
-    ("tfhific.codec.hyperprior", "tfhific.publishing.trainable"),
-    # Publishing of `inversion` and `cgan`, which belongs to `publishing`.
-    ("tfhific.codec.inversion", "tfhific.publishing.fold"),
-    ("tfhific.codec.inversion", "tfhific.publishing.publishable"),
     # The perceptual distance that a search may be asked to lower, on demand.
     ("tfhific.codec.inversion_search", "tfhific.losses.lpips"),
-    # Names of the checkerboard's networks, which a model's file has.
-    ("tfhific.published.hyperprior", "tfhific.runtimes.checkerboard"),
-    # Folding of layers, which belongs to `publishing`.
-    ("tfhific.published.ops", "tfhific.backend"),
-    ("tfhific.published.ops", "tfhific.models.addons"),
-    ("tfhific.published.ops", "tfhific.models.extreme_networks"),
+    # The table of systems opens what it names: the store of published models, on demand.
+    ("tfhific.systems", "tfhific.published.store"),
 }
 
 

@@ -11,6 +11,7 @@ from tfhific.bitstream import container
 from tfhific.codec import hyperprior as codec_module
 from tfhific.codec.hyperprior import HyperpriorCodec
 from tfhific.errors import BitstreamError, ModelError
+from tfhific.published.checkerboard import NETWORKS
 from tfhific.published.network import Network
 from tfhific.published.store import load_model, read_description, save_model
 from tfhific.publishing.calibration import calibrate
@@ -169,7 +170,7 @@ def test_the_trainable_model_comes_back(published, photo):
     assert picture.shape == images.shape
 
 
-@pytest.mark.parametrize("name", checkerboard.NETWORKS)
+@pytest.mark.parametrize("name", NETWORKS)
 def test_the_fingerprint_covers_what_means_depend_on(published, name):
     network = published.networks[name]
     weights = {key: value + np.float32(0.5) for key, value in network.weights.items()}
@@ -184,7 +185,7 @@ def test_a_decoder_of_its_own_keeps_the_fingerprint(published):
     assert dataclasses.replace(published, networks=networks).fingerprint == published.fingerprint
 
 
-@pytest.mark.parametrize("name", checkerboard.NETWORKS)
+@pytest.mark.parametrize("name", NETWORKS)
 def test_a_model_without_one_of_the_networks_is_refused(published, name):
     networks = {key: value for key, value in published.networks.items() if key != name}
     with pytest.raises(ModelError, match="networks"):

@@ -10,6 +10,7 @@ import numpy as np
 from tfhific.bitstream import container
 from tfhific.codec.sizes import size_of
 from tfhific.errors import ArgumentError
+from tfhific.published.checkerboard import FEATURES, NEAR
 from tfhific.published.hyperprior import HyperpriorModel
 from tfhific.published.network import Network
 from tfhific.runtimes import checkerboard, tiling
@@ -210,11 +211,11 @@ class Transforms:
         import tensorflow as tf
 
         networks = self.model.networks
-        margin = self._geometry(checkerboard.NEAR).margin(self.hyper_stride)
+        margin = self._geometry(NEAR).margin(self.hyper_stride)
         region = slice(max(band.start - margin, 0), min(band.stop + margin, len(y)))
         features = self._over_band(
-            lambda values: networks[checkerboard.FEATURES](tf.constant(values, tf.float32)).numpy(),
-            checkerboard.FEATURES,
+            lambda values: networks[FEATURES](tf.constant(values, tf.float32)).numpy(),
+            FEATURES,
             z,
             region,
             y.shape[1],

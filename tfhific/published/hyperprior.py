@@ -38,13 +38,13 @@ import numpy as np
 
 from tfc_port.coding import Tables
 from tfhific.errors import ModelError
+from tfhific.published import checkerboard
 from tfhific.published.factorized import FactorizedDensity
 from tfhific.published.fingerprint import Fingerprint
 from tfhific.published.integer_branch import IntegerBranch, IntegerLayer
 from tfhific.published.model import PublishedModel
 from tfhific.published.network import Network
 from tfhific.published.rate import LIKELIHOODS
-from tfhific.runtimes import checkerboard
 
 SCALE_KINDS = ("index", "scale")
 MAX_MIN_LATENTS = 64

@@ -15,17 +15,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from tfhific.published.checkerboard import FIRST, NEAR, SECOND
 from tfhific.published.functional import first_half, mean_and_step
 from tfhific.runtimes.symbols import rounded
-
-FEATURES, FIRST, NEAR, SECOND = NETWORKS = (
-    "context_features",
-    "context_first",
-    "context_near",
-    "context_second",
-)
-"""Hyperlatents to features; features to mean and step of the first half; the decoded first half to
-features; the sum of both to mean and step of the second half."""
 
 
 class Settled(NamedTuple):

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from tfhific.bitstream import container
 from tfhific.codec import transforms
+from tfhific.published.checkerboard import FEATURES, NEAR, NETWORKS
 from tfhific.published.hyperprior import HyperpriorModel
 from tfhific.runtimes import checkerboard
 from tfhific.runtimes.symbols import rounded
@@ -201,18 +202,18 @@ class GraphTransforms(tf.Module):
             mean = self._means(z, top, bottom, width)
             found = y[top:bottom] if symbols else rounded(y[top:bottom] - mean)
             return tf.cast(found, tf.int32), found + mean
-        margin = self._geometries[checkerboard.NEAR].margin(self.hyper_stride)
+        margin = self._geometries[NEAR].margin(self.hyper_stride)
         start, stop = tf.maximum(top - margin, 0), tf.minimum(bottom + margin, tf.shape(y)[0])
-        features = self._network(checkerboard.FEATURES)
+        features = self._network(FEATURES)
         values = self._over_band(
             lambda values: features(tf.cast(values, tf.float32)),
-            checkerboard.FEATURES,
+            FEATURES,
             z,
             (start, stop),
             width,
-            (self.model.networks[checkerboard.FEATURES].channels_after(), tf.float32),
+            (self.model.networks[FEATURES].channels_after(), tf.float32),
         )
-        networks = {name: self._network(name) for name in checkerboard.NETWORKS}
+        networks = {name: self._network(name) for name in NETWORKS}
         settled = checkerboard.settle(networks, values, y[start:stop], start, top - start, symbols)
         own = slice(top - start, bottom - start)
         return tf.cast(settled.symbols[own], tf.int32), settled.values[own]
