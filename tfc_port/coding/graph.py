@@ -52,7 +52,13 @@ def encode_tensors(
         entries = tf.boolean_mask(entries, entries < tables.filler_entry)
         steps = graph_loops.whole_steps(tf.size(entries), streams)
         entries = graph_loops.deal(entries, steps, streams, tables.filler_entry)
-        lengths, octets = _write(*graph_loops.narrow(entries, *tables.counts()))
+        begins, shifted, sizes = graph_loops.narrow(entries, *tables.counts())
+        # A step of filler shifts an interval of just 2**16 by a word more, which a stream that ends
+        # before it doesn't have; the interval is then the whole range, and stays so.
+        real = entries < tables.filler_entry
+        shifted_more = tf.reduce_any(shifted & ~real, axis=0)
+        sizes = tf.where(shifted_more, tf.constant(2.0**16, sizes.dtype), sizes)
+        lengths, octets = _write(begins, shifted & real, sizes)
         return graph_payload.join(lengths, octets, escapes)
 
 

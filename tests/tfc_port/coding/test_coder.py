@@ -131,6 +131,17 @@ def test_any_values_come_back_from_the_graph(usable, oddities, data):
     assert np.array_equal(back, values)
 
 
+def test_a_stream_that_ends_in_the_smallest_interval_is_the_same_of_all(oddities):
+    # The last symbol leaves an interval of 1, which a shift makes one of 2**16: no further shift.
+    indexes, values = np.array([4, 6, 5], np.int32), np.zeros(3, np.int32)
+    for streams in (1, 2, 3):
+        payloads = {
+            coding.encode(values, indexes, oddities, streams=streams, implementation=name)
+            for name in coding.available()
+        }
+        assert len(payloads) == 1
+
+
 def test_certain_rows_cost_nothing(implementation, oddities):
     indexes = np.tile(np.array([0, 1], np.int32), 500)
     values = oddities.minimum[indexes]
