@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from tests.clients import web_files
+from tfhific.bitstream import container
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 WEB = ROOT / "clients" / "web"
@@ -45,6 +46,7 @@ def files(tmp_path_factory, photo, tiny_codec, tiny_model_folder):
     folder = web_files.Folder(tmp_path_factory.mktemp("web_files"))
     web_files.fill(folder, photo, tiny_codec, tiny_model_folder)
     web_files.fill_shipped(folder, photo)
+    web_files.fill_hific(folder, photo, tmp_path_factory.mktemp("web_models"))
     folder.save()
     return folder.path
 
@@ -65,6 +67,31 @@ def test_damaged_and_hostile_files_are_refused_in_one_line(
     (tmp_path / "hostile.json").write_text(json.dumps(names))
     model = tiny_model_folder / "model.safetensors"
     passes("damage.test.js", TFH_FILES=str(tmp_path), TFH_MODEL=str(model))
+
+
+@pytest.mark.parametrize("size", [(3, 5), (66, 81)])
+def test_what_the_module_encodes_is_what_the_python_codec_encodes(
+    size, tmp_path, tiny_codec, tiny_model_folder, photo
+):
+    pixels = photo(*size)
+    alpha = np.broadcast_to(np.arange(size[1], dtype=np.uint8) * 3, size)
+    np.dstack([pixels, alpha]).tofile(tmp_path / "in.rgba")
+    model = tiny_model_folder / "model.safetensors"
+    arguments = (tmp_path / "in.rgba", size[1], size[0], 3.5, tmp_path / "out.tfh")
+    done = node(WEB / "test" / "encode.js", model, *arguments)
+    assert done.returncode == 0, done.stderr
+    data = (tmp_path / "out.tfh").read_bytes()
+    picture = tiny_codec.decompress_picture(data)
+    assert np.array_equal(picture.alpha, alpha)
+    own = tiny_codec.decode_latents(tiny_codec.compress(pixels, 3.5))
+    found = tiny_codec.decode_latents(data)
+    # A latent at the edge between two symbols may fall to either side of it.
+    assert np.mean(found.z != own.z) < 0.01
+    assert np.mean(found.y != own.y) < 0.01
+    # Files of equal latents are equal, so that streams and layout are too.
+    if np.array_equal(found.z, own.z) and np.array_equal(found.y, own.y):
+        whole = tiny_codec.encode(pixels, 3.5, alpha=container.unpack(data).alpha)
+        assert data == whole.data
 
 
 def test_parts_of_the_module_keep_their_own_promises(tmp_path):

@@ -18,10 +18,7 @@ from tfhific.pictures.images import Picture
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 KEPT = ROOT / "tests" / "codec" / "data"
-SHIPPED = {
-    "mini-v1": ROOT / "tfhific" / "zoo" / "mini-v1",
-    "mini-v2": ROOT / "tfhific" / "zoo" / "candidates" / "mini-v2",
-}
+SHIPPED = {path.parent.name: path.parent for path in ROOT.glob("tfhific/zoo/**/model.safetensors")}
 
 
 class Folder:
@@ -119,7 +116,9 @@ def fill(folder: Folder, photo, tiny_codec, tiny_folder: pathlib.Path) -> None:
         "version-0": {"version": 0, "streams": (2, 4)},
     }
     for name, layout in layouts.items():
-        folder.add(f"tiny-{name}", written_anew(data, tiny_codec, **layout), tiny_codec, tiny_folder)
+        folder.add(
+            f"tiny-{name}", written_anew(data, tiny_codec, **layout), tiny_codec, tiny_folder
+        )
 
     def outliers(symbols: np.ndarray) -> None:
         symbols[0, 0, :4] = [1 << 24, -(1 << 24), 300, -300]
@@ -138,12 +137,38 @@ def fill(folder: Folder, photo, tiny_codec, tiny_folder: pathlib.Path) -> None:
 
 
 def fill_shipped(folder: Folder, photo) -> None:
-    """A file of each model in the repository, and the kept ones."""
+    """A file in two bands of each model in the repository, and the kept ones."""
     for name, path in SHIPPED.items():
         codec = tfhific.load(path)
-        folder.add(name, codec.compress(photo(40, 56, 4), 4.25), codec, path)
+        data = codec.compress(photo(70, 40, 4), 4.25)
+        folder.add(name, written_anew(data, codec, bands=4), codec, path)
     for path in sorted(KEPT.glob("format*.tfh")):
         folder.add_kept(path, SHIPPED["mini-v1"])
+
+
+def fill_hific(folder: Folder, photo, model_folder: pathlib.Path) -> None:
+    """Files of a tiny HiFiC, whose layers, pixels and scale indexes differ from a mini's."""
+    from tfhific.backend import keras
+    from tfhific.models.hific import PRESETS, HiFiC
+    from tfhific.published.hyperprior import save_model
+    from tfhific.publishing.hyperprior import publish
+
+    for number, variant in enumerate(("official", "pytorch")):
+        keras.utils.set_random_seed(number)
+        model = HiFiC(dataclasses.replace(PRESETS["hific-tiny"], variant=variant))
+        rng = np.random.default_rng(number)
+        pixels = model.to_range(photo(64, 64)[None].astype(np.float32))
+        z = model.hyper_analysis(model.encoder(pixels))
+        model.hyper_synthesis_mean(z), model.hyper_synthesis_scale(z)
+        for variable in model.trainable_variables:
+            if len(variable.shape) == 1:
+                variable.assign_add(rng.normal(0, 0.3, variable.shape))
+        path = model_folder / variant
+        save_model(publish(model, variant, {"system": "hific"}), path)
+        codec = tfhific.load(path)
+        for size in ((9, 30), (90, 140)):
+            name = f"hific-{variant}-{size[0]}x{size[1]}"
+            folder.add(name, codec.compress(photo(*size)), codec, path)
 
 
 def sealed(body: bytes) -> bytes:

@@ -5,6 +5,7 @@
  */
 
 import { outputSize, pad } from "./correlation.js";
+import { TfhError } from "./errors.js";
 
 /** @typedef {import("./correlation.js").Tensor} Tensor */
 /** @typedef {import("./correlation.js").Correlation} Correlation */
@@ -12,7 +13,6 @@ import { outputSize, pad } from "./correlation.js";
 const PAGE = 65536;
 const PANEL = 32;
 const ALIGNMENT = 64;
-const MOST_PAGES = 65536;
 
 /** @param {number} value @param {number} unit */
 const up = (value, unit) => Math.ceil(value / unit) * unit;
@@ -22,7 +22,7 @@ const up = (value, unit) => Math.ceil(value / unit) * unit;
 /** @implements {Engine} */
 export class WasmEngine {
   name = "wasm";
-  #memory = new WebAssembly.Memory({ initial: 1, maximum: MOST_PAGES });
+  #memory = new WebAssembly.Memory({ initial: 1 });
   /** @type {any} */
   #exports;
   #top = PAGE;
@@ -44,7 +44,12 @@ export class WasmEngine {
   /** Makes sure of the memory below an address. @param {number} end */
   #reserve(end) {
     const missing = Math.ceil((end - this.#memory.buffer.byteLength) / PAGE);
-    if (missing > 0) this.#memory.grow(missing);
+    if (missing <= 0) return;
+    try {
+      this.#memory.grow(missing);
+    } catch {
+      throw new TfhError(`There is not enough memory: ${Math.ceil(end / 2 ** 20)} MiB are needed.`);
+    }
   }
 
   /** @param {Correlation} plan */
