@@ -18,14 +18,14 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 WEB = ROOT / "clients" / "web"
 
 
-def node(*arguments, **environment: str) -> subprocess.CompletedProcess:
+def node(*arguments, folder: pathlib.Path = WEB, **environment: str) -> subprocess.CompletedProcess:
     """Runs Node.js in the module's folder; skips where there is none."""
     program = shutil.which("node")
     if program is None:
         pytest.skip("needs Node.js, which is not installed")
     return subprocess.run(
         [program, *map(str, arguments)],
-        cwd=WEB,
+        cwd=folder,
         env={"PATH": os.environ["PATH"], **environment},
         capture_output=True,
         text=True,
@@ -104,3 +104,26 @@ def test_parts_of_the_module_keep_their_own_promises(tmp_path):
         cases.append([data.hex(), str(farmhash64(data))])
     (tmp_path / "checksums.json").write_text(json.dumps(cases))
     passes("parts.test.js", TFH_FILES=str(tmp_path))
+
+
+@pytest.mark.slow
+def test_kernels_in_webassembly_give_the_same_latents_and_pixels(files, tools, tiny_model_folder):
+    command = ["tools/build.js", f"--out={tools / 'site'}", str(tiny_model_folder)]
+    done = node(*command, folder=tools)
+    assert done.returncode == 0, done.stderr
+    kernels = tools / "dist" / "kernels"
+    passes("files.test.js", TFH_FILES=str(files), TFH_KERNELS=str(kernels))
+
+
+@pytest.mark.slow
+def test_the_module_fits_its_declared_types(tools):
+    done = node("node_modules/typescript/bin/tsc", "--project", ".", folder=tools)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.slow
+def test_a_build_without_a_model_says_what_it_wants(tools, tmp_path):
+    done = node("tools/build.js", f"--out={tools / 'none'}", tmp_path, folder=tools)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: expected the folder of a published model.")
+    assert len(done.stderr.splitlines()) == 1
