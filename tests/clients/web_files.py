@@ -28,14 +28,19 @@ class Folder:
         self.path = path
         self._entries: list[dict] = []
 
-    def add(self, name: str, data: bytes, codec, model: pathlib.Path) -> None:
-        """Adds a file with its latents, pixels and metadata as the Python codec reads them."""
+    def add(self, name: str, data: bytes, codec, model: pathlib.Path, pixels=True) -> None:
+        """Adds a file with its latents, pixels and metadata as the Python codec reads them.
+
+        Without `pixels` they are not compared: of latents far beyond a picture's, sums in another
+        order give other ones.
+        """
         latents, picture = codec.decode_latents(data), codec.decompress_picture(data)
         self._put(f"{name}.tfh", data)
         self._put(f"{name}.z", latents.z.astype("<i4").tobytes())
         self._put(f"{name}.indexes", latents.indexes.astype("<i4").tobytes())
         self._put(f"{name}.symbols", latents.y.astype("<i4").tobytes())
-        self._put(f"{name}.rgb", picture.pixels.tobytes())
+        if pixels:
+            self._put(f"{name}.rgb", picture.pixels.tobytes())
         for kind in ("alpha", "icc", "exif"):
             value = getattr(picture, kind)
             if value is not None:
@@ -120,14 +125,16 @@ def fill(folder: Folder, photo, tiny_codec, tiny_folder: pathlib.Path) -> None:
             f"tiny-{name}", written_anew(data, tiny_codec, **layout), tiny_codec, tiny_folder
         )
 
-    def outliers(symbols: np.ndarray) -> None:
-        symbols[0, 0, :4] = [1 << 24, -(1 << 24), 300, -300]
-        symbols[-1, -1, -1] = 1 << 23
+    for name, far in (("escapes", 300), ("outliers", 1 << 24)):
 
-    far = tiny_codec.decode_latents(data).z.copy()
-    far[0, 0, :3] = [70_000, -70_000, 4096]
-    escaped = written_anew(data, tiny_codec, z=far, change=outliers, streams=(1, 4))
-    folder.add("tiny-escapes", escaped, tiny_codec, tiny_folder)
+        def escape(symbols: np.ndarray, far: int = far) -> None:
+            symbols[0, 0, :4] = [far, -far, far // 2, -far // 2]
+            symbols[-1, -1, -1] = far
+
+        z = tiny_codec.decode_latents(data).z.copy()
+        z[0, 0, :3] = [far, -far, far // 4 + 1]
+        escaped = written_anew(data, tiny_codec, z=z, change=escape, streams=(1, 4))
+        folder.add(f"tiny-{name}", escaped, tiny_codec, tiny_folder, pixels=far == 300)
 
     size = (45, 83)
     exif = pictures.exif(1)

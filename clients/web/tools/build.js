@@ -52,7 +52,12 @@ const workerPlugin = (text) => ({
 
 /** Copies a model under its fingerprint, and as a script for file://. @param {string} folder @param {string} out */
 function copyModel(folder, out) {
-  const bytes = fs.readFileSync(path.join(folder, "model.safetensors"));
+  const file = path.join(folder, "model.safetensors");
+  if (!fs.existsSync(file)) {
+    console.error(`error: expected the folder of a published model. Received: ${folder}, without model.safetensors.`);
+    process.exit(1);
+  }
+  const bytes = fs.readFileSync(file);
   const length = Number(bytes.readBigUInt64LE(0));
   const header = JSON.parse(bytes.toString("utf8", 8, 8 + length));
   const { fingerprint, name } = JSON.parse(header.__metadata__.tfhific);
