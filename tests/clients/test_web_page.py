@@ -249,7 +249,9 @@ def test_every_control_is_reached_by_keyboard(browser, address):
     assert reached == ["file", "save-png"]
 
 
-def test_the_page_stays_responsive_while_it_decodes(browser, address, site, tiny_codec, photo):
+def test_a_large_picture_is_decoded_in_strips_while_the_page_stays_responsive(
+    browser, address, site, tiny_codec, photo
+):
     (site / "large.tfh").write_bytes(tiny_codec.compress(np.tile(photo(250, 250), (8, 8, 1))))
     browser.get(address)
     browser.execute_script(
@@ -269,5 +271,17 @@ def test_the_page_stays_responsive_while_it_decodes(browser, address, site, tiny
     wait_for_picture(browser, "large.tfh")
     seconds = time.monotonic() - start
     longest, ticks = browser.execute_script("return [window.longest, window.ticks]")
+    # Strips of several workers: every 97th row, so that some of each are seen.
+    rows = list(range(0, 2000, 97))
+    found = browser.execute_script(
+        """
+        const context = document.querySelector("#picture canvas").getContext("2d");
+        return arguments[0].map((row) => [...context.getImageData(0, row, 2000, 1).data]);
+        """,
+        rows,
+    )
+    found = np.array(found, np.uint8).reshape(len(rows), 2000, 4)[..., :3]
+    expected = tiny_codec.decompress((site / "large.tfh").read_bytes())
+    assert far_apart(found, expected[rows]) <= 1
     assert ticks > 5
     assert longest / 1000 < max(0.5 * seconds, 1.0)

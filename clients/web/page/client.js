@@ -14,17 +14,20 @@ import workerText from "worker:text";
  * @returns {Promise<Uint8Array>}
  */
 
-export class TfhClient {
+/** Pictures of more pixels are decoded in strips, by several workers. */
+const LARGE = 1_500_000;
+const MOST_WORKERS = 4;
+
+/** A worker, and what it was asked. */
+class Helper {
   #worker;
   #next = 0;
   /** @type {Map<number, { resolve: (value: any) => void, reject: (error: Error) => void, progress?: (share: number) => void }>} */
   #waiting = new Map();
-  /** @type {Map<string, Promise<any>>} */
-  #loading = new Map();
+  /** Models that it has, or is about to have. @type {Map<string, Promise<{ fingerprint: string, name: string }>>} */
+  models = new Map();
 
-  /** @param {FindModel} findModel */
-  constructor(findModel) {
-    this.findModel = findModel;
+  constructor() {
     // From a blob, so that it works from file:// and from another origin's script too.
     const url = URL.createObjectURL(new Blob([workerText], { type: "text/javascript" }));
     this.#worker = new Worker(url);
@@ -55,7 +58,7 @@ export class TfhClient {
    * @param {(share: number) => void} [progress]
    * @returns {Promise<any>}
    */
-  #ask(action, request, progress) {
+  ask(action, request, progress) {
     const id = this.#next++;
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject, progress });
@@ -63,18 +66,50 @@ export class TfhClient {
     });
   }
 
-  /** Makes sure that the worker has a model. @param {string} fingerprint */
-  async load(fingerprint) {
-    let loading = this.#loading.get(fingerprint);
-    if (!loading) {
-      loading = this.findModel(fingerprint).then((bytes) => this.#ask("load", { bytes }));
-      this.#loading.set(fingerprint, loading);
-      // What failed, a network for instance, may be tried again.
-      loading.catch(() => this.#loading.delete(fingerprint));
+  close() {
+    this.#worker.terminate();
+  }
+}
+
+export class TfhClient {
+  /** @type {Helper[]} */
+  #helpers = [];
+  /** @type {Map<string, Promise<Uint8Array>>} */
+  #bytes = new Map();
+
+  /** @param {FindModel} findModel */
+  constructor(findModel) {
+    this.findModel = findModel;
+  }
+
+  /** @param {number} index @returns {Helper} */
+  #helper(index) {
+    return (this.#helpers[index] ??= new Helper());
+  }
+
+  /** A model's bytes, fetched once for all workers. @param {string} fingerprint */
+  #bytesOf(fingerprint) {
+    let bytes = this.#bytes.get(fingerprint);
+    if (!bytes) {
+      bytes = this.findModel(fingerprint);
+      this.#bytes.set(fingerprint, bytes);
+      bytes.catch(() => this.#bytes.delete(fingerprint));
     }
-    const { fingerprint: found, name } = await loading;
-    if (found !== fingerprint) {
-      throw new TfhError(`Expected the model ${fingerprint}. Received ${name}, ${found}.`);
+    return bytes;
+  }
+
+  /** Makes sure that a worker has a model. @param {Helper} helper @param {string} fingerprint */
+  async #load(helper, fingerprint) {
+    let loading = helper.models.get(fingerprint);
+    if (!loading) {
+      loading = this.#bytesOf(fingerprint).then((bytes) => helper.ask("load", { bytes }));
+      helper.models.set(fingerprint, loading);
+      // What failed, a network for instance, may be tried again.
+      loading.catch(() => helper.models.delete(fingerprint));
+    }
+    const found = await loading;
+    if (found.fingerprint !== fingerprint) {
+      throw new TfhError(`Expected the model ${fingerprint}. Received ${found.name}, ${found.fingerprint}.`);
     }
   }
 
@@ -85,9 +120,24 @@ export class TfhClient {
    * @throws {TfhError}
    */
   async decode(bytes, { maxPixels, progress } = {}) {
-    const { fingerprint, loaded } = await this.#ask("header", { bytes, maxPixels });
-    if (!loaded) await this.load(fingerprint);
-    return this.#ask("decode", { bytes, maxPixels }, progress);
+    const { fingerprint, width, height } = await this.#helper(0).ask("header", { bytes, maxPixels });
+    const cores = Math.min(navigator.hardwareConcurrency || 1, MOST_WORKERS);
+    const count = width * height > LARGE ? cores : 1;
+    const shares = new Array(count).fill(0);
+    const strips = await Promise.all(
+      shares.map(async (_, index) => {
+        const helper = this.#helper(index);
+        await this.#load(helper, fingerprint);
+        return helper.ask("decode", { bytes, maxPixels, strip: { index, count } }, (share) => {
+          shares[index] = share / count;
+          progress?.(shares.reduce((a, b) => a + b));
+        });
+      }),
+    );
+    if (count === 1) return strips[0];
+    const data = new Uint8ClampedArray(4 * width * height);
+    for (const strip of strips) data.set(strip.data, 4 * width * strip.top);
+    return { ...strips[0], data, height, top: 0 };
   }
 
   /**
@@ -98,17 +148,19 @@ export class TfhClient {
    * @returns {Promise<Uint8Array>} a `.tfh` file
    */
   async encode({ data, width, height }, quality, fingerprint, progress) {
-    await this.load(fingerprint);
-    return this.#ask("encode", { picture: { data, width, height }, quality, fingerprint }, progress);
+    const helper = this.#helper(0);
+    await this.#load(helper, fingerprint);
+    return helper.ask("encode", { picture: { data, width, height }, quality, fingerprint }, progress);
   }
 
   /** @param {Picture} picture @returns {Promise<Uint8Array>} a PNG file */
   png(picture) {
-    return this.#ask("png", { picture });
+    return this.#helper(0).ask("png", { picture });
   }
 
-  /** Ends the worker. */
+  /** Ends the workers. */
   close() {
-    this.#worker.terminate();
+    for (const helper of this.#helpers) helper.close();
+    this.#helpers = [];
   }
 }

@@ -54,7 +54,6 @@ async function fromScript(fingerprint, base) {
   });
   script.remove();
   const text = atob(store[fingerprint]);
-  delete store[fingerprint];
   const bytes = new Uint8Array(text.length);
   for (let i = 0; i < bytes.length; i++) bytes[i] = text.charCodeAt(i);
   return bytes;

@@ -20,16 +20,16 @@ function known(fingerprint) {
 const actions = {
   header: async ({ bytes, maxPixels }) => {
     const { fingerprint, width, height } = readHeader(bytes, maxPixels);
-    return { fingerprint, width, height, loaded: models.has(fingerprint) };
+    return { fingerprint, width, height };
   },
   load: async ({ bytes }) => {
     const model = await loadModel(bytes);
     models.set(model.fingerprint, model);
     return { fingerprint: model.fingerprint, name: model.name };
   },
-  decode: async ({ bytes, maxPixels }, progress) => {
+  decode: async ({ bytes, maxPixels, strip }, progress) => {
     const model = known(readHeader(bytes, maxPixels).fingerprint);
-    const picture = await decode(bytes, model, { engine: await engine, maxPixels, progress });
+    const picture = await decode(bytes, model, { engine: await engine, maxPixels, progress, strip });
     return { ...picture, model: model.name };
   },
   encode: async ({ picture, quality, fingerprint }, progress) => {

@@ -4,13 +4,17 @@ import { checkPlane, decodePlane } from "./alpha_plane.js";
 import { checkClaims } from "./claims.js";
 import { MAX_PIXELS, QUALITY_STEPS, unpack } from "./container.js";
 import { TfhError } from "./errors.js";
-import { dequantise, scaleIndexes } from "./latents.js";
+import { dequantise, scaleIndexes, surroundings } from "./latents.js";
 import { decodeValues } from "./symbols.js";
 import { synthesise } from "./synthesis.js";
 
 /** @typedef {import("./model.js").Model} Model */
 /** @typedef {import("./engine_plain.js").Engine} Engine */
 /** @typedef {import("./container.js").Contents} Contents */
+/** @typedef {import("./latents.js").Rows} Rows */
+
+/** Rows of latents that are dequantised at a time: a bound for memory. */
+const CHUNK = 64;
 
 /**
  * A picture.
@@ -18,6 +22,7 @@ import { synthesise } from "./synthesis.js";
  * @typedef {object} Picture
  * @property {number} width pixels
  * @property {number} height pixels
+ * @property {number} top rows of the whole picture above these; 0 unless a strip was asked for
  * @property {Uint8ClampedArray<ArrayBuffer>} data RGBA, row by row, as `ImageData` has it; not premultiplied
  * @property {boolean} hasAlpha whether the file has an alpha plane
  * @property {Uint8Array | null} icc ICC profile
@@ -31,6 +36,8 @@ import { synthesise } from "./synthesis.js";
  * @property {Engine} engine
  * @property {number} [maxPixels] larger pictures are refused
  * @property {(share: number) => void} [progress] told how much is done, from 0 to 1
+ * @property {{ index: number, count: number }} [strip] only one of so many strips of the picture, from
+ *   top to bottom: several workers can have one each. Strips may be of no rows
  */
 
 /**
@@ -42,35 +49,84 @@ import { synthesise } from "./synthesis.js";
  * @returns {Promise<Picture>}
  * @throws {TfhError} when the file is damaged, of another model, or too large
  */
-export async function decode(data, model, { engine, maxPixels = MAX_PIXELS, progress = () => {} }) {
+export async function decode(data, model, options) {
+  const { engine, maxPixels = MAX_PIXELS, progress = () => {}, strip = { index: 0, count: 1 } } = options;
   const contents = unpackFor(data, model, maxPixels);
-  const { height, width } = contents;
-  const alpha = contents.alpha ? await decodePlane(contents.alpha, height, width) : null;
-  const { z, bands } = openLatents(contents, model, engine);
-  const size = model.sizes(height, width);
-  const y = { ...size, channels: model.channels, data: new Float32Array(size.height * size.width * model.channels) };
-  const done = [];
-  for (const band of bands) {
-    y.data.set(band.symbols, band.start * size.width * model.channels);
-    done.push({ start: band.start, stop: band.stop });
-  }
-  // Only now: the second half of a checkerboard is predicted from rows of the next band too.
-  for (const band of done) dequantise(model, engine, y, z, band);
+  const plane = contents.alpha ? await decodePlane(contents.alpha, contents.height, contents.width) : null;
+  const rows = rowsOfStrip(model, contents, strip);
+  const y = decodeRows(contents, model, engine, rows);
   progress(0.2);
-  const pixels = synthesise(model, engine, y, contents.qualityCode, height, width, (share) =>
+  const pixels = synthesise(model, engine, y, rows, contents.qualityCode, contents, (share) =>
     progress(0.2 + 0.8 * share),
   );
-  if (alpha) for (let i = 0; i < alpha.length; i++) pixels[4 * i + 3] = alpha[i];
+  const { width } = contents;
+  const own = plane?.subarray(pixels.top * width, (pixels.top + pixels.height) * width);
+  own?.forEach((value, i) => {
+    pixels.data[4 * i + 3] = value;
+  });
   return {
     width,
-    height,
-    data: pixels,
-    hasAlpha: alpha !== null,
+    ...pixels,
+    hasAlpha: plane !== null,
     icc: contents.icc?.slice() ?? null,
     exif: contents.exif?.slice() ?? null,
     quality: 1 + contents.qualityCode / QUALITY_STEPS,
-    bitsPerPixel: (8 * data.length) / (height * width),
+    bitsPerPixel: (8 * data.length) / (contents.height * width),
   };
+}
+
+/** Rows of latents of a strip. @param {Model} model @param {Contents} contents @param {{ index: number, count: number }} strip @returns {Rows} */
+function rowsOfStrip(model, contents, { index, count }) {
+  if (!(Number.isInteger(index) && Number.isInteger(count) && index >= 0 && index < count)) {
+    throw new TfhError(`Expected a strip, such as 0 of 2. Received: ${index} of ${count}.`);
+  }
+  const { height } = model.sizes(contents.height, contents.width);
+  const unit = model.hyperStride;
+  const each = Math.ceil(height / count / unit) * unit;
+  return { start: Math.min(index * each, height), stop: Math.min((index + 1) * each, height) };
+}
+
+/** Rows with others around them, within the picture. @param {Rows} rows @param {number} more @param {number} height @returns {Rows} */
+const widened = (rows, more, height) => ({
+  start: Math.max(rows.start - more, 0),
+  stop: Math.min(rows.stop + more, height),
+});
+
+/**
+ * Decoded latents of some rows, and of those around them that their pixels depend on.
+ *
+ * @param {Contents} contents
+ * @param {Model} model
+ * @param {Engine} engine
+ * @param {Rows} rows
+ * @returns {import("./latents.js").Slab}
+ */
+function decodeRows(contents, model, engine, rows) {
+  const { height, width } = model.sizes(contents.height, contents.width);
+  const run = width * model.channels;
+  const unit = model.hyperStride;
+  const reach = Math.ceil(model.geometries.synthesis.reach / unit) * unit;
+  const needed = widened(rows, reach, height);
+  const all = widened(needed, surroundings(model), height);
+  const slab = (/** @type {Rows} */ { start, stop }) => {
+    const data = new Float32Array((stop - start) * run);
+    return { data, top: start, height: stop - start, width, channels: model.channels };
+  };
+  const symbols = slab(all);
+  const { z, bands } = openLatents(contents, model, engine, all);
+  for (const band of bands) {
+    const start = Math.max(band.start, all.start);
+    const stop = Math.min(band.stop, all.stop);
+    const part = band.symbols.subarray((start - band.start) * run, (stop - band.start) * run);
+    symbols.data.set(part, (start - all.start) * run);
+  }
+  // Only now: the second half of a checkerboard is predicted from rows of the next band too.
+  const y = slab(needed);
+  for (let { start } = needed; start < needed.stop; start += CHUNK) {
+    const chunk = { start, stop: Math.min(start + CHUNK, needed.stop) };
+    y.data.set(dequantise(model, engine, symbols, z, chunk), (start - needed.start) * run);
+  }
+  return y;
 }
 
 /**
@@ -83,7 +139,7 @@ export async function decode(data, model, { engine, maxPixels = MAX_PIXELS, prog
  */
 export function decodeLatents(data, model, { engine, maxPixels = MAX_PIXELS }) {
   const contents = unpackFor(data, model, maxPixels);
-  const { z, bands } = openLatents(contents, model, engine);
+  const { z, bands } = openLatents(contents, model, engine, { start: 0, stop: Infinity });
   const { height, width } = model.sizes(contents.height, contents.width);
   const indexes = new Int32Array(height * width * model.channels);
   const symbols = new Int32Array(indexes.length);
@@ -107,17 +163,25 @@ function unpackFor(data, model, maxPixels) {
   return contents;
 }
 
-/** @param {Contents} contents @param {Model} model @param {Engine} engine */
-function openLatents(contents, model, engine) {
+/**
+ * The hyperlatents, and a generator of the bands that have some of the rows.
+ *
+ * @param {Contents} contents
+ * @param {Model} model
+ * @param {Engine} engine
+ * @param {Rows} rows
+ */
+function openLatents(contents, model, engine, rows) {
   const bands = checkClaims(contents, model);
   const { width, hyperHeight, hyperWidth } = model.sizes(contents.height, contents.width);
   const channels = model.zTables.rows;
-  const rows = Int32Array.from({ length: hyperHeight * hyperWidth * channels }, (_, i) => i % channels);
-  const data = decodeValues(contents.z, rows, model.zTables, contents.zStreams);
+  const places = Int32Array.from({ length: hyperHeight * hyperWidth * channels }, (_, i) => i % channels);
+  const data = decodeValues(contents.z, places, model.zTables, contents.zStreams);
   const z = { data, height: hyperHeight, width: hyperWidth, channels };
 
   function* decodeBands() {
     for (const { start, stop, payload } of bands) {
+      if (stop <= rows.start || start >= rows.stop) continue;
       const indexes = scaleIndexes(model, engine, z, { start, stop }, width).data;
       const symbols = decodeValues(payload, indexes, model.yTables, contents.yStreams);
       yield { start, stop, indexes, symbols };

@@ -122,7 +122,7 @@ function extension(size, multiple, least = 0) {
  * @param {Source} picture
  * @param {number} code of the quality
  * @param {(share: number) => void} progress
- * @returns {Tensor}
+ * @returns {import("./latents.js").Slab}
  */
 function analyse(model, engine, picture, code, progress) {
   const least = model.minLatents * model.stride;
@@ -159,7 +159,7 @@ function analyse(model, engine, picture, code, progress) {
       progress(++done / (down.length * across.length));
     }
   }
-  return { data: y, height, width, channels };
+  return { data: y, height, width, channels, top: 0 };
 }
 
 /** @param {Model} model @param {Engine} engine @param {Tensor} y */

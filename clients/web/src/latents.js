@@ -75,30 +75,38 @@ function predicted(model, engine, name, z, rows, width) {
   );
 }
 
-/** The rows of an array as one of their own. @param {Tensor} y @param {Rows} rows @returns {Tensor} */
+/** Some rows of an array, the first of which is the picture's row `top`. @typedef {Tensor & { top: number }} Slab */
+
+/** Rows of a slab as an array of their own, a view. @param {Slab} y @param {Rows} rows @returns {Tensor} */
 function rowsOf(y, rows) {
   const run = y.width * y.channels;
-  const data = y.data.subarray(rows.start * run, rows.stop * run);
+  const data = y.data.subarray((rows.start - y.top) * run, (rows.stop - y.top) * run);
   return { data, height: rows.stop - rows.start, width: y.width, channels: y.channels };
 }
 
 /**
- * Decoded latents in the place of a band's symbols.
+ * Decoded latents of some rows.
  *
  * @param {Model} model
  * @param {Engine} engine
- * @param {Tensor} y all rows: decoded before the band, symbols from it on
+ * @param {Slab} symbols of the rows, and of as many around them as `surroundings` says
  * @param {Integers} z
- * @param {Rows} band
+ * @param {Rows} rows
+ * @returns {ArrayLike<number>}
  */
-export function dequantise(model, engine, y, z, band) {
-  if (model.checkerboard) {
-    settleBand(model, engine, y, z, band, false);
-    return;
-  }
-  const means = predicted(model, engine, "hyper_synthesis_mean", z, band, y.width).data;
-  const { data } = rowsOf(y, band);
-  for (let i = 0; i < data.length; i++) data[i] += means[i];
+export function dequantise(model, engine, symbols, z, rows) {
+  if (model.checkerboard) return settleRows(model, engine, symbols, z, rows, 0, null).data;
+  const means = predicted(model, engine, "hyper_synthesis_mean", z, rows, symbols.width).data;
+  const { data } = rowsOf(symbols, rows);
+  for (let i = 0; i < data.length; i++) means[i] += data[i];
+  return means;
+}
+
+/** Rows around others that these depend on, where latents predict latents. @param {Model} model */
+export function surroundings(model) {
+  if (!model.checkerboard) return 0;
+  const { reach } = model.geometries.context_near;
+  return Math.ceil(reach / model.hyperStride) * model.hyperStride;
 }
 
 /**
@@ -106,17 +114,19 @@ export function dequantise(model, engine, y, z, band) {
  *
  * @param {Model} model
  * @param {Engine} engine
- * @param {Tensor} y all rows: quantised before the band
+ * @param {Slab} y all rows: quantised before the band
  * @param {Integers} z
  * @param {Rows} band
  * @returns {Int32Array}
  */
 export function quantise(model, engine, y, z, band) {
+  const { data } = rowsOf(y, band);
   if (model.checkerboard) {
-    return Int32Array.from(settleBand(model, engine, y, z, band, true));
+    const symbols = new Int32Array(data.length);
+    data.set(settleRows(model, engine, y, z, band, surroundings(model), symbols).data);
+    return symbols;
   }
   const means = predicted(model, engine, "hyper_synthesis_mean", z, band, y.width).data;
-  const { data } = rowsOf(y, band);
   const symbols = new Int32Array(data.length);
   for (let i = 0; i < data.length; i++) {
     symbols[i] = toSymbol(Math.fround(data[i] - means[i]));
@@ -125,17 +135,29 @@ export function quantise(model, engine, y, z, band) {
   return symbols;
 }
 
-/** @param {Model} model @param {Engine} engine @param {Tensor} y @param {Integers} z @param {Rows} band @param {boolean} encode */
-function settleBand(model, engine, y, z, band, encode) {
-  const unit = model.hyperStride;
-  const more = Math.ceil(model.geometries.context_near.reach / unit) * unit;
-  const rows = { start: Math.max(band.start - more, 0), stop: Math.min(band.stop + more, y.height) };
-  const features = predicted(model, engine, "context_features", z, rows, y.width);
-  const around = rowsOf(y, rows);
-  const latents = { ...around, data: around.data.slice() };
-  const symbols = encode ? new Float32Array(latents.data.length) : null;
-  settle(model, engine, features, latents, rows.start, band.start - rows.start, symbols);
-  const own = { start: band.start - rows.start, stop: band.stop - rows.start };
-  rowsOf(y, band).data.set(rowsOf(latents, own).data);
-  return symbols ? rowsOf({ ...latents, data: symbols }, own).data : new Float32Array(0);
+/**
+ * Both halves of some rows of a checkerboard.
+ *
+ * @param {Model} model
+ * @param {Engine} engine
+ * @param {Slab} y
+ * @param {Integers} z
+ * @param {Rows} rows
+ * @param {number} known so many rows before these, where there are as many, are decoded already
+ * @param {Int32Array | null} symbols takes the rows' symbols; null: `y` holds symbols
+ * @returns {Tensor} what a decoder has in the rows
+ */
+function settleRows(model, engine, y, z, rows, known, symbols) {
+  const more = surroundings(model);
+  const all = {
+    start: Math.max(rows.start - more, y.top),
+    stop: Math.min(rows.stop + more, y.top + y.height),
+  };
+  const features = predicted(model, engine, "context_features", z, all, y.width);
+  const around = rowsOf(y, all);
+  const latents = { ...around, data: around.data.slice(), top: all.start };
+  const found = symbols ? new Float32Array(latents.data.length) : null;
+  settle(model, engine, features, latents, all.start, Math.min(known, rows.start - all.start), found);
+  if (symbols && found) symbols.set(rowsOf({ ...latents, data: found }, rows).data);
+  return rowsOf(latents, rows);
 }
