@@ -11,11 +11,14 @@ import subprocess
 import numpy as np
 import pytest
 
+import tfhific
 from tests.clients import web_files
 from tfhific.bitstream import container
+from tfhific.pictures.images import read_picture
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 WEB = ROOT / "clients" / "web"
+KODAK = ROOT.parent / "shared" / "data" / "kodak"
 
 
 def node(*arguments, folder: pathlib.Path = WEB, **environment: str) -> subprocess.CompletedProcess:
@@ -65,6 +68,17 @@ def test_damaged_and_hostile_files_are_refused_in_one_line(
         (tmp_path / f"{number}.tfh").write_bytes(data)
         names[f"{number}.tfh"] = what
     (tmp_path / "hostile.json").write_text(json.dumps(names))
+    # Escapes are part of it, and several bands and streams.
+    small = tiny_codec.compress(photo(100, 40), 8.0)
+    small = web_files.written_anew(
+        small, tiny_codec, change=lambda y: y.flat.__setitem__(5, 999), bands=4, streams=(2, 2)
+    )
+    mutated = web_files.mutated(small, tiny_codec, 120)
+    for name, (data, _) in mutated.items():
+        (tmp_path / f"{name}.tfh").write_bytes(data)
+    verdicts = {name: decodes for name, (_, decodes) in mutated.items()}
+    assert 5 < sum(verdicts.values()) < 115
+    (tmp_path / "mutated.json").write_text(json.dumps(verdicts))
     model = tiny_model_folder / "model.safetensors"
     passes("damage.test.js", TFH_FILES=str(tmp_path), TFH_MODEL=str(model))
 
@@ -127,3 +141,25 @@ def test_a_build_without_a_model_says_what_it_wants(tools, tmp_path):
     assert done.returncode == 1
     assert done.stderr.startswith("error: expected the folder of a published model.")
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("quality", [1.0, 5.0, 8.0])
+def test_kodak_pictures_decode_to_the_python_codecs_pixels(quality, tmp_path, tools):
+    paths = sorted(KODAK.glob("*.png"))
+    if len(paths) != 24:
+        pytest.skip("the 24 Kodak pictures are not at ../shared/data/kodak")
+    built = node(
+        "tools/build.js", f"--out={tools / 'site'}", *web_files.SHIPPED.values(), folder=tools
+    )
+    assert built.returncode == 0, built.stderr
+    folder = web_files.Folder(tmp_path)
+    name, path = min(web_files.SHIPPED.items())
+    codec = tfhific.load(path)
+    for picture in paths:
+        data = codec.compress(read_picture(picture).pixels, quality)
+        folder.add(f"{name}-{picture.stem}", data, codec, path)
+    folder.save()
+    kernels = {"TFH_KERNELS": str(tools / "dist" / "kernels"), "TFH_ENGINES": "simd.wasm"}
+    passes("files.test.js", TFH_FILES=str(tmp_path), **kernels)
+    shutil.rmtree(tmp_path)  # some 100 MB, which pytest would keep

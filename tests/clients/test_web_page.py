@@ -209,6 +209,26 @@ def test_a_photo_is_compressed_to_a_file_that_the_codec_reads(browser, address, 
     assert far_apart(pixels_of(browser, "#picture canvas")[..., :3], decoded) <= 1
 
 
+def test_a_dropped_file_is_shown(browser, address):
+    browser.get(address)
+    browser.execute_async_script(
+        """
+        const done = arguments[arguments.length - 1];
+        fetch("whole.tfh").then((answer) => answer.blob()).then((blob) => {
+          const dataTransfer = new DataTransfer();
+          dataTransfer.items.add(new File([blob], "dropped.tfh"));
+          for (const kind of ["dragenter", "dragover", "drop"]) {
+            const event = new DragEvent(kind, { dataTransfer, bubbles: true, cancelable: true });
+            document.body.dispatchEvent(event);
+          }
+          done();
+        });
+        """
+    )
+    wait_for_picture(browser, "dropped.tfh")
+    assert "alpha, ICC profile, EXIF" in text_of(browser, "facts")
+
+
 def test_images_of_a_page_are_shown_and_damaged_ones_say_why(browser, address, site, tiny_codec):
     browser.get(f"{address}/embed.html")
     script = "return document.querySelector('img').naturalWidth"

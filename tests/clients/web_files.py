@@ -14,6 +14,7 @@ import tfhific
 from tests.serving import pictures
 from tfc_port import coding
 from tfhific.bitstream import container
+from tfhific.errors import BitstreamError
 from tfhific.pictures.images import Picture
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -235,3 +236,31 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
     import zlib
 
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def mutated(data: bytes, codec, count: int) -> dict[str, tuple[bytes, bool]]:
+    """Files with some bytes changed, or cut, under a checksum that fits.
+
+    Returns:
+      By name the file, and whether the Python codec decodes its latents.
+    """
+    rng = np.random.default_rng(7)
+    found = {}
+    for number in range(count):
+        body = bytearray(data[:-8])
+        # Hardly any change of a stream is another one; some of the size and the quality are.
+        if number % 2:
+            for _ in range(rng.integers(1, 3)):
+                body[rng.integers(12, len(body))] = rng.integers(256)
+        else:
+            body[rng.integers(12, 17)] ^= 1 << rng.integers(8)
+        if number % 8 == 1:
+            del body[rng.integers(12, len(body)) :]
+        file = sealed(bytes(body))
+        try:
+            codec.decode_latents(file)
+            decodes = True
+        except BitstreamError:
+            decodes = False
+        found[f"mutated-{number}"] = file, decodes
+    return found

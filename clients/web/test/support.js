@@ -33,17 +33,19 @@ export function modelOf(file) {
   return model;
 }
 
-/** The plain engine, and those of WebAssembly where TFH_KERNELS names their folder. */
+/**
+ * The plain engine, and those of WebAssembly where TFH_KERNELS names their folder; of them those that
+ * TFH_ENGINES names, if it does.
+ */
 export async function engines() {
-  /** @type {(PlainEngine | WasmEngine)[]} */
+  /** @type {import("../src/engine_plain.js").Engine[]} */
   const found = [new PlainEngine()];
   const folder = process.env.TFH_KERNELS;
   for (const name of folder ? ["simd.wasm", "relaxed.wasm"] : []) {
     const code = fs.readFileSync(path.join(folder ?? "", name));
     if (!WebAssembly.validate(code)) continue;
-    const engine = await WasmEngine.load(code);
-    engine.name = name;
-    found.push(engine);
+    found.push(Object.assign(await WasmEngine.load(code), { name }));
   }
-  return found;
+  const wanted = process.env.TFH_ENGINES?.split(",");
+  return found.filter(({ name }) => !wanted || wanted.includes(name));
 }
