@@ -49,7 +49,6 @@ def files(tmp_path_factory, photo, tiny_codec, tiny_model_folder):
     folder = web_files.Folder(tmp_path_factory.mktemp("web_files"))
     web_files.fill(folder, photo, tiny_codec, tiny_model_folder)
     web_files.fill_shipped(folder, photo)
-    web_files.fill_hific(folder, photo, tmp_path_factory.mktemp("web_models"))
     folder.save()
     return folder.path
 
@@ -118,6 +117,15 @@ def test_parts_of_the_module_keep_their_own_promises(tmp_path):
         cases.append([data.hex(), str(farmhash64(data))])
     (tmp_path / "checksums.json").write_text(json.dumps(cases))
     passes("parts.test.js", TFH_FILES=str(tmp_path))
+
+
+@pytest.mark.slow
+def test_files_of_hific_decode_to_the_python_codecs_latents_and_pixels(tmp_path, photo):
+    (tmp_path / "files").mkdir()
+    folder = web_files.Folder(tmp_path / "files")
+    web_files.fill_hific(folder, photo, tmp_path)
+    folder.save()
+    passes("files.test.js", TFH_FILES=str(folder.path))
 
 
 @pytest.mark.slow

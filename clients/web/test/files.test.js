@@ -35,13 +35,16 @@ for (const engine of await engines()) {
       assert.equal(shares.at(-1), 1);
       assert.equal(picture.bitsPerPixel, (8 * data.length) / (height * width));
       if (exists(`${name}.rgb`)) isClose(picture.data, read(`${name}.rgb`));
-      const strips = [];
-      for (const index of [0, 1, 2]) {
-        strips.push(await decode(data, model, { engine, strip: { index, count: 3 } }));
+      // With the plain engine only where a model is small.
+      if (engine.name !== "javascript" || name.startsWith("tiny")) {
+        const strips = [];
+        for (const index of [0, 1, 2]) {
+          strips.push(await decode(data, model, { engine, strip: { index, count: 3 } }));
+        }
+        const rows = Uint8ClampedArray.from(strips.flatMap((strip) => [...strip.data]));
+        if (exists(`${name}.rgb`)) isClose(rows, read(`${name}.rgb`));
+        assert.equal(strips[1].top, strips[0].height);
       }
-      const rows = strips.flatMap((strip) => [...strip.data]);
-      if (exists(`${name}.rgb`)) isClose(Uint8ClampedArray.from(rows), read(`${name}.rgb`));
-      assert.deepEqual(strips[1].top, strips[0].height);
       const alpha = picture.data.filter((_, i) => i % 4 === 3);
       assert.equal(picture.hasAlpha, exists(`${name}.alpha`));
       if (picture.hasAlpha) assert.deepEqual(Uint8Array.from(alpha), read(`${name}.alpha`));
