@@ -35,9 +35,11 @@ function say(text) {
  * Runs what the user asked for: says what goes on, and what went wrong.
  *
  * @param {(isCurrent: () => boolean) => Promise<void>} work
+ * @param {boolean} [supersedes] whether what was asked for before is no longer wanted
  */
-async function attempt(work) {
-  const own = ++wish;
+async function attempt(work, supersedes = true) {
+  if (supersedes) wish++;
+  const own = wish;
   errorLine.hidden = true;
   try {
     await work(() => own === wish);
@@ -47,7 +49,7 @@ async function attempt(work) {
     errorLine.textContent = /** @type {Error} */ (error).message;
     errorLine.hidden = false;
   } finally {
-    if (own === wish) bar.hidden = true;
+    if (own === wish && supersedes) bar.hidden = true;
   }
 }
 
@@ -220,7 +222,7 @@ element("save-png").addEventListener("click", () =>
     say("Writing the PNG file…");
     save(await client.png(picture), `${name.replace(/\.tfh$/i, "")}.png`, "image/png");
     say("The PNG file is written.");
-  }),
+  }, false),
 );
 element("save-tfh").addEventListener("click", () => {
   if (shown) save(shown.bytes, shown.name, "image/x-tfh");
