@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -101,10 +102,10 @@ def test_what_the_module_encodes_is_what_the_python_codec_encodes(
     # A latent at the edge between two symbols may fall to either side of it.
     assert np.mean(found.z != own.z) < 0.01
     assert np.mean(found.y != own.y) < 0.01
-    # Files of equal latents are equal, so that streams and layout are too.
+    # Of equal latents, streams and layout are equal too.
     if np.array_equal(found.z, own.z) and np.array_equal(found.y, own.y):
-        whole = tiny_codec.encode(pixels, 3.5, alpha=container.unpack(data).alpha)
-        assert data == whole.data
+        plain = container.unpack(tiny_codec.compress(pixels, 3.5))
+        assert dataclasses.replace(container.unpack(data), alpha=None) == plain
 
 
 def test_parts_of_the_module_keep_their_own_promises(tmp_path):
