@@ -1,0 +1,52 @@
+/** The worker: reads headers, keeps models, decodes and encodes; one request at a time. */
+
+import { decode, encode, loadModel, readHeader, TfhError, writePng } from "../src/index.js";
+import { createEngine } from "./engine.js";
+
+/** @typedef {import("../src/model.js").Model} Model */
+
+const engine = createEngine();
+/** @type {Map<string, Model>} */
+const models = new Map();
+
+/** @param {string} fingerprint @returns {Model} */
+function known(fingerprint) {
+  const model = models.get(fingerprint);
+  if (!model) throw new TfhError(`Expected a model that was loaded. Received: ${fingerprint}.`);
+  return model;
+}
+
+/** @type {Record<string, (request: any, progress: (share: number) => void) => Promise<any>>} */
+const actions = {
+  header: async ({ bytes, maxPixels }) => {
+    const { fingerprint, width, height } = readHeader(bytes, maxPixels);
+    return { fingerprint, width, height };
+  },
+  load: async ({ bytes }) => {
+    const model = await loadModel(bytes);
+    models.set(model.fingerprint, model);
+    return { fingerprint: model.fingerprint, name: model.name };
+  },
+  decode: async ({ bytes, maxPixels, strip }, progress) => {
+    const model = known(readHeader(bytes, maxPixels).fingerprint);
+    const picture = await decode(bytes, model, { engine: await engine, maxPixels, progress, strip });
+    return { ...picture, model: model.name };
+  },
+  encode: async ({ picture, quality, fingerprint }, progress) => {
+    return encode(picture, quality, known(fingerprint), { engine: await engine, progress });
+  },
+  png: async ({ picture }) => writePng(picture),
+};
+
+self.addEventListener("message", async ({ data: { id, action, request } }) => {
+  const post = /** @type {(message: any, transfer?: Transferable[]) => void} */ (self.postMessage);
+  try {
+    const result = await actions[action](request, (share) => post.call(self, { id, share }));
+    const buffer = result?.data?.buffer ?? result?.buffer;
+    post.call(self, { id, result }, buffer ? [buffer] : []);
+  } catch (error) {
+    const expected = error instanceof TfhError;
+    const text = /** @type {any} */ (error)?.message ?? error;
+    post.call(self, { id, error: expected ? text : `This browser could not do it: ${text}` });
+  }
+});

@@ -1,0 +1,207 @@
+/** A published model: what `model.safetensors` holds, checked. */
+
+import { canonicalJson, quoted } from "./canonical_json.js";
+import { TfhError } from "./errors.js";
+import { geometryOf } from "./geometry.js";
+import { IntegerBranch } from "./integer_branch.js";
+import { Network } from "./network.js";
+import { readSafetensors, valuesOf } from "./safetensors.js";
+import { Tables } from "./tables.js";
+
+/** @typedef {import("./safetensors.js").Stored} Stored */
+/** @typedef {import("./geometry.js").Geometry} Geometry */
+
+const FORMATS = [1, 2, 3];
+const MOST_MIN_LATENTS = 64;
+const COMMON = ["analysis", "synthesis", "hyper_analysis"];
+const CONTEXT = ["context_features", "context_first", "context_near", "context_second"];
+
+/**
+ * Reads a model.
+ *
+ * @param {Uint8Array} data the bytes of `model.safetensors`
+ * @param {{ verify?: boolean }} [options] `verify: false` skips the checksum over everything
+ * @returns {Promise<Model>}
+ * @throws {TfhError} when it is no model with a hyperprior, or damaged
+ */
+export async function loadModel(data, { verify = true } = {}) {
+  const { metadata, arrays } = readSafetensors(data);
+  const text = metadata.tfhific;
+  if (typeof text !== "string") {
+    throw new TfhError("Expected a model of tfhific. Received a .safetensors file without its entry.");
+  }
+  let description;
+  try {
+    description = JSON.parse(text);
+  } catch {
+    throw new TfhError("The model's description is not readable JSON.");
+  }
+  if (!FORMATS.includes(description?.format)) {
+    throw new TfhError(
+      `The model has format ${JSON.stringify(description?.format)}; this reader knows 1 to 3.`,
+    );
+  }
+  if (!description.branch || !description.networks) {
+    throw new TfhError(
+      `A model of the system ${JSON.stringify(description.system)} can't be run here: expected one ` +
+        "with a hyperprior, such as mini.",
+    );
+  }
+  // Outside secure contexts (pages over plain HTTP) there is no SHA-256.
+  if (verify && globalThis.crypto?.subtle) {
+    if ((await digest(text, arrays)) !== description.sha256) {
+      throw new TfhError("The model is damaged: its checksum does not fit its contents.");
+    }
+  }
+  return new Model(description, arrays);
+}
+
+/**
+ * The checksum over all that a model's file holds.
+ *
+ * @param {string} text the description
+ * @param {Map<string, Stored>} arrays
+ * @returns {Promise<string>}
+ */
+async function digest(text, arrays) {
+  const encoder = new TextEncoder();
+  /** @type {Uint8Array[]} */
+  const parts = [encoder.encode(canonicalJson(text, "sha256"))];
+  for (const name of [...arrays.keys()].sort()) {
+    const { dtype, shape, bytes } = /** @type {Stored} */ (arrays.get(name));
+    parts.push(encoder.encode(`[${quoted(name)}, ${quoted(dtype)}, [${shape.join(", ")}]]`), bytes);
+  }
+  const whole = await new Blob(/** @type {BlobPart[]} */ (parts)).arrayBuffer();
+  const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", whole));
+  return Array.from(hash, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+export class Model {
+  /**
+   * @param {Record<string, any>} description
+   * @param {Map<string, Stored>} arrays
+   */
+  constructor(description, arrays) {
+    const stored = (/** @type {string} */ name) => {
+      const array = arrays.get(name);
+      if (!array) throw new TfhError(`The model lacks the array ${JSON.stringify(name)}.`);
+      return array;
+    };
+    /** @type {string} */
+    this.name = String(description.name);
+    /** @type {string} */
+    this.system = String(description.system);
+    /** 16 hexadecimal digits that a file names its model by. @type {string} */
+    this.fingerprint = String(description.fingerprint);
+    /** Whether means come in two passes, with steps. */
+    this.checkerboard = CONTEXT[0] in description.networks;
+    const names = [...COMMON, ...(this.checkerboard ? CONTEXT : ["hyper_synthesis_mean"])];
+    /** @type {Record<string, Network>} */
+    this.networks = {};
+    for (const name of names) this.networks[name] = new Network(description.networks[name], arrays);
+    this.yTables = new Tables(
+      valuesOf(stored("y_tables/lookup"), Int32Array),
+      valuesOf(stored("y_tables/minimum"), Int32Array),
+    );
+    this.zTables = new Tables(
+      valuesOf(stored("z_tables/lookup"), Int32Array),
+      valuesOf(stored("z_tables/minimum"), Int32Array),
+    );
+    const thresholds = arrays.get("branch/thresholds");
+    this.branch = new IntegerBranch(
+      description.branch.map((/** @type {any} */ layer, /** @type {number} */ i) => {
+        const kernel = stored(`branch/${i}/kernel`);
+        return {
+          op: layer.op,
+          stride: layer.stride,
+          shift: layer.shift,
+          kernel: { data: valuesOf(kernel, Float64Array), shape: kernel.shape },
+          bias: valuesOf(stored(`branch/${i}/bias`), Float64Array),
+        };
+      }),
+      this.yTables.rows,
+      thresholds ? valuesOf(thresholds, Float64Array) : null,
+    );
+    /** Latent channels. @type {number} */
+    this.channels = stored("log_gain").shape[1];
+    this.logGain = valuesOf(stored("log_gain"), Float32Array);
+    this.logInverseGain = valuesOf(stored("log_inverse_gain"), Float32Array);
+    /** Whether a quality has no effect. */
+    this.singleRate = [this.logGain, this.logInverseGain].every((table) =>
+      table.every((value, i) => value === table[i % this.channels]),
+    );
+    /** What the picture networks have for pixels of 0 and of 255. @type {[number, number]} */
+    this.pixelRange = description.pixel_range ?? [-0.5, 0.5];
+    /** Fewest latents a side. @type {number} */
+    this.minLatents = description.min_latents ?? 1;
+    /** @type {Record<string, Geometry>} */
+    this.geometries = { branch: branchGeometry(this.branch) };
+    for (const [name, network] of Object.entries(this.networks)) {
+      this.geometries[name] = geometryOf(network.layers, (layer) => network.shape(layer, "kernel"));
+    }
+    /** Pixels per latent. */
+    this.stride = this.geometries.analysis.down;
+    /** Latents per hyperlatent. */
+    this.hyperStride = this.geometries.hyper_analysis.down;
+    this.#check();
+  }
+
+  #check() {
+    const { geometries } = this;
+    const means = this.checkerboard ? "context_features" : "hyper_synthesis_mean";
+    const qualities = this.logGain.length / this.channels;
+    const [low, high] = this.pixelRange;
+    const fits =
+      this.branch.plans.at(-1)?.outputs === this.channels &&
+      this.branch.plans[0]?.inputs === this.zTables.rows &&
+      geometries.synthesis.up === this.stride &&
+      geometries[means].up === this.hyperStride &&
+      geometries.branch.up === this.hyperStride &&
+      qualities >= 2 &&
+      this.logInverseGain.length === this.logGain.length &&
+      Number.isFinite(high - low) &&
+      low < high &&
+      this.minLatents >= 1 &&
+      this.minLatents <= MOST_MIN_LATENTS;
+    if (!fits) throw new TfhError(`The model ${this.name} is inconsistent: its parts do not fit.`);
+  }
+
+  /**
+   * Sizes of a picture's latents and hyperlatents.
+   *
+   * @param {number} pixelHeight
+   * @param {number} pixelWidth
+   */
+  sizes(pixelHeight, pixelWidth) {
+    const height = Math.max(Math.ceil(pixelHeight / this.stride), this.minLatents);
+    const width = Math.max(Math.ceil(pixelWidth / this.stride), this.minLatents);
+    const hyperHeight = Math.ceil(height / this.hyperStride);
+    return { height, width, hyperHeight, hyperWidth: Math.ceil(width / this.hyperStride) };
+  }
+
+  /**
+   * Factors of the channels at a quality: logarithms interpolated between two whole qualities.
+   *
+   * @param {Float32Array} table `logGain` or `logInverseGain`
+   * @param {number} qualityCode (quality - 1) * 4096
+   * @returns {Float32Array}
+   */
+  gain(table, qualityCode) {
+    const { fround } = Math;
+    const { channels } = this;
+    const position = qualityCode / 4096;
+    const below = Math.min(Math.floor(position), table.length / channels - 2);
+    const share = fround(position - below);
+    return Float32Array.from({ length: channels }, (_, c) => {
+      const first = table[below * channels + c];
+      const step = fround(table[(below + 1) * channels + c] - first);
+      return Math.exp(fround(first + fround(share * step)));
+    });
+  }
+}
+
+/** @param {IntegerBranch} branch @returns {Geometry} */
+function branchGeometry(branch) {
+  const shapes = new Map(branch.layers.map((layer) => [layer, layer.kernel.shape]));
+  return geometryOf(branch.layers, (layer) => shapes.get(/** @type {any} */ (layer)) ?? []);
+}

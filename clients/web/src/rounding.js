@@ -1,0 +1,20 @@
+const MOST = 2 ** 24;
+
+/**
+ * Rounds to the nearest whole number, halves to the even one.
+ *
+ * @param {number} value
+ * @returns {number}
+ */
+export function roundHalfEven(value) {
+  const below = Math.floor(value);
+  const rest = value - below;
+  if (rest < 0.5) return below;
+  if (rest > 0.5) return below + 1;
+  return below % 2 === 0 ? below : below + 1;
+}
+
+/** A latent as a symbol, within what the coder's escapes can carry. @param {number} value */
+export function toSymbol(value) {
+  return Math.min(Math.max(roundHalfEven(value), -MOST), MOST);
+}
