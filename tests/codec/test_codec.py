@@ -126,12 +126,18 @@ def test_quality_between_two_trained_ones_is_another_file(tiny_codec, photo):
     assert len(files) == 5
 
 
-@pytest.mark.parametrize("quality", [0.5, 8.01, -3, float("nan"), float("inf"), "best", None])
+@pytest.mark.parametrize("quality", [0.5, 8.01, -3, float("nan"), float("inf"), "best"])
 def test_quality_that_is_none_is_refused(quality, tiny_codec, photo):
     image = photo(16, 16)
     for work in (tiny_codec.compress, tiny_codec.estimate_bpp):
         with pytest.raises(ValueError, match="from 1 to 8"):
             work(image, quality)
+
+
+def test_without_a_quality_it_is_5(tiny_codec, photo):
+    image = photo(16, 16)
+    assert tiny_codec.compress(image) == tiny_codec.compress(image, None)
+    assert tiny_codec.compress(image) == tiny_codec.compress(image, 5.0)
 
 
 @pytest.mark.parametrize(
