@@ -134,6 +134,12 @@ def test_quality_that_is_none_is_refused(quality, tiny_codec, photo):
             work(image, quality)
 
 
+def test_without_a_quality_it_is_5(tiny_codec, photo):
+    image = photo(16, 16)
+    assert tiny_codec.compress(image) == tiny_codec.compress(image, None)
+    assert tiny_codec.compress(image) == tiny_codec.compress(image, 5.0)
+
+
 @pytest.mark.parametrize(
     "image",
     [
