@@ -119,16 +119,12 @@ def _texts(tree: ast.AST):
             yield node
 
 
-COMMAND_LINES_OWN = {"planning.py"}
-"""Plans of the commands' folders: nobody else is told what they say."""
-
-
 def test_package_names_options_as_python_callers_know_them():
     flag = re.compile(r"(^|[^-\w!<])--[a-z]")
     found = []
     for path in PACKAGE.rglob("*.py"):
         room = path.relative_to(PACKAGE).parts[0]
-        if room == "commands" or path.name in COMMAND_LINES_OWN:
+        if room == "commands":
             continue
         tree = ast.parse(path.read_text(encoding="utf-8"))
         # Attributes' docstrings stand below them, as statements of their own.

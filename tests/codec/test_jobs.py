@@ -119,11 +119,11 @@ def test_what_can_not_be_is_told(source, output, kind, said, folder):
 
 
 def test_empty_folder_mentions_recursive_only_where_it_helps(folder):
-    with pytest.raises(TfhificError, match="--recursive"):
+    with pytest.raises(TfhificError, match="`recursive`"):
         plan("out")
     with pytest.raises(TfhificError) as caught:
         plan("out", recursive=True)
-    assert "--recursive" not in str(caught.value)
+    assert "`recursive`" not in str(caught.value)
 
 
 def carry_out(planned, work):
@@ -200,7 +200,7 @@ def test_source_changed_after_its_output_was_made_is_told(folder):
     tally, reports, complaints = carry_out(plan("in", "out"), lambda job: {"bytes": 5})
     assert tally == Tally(done=1, failed=1)
     assert "in/a.PNG: was changed after out/a.tfh" in complaints[0]
-    assert "--overwrite" in complaints[0]
+    assert "`overwrite`" in complaints[0]
     assert "skipped" not in reports[0]
     assert reports[1]["bytes"] == 5
     assert carry_out(plan("in", "out", overwrite=True), lambda job: {})[0] == Tally(done=2)
@@ -239,10 +239,10 @@ def test_decoded_picture_that_may_be_the_original_is_never_to_be_overwritten(fol
     back = {"extensions": [".tfh"], "suffix": ".png"}
     with pytest.raises(OutputError, match="may be the original; name another output") as caught:
         jobs.plan("in/b.tfh", None, **back)
-    assert "--overwrite" not in str(caught.value)
+    assert "`overwrite`" not in str(caught.value)
     _, _, complaints = carry_out(jobs.plan("in", None, **back), make)
     assert "name another output folder" in complaints[0]
-    assert "--overwrite" not in complaints[0]
+    assert "`overwrite`" not in complaints[0]
     assert (folder / "in" / "b.png").read_bytes() == b"the original"
 
 

@@ -90,5 +90,5 @@ def test_one_file_and_many_go_to_the_same_folder(sources, output, expected, fold
 
 @pytest.mark.parametrize("output", ["x.tfh", "x.PNG", "in/notes.txt", "-"])
 def test_several_files_do_not_go_to_one(output, folder):
-    with pytest.raises(OutputError, match="-o FOLDER/"):
+    with pytest.raises(OutputError, match="`out=FOLDER/`"):
         takes_folder(["a.jpg", "b.jpg"], output, (*IMAGE_EXTENSIONS, ".tfh"))

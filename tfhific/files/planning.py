@@ -120,10 +120,10 @@ def plan(
 
 def _there_already(output: str, suffix: str, named: bool) -> str:
     if suffix == CODED_EXTENSION:
-        return f"{output}: is there already; name another output, or replace it with --overwrite."
+        return f"{output}: is there already; name another output, or replace it with `overwrite`."
     # What stands beside a .tfh file under its name is as likely the picture that it was made from.
     text = f"{output}: is there already, and may be the original; name another output"
-    return f"{text}, or replace it with --overwrite." if named else f"{text}."
+    return f"{text}, or replace it with `overwrite`." if named else f"{text}."
 
 
 def _plan_folder(
@@ -150,7 +150,7 @@ def _plan_folder(
         raise TfhificError(folder_problem(source, unreadable[source]))
     if not listing.paths:
         what = listing.left_out.line()
-        hint = "" if recursive else " (folders below it are searched with --recursive)"
+        hint = "" if recursive else " (folders below it are searched with `recursive`)"
         raise TfhificError(
             f"{source}: no files that end in {', '.join(extensions)} in this folder{hint}"
             + (f"; it has {what}." if what else ".")
@@ -180,7 +180,9 @@ def takes_folder(sources: Sequence[str], output: str, endings: Sequence[str]) ->
     """
     if output == "-":
         if len(sources) > 1:
-            raise OutputError(f"{len(sources)} inputs can't all go to standard output: -o FOLDER/")
+            raise OutputError(
+                f"{len(sources)} inputs can't all go to standard output: `out=FOLDER/`"
+            )
         return False
     if os.path.isdir(output) or output.endswith(("/", os.sep)):
         return True
@@ -189,7 +191,7 @@ def takes_folder(sources: Sequence[str], output: str, endings: Sequence[str]) ->
         what = "it is there, and no folder" if exists else "it is called like a file"
         raise OutputError(
             f"{output}: expected a folder, because there are {len(sources)} inputs; {what}. "
-            "Name a folder: -o FOLDER/"
+            "Name a folder: `out=FOLDER/`"
         )
     return len(sources) > 1 or (not exists and not extension(output))
 
@@ -220,7 +222,9 @@ def plan_several(
       TfhificError: standard input among several, or two files of one name.
     """
     if "-" in sources:
-        raise TfhificError("- is standard input, which has no name: give it alone, with -o FILE.")
+        raise TfhificError(
+            "- is standard input, which has no name: give it alone, with `out=FILE`."
+        )
     by_place = {os.path.abspath(source): source for source in reversed(sources)}
     given = [source for source in dict.fromkeys(sources) if source in set(by_place.values())]
     named = collections.defaultdict(list)
@@ -250,9 +254,7 @@ def _no_file(source: str) -> str:
     if os.path.isdir(source):
         return f"{source}: expected a file, because several may be given; give a folder alone."
     if os.path.exists(source):
-        return (
-            f"{source}: expected a regular file, which gives its output a name: -o FILE names one."
-        )
+        return f"{source}: expected a regular file, whose name its output gets: `out=FILE`."
     return f"{source}: no such file or folder."
 
 
@@ -279,7 +281,7 @@ def _job(source: str, destination: str, each: Pair, suffix: str) -> Job:
             )
         else:
             problem = (
-                f"{source}: was changed after {destination} was made; --overwrite makes it again."
+                f"{source}: was changed after {destination} was made; `overwrite` makes it again."
             )
         return dataclasses.replace(job, problem=problem)
     return dataclasses.replace(job, done=each.state == "done")
