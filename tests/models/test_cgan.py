@@ -44,7 +44,8 @@ def test_maxout_is_the_largest_piece():
     x = tf.random.stateless_normal([2, 5], [0, 1])
     found = layer(x).numpy()
     pieces = (x.numpy() @ layer.kernel.numpy() + layer.bias.numpy()).reshape(2, 3, 4)
-    np.testing.assert_allclose(found, pieces.max(-1), rtol=1e-5)
+    # One may be near 0, a sum of terms of a hundredth or so.
+    np.testing.assert_allclose(found, pieces.max(-1), rtol=1e-5, atol=1e-7)
 
 
 def test_schedules_are_the_papers():
