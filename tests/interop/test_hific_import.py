@@ -184,7 +184,7 @@ def test_scripts_import_code_and_export(torch_hific, run_python, photo, tmp_path
     model, back = tmp_path / "imported", tmp_path / "back.pt"
     for arguments in (
         ("import_torch.py", tmp_path / "model.pt", model, "--reader=own"),
-        ("compress.py", tmp_path / "a.png", f"--model={model}", "--quality=3"),
+        ("compress.py", tmp_path / "a.png", f"--model={model}"),
         ("decompress.py", tmp_path / "a.tfh", tmp_path / "b.png", f"--model={model}"),
         ("export_torch.py", model, back),
     ):
