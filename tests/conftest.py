@@ -23,20 +23,6 @@ def pytest_configure(config):
     settings.load_profile("patient")
 
 
-def pytest_collection_modifyitems(config, items):
-    """Says which tests are to run in one process where several share the tests out.
-
-    Those of a file are: they share fixtures. So are all that use the exported model, which takes
-    longer to make than most files take to run.
-    """
-    if not config.pluginmanager.hasplugin("xdist"):
-        return
-    for item in items:
-        exported = "export_folder" in item.fixturenames
-        group = "export" if exported else item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group(group))
-
-
 def natural_picture(height: int, width: int, seed: int = 0) -> np.ndarray:
     """A picture with the 1/f spectrum and the correlated colours of photographs.
 

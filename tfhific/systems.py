@@ -112,10 +112,10 @@ def _class_name(system: System) -> str:
 
 
 def known_as(stored: str, training: dict[str, Any] | None = None) -> str:
-    """The registry's name of the system that a published model says it is of.
+    """The name here of the system that a published model says it is of.
 
     Models were published under their class's name, in lower case, until a class could be that of
-    a system of another name; what they say of their training has the registry's.
+    a system of another name; what they say of their training has the one here.
 
     Args:
       stored: what the model says.

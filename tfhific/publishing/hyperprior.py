@@ -38,7 +38,7 @@ def publish(
       model: built and trained, with the networks in `NETWORKS` as attributes, or those in its own
         `FOLDED` where that is `CHECKERBOARD_NETWORKS`.
       name: of the published model.
-      training: how it came about, JSON values; its `system` is the registry's name.
+      training: how it came about, JSON values; its `system` is a name in `tfhific.systems`.
       stretch: how much further than trained the step from the last quality but one to the last
         goes, in the logarithm of the gains; 1 for as trained. The range of rates ends later.
       half: whether kernels are rounded to half precision.
