@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import types
@@ -18,6 +19,10 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 def pytest_configure(config):
     # TensorFlow's start-up notices would bury a failing test's own words.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # What starts the tests in the background has it ignored, and programs inherit that. Not undone
+    # between fork and exec of each program: threads of gRPC's make a fork here abort now and then.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     # A busy machine must not fail a property.
     settings.register_profile("patient", deadline=None)
     settings.load_profile("patient")

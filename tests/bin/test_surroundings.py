@@ -7,7 +7,6 @@ import os
 import pathlib
 import pty
 import re
-import resource
 import subprocess
 import sys
 import types
@@ -34,19 +33,15 @@ def start(clean_shell, models_folder):
 
     def start(script, *arguments, limit=None, environment=(), **options):
         options = {"stdin": subprocess.DEVNULL, "stderr": subprocess.PIPE, **options}
-        shell = options.pop("shell", None)
+        shell = options.pop("shell", "")
         command = [sys.executable, str(BIN / f"{script}.py"), *map(str, arguments)]
-        if shell:
-            command = ["bash", "-c", f'"$@" {shell}', "bash", *command]
-
-        def prepare():
-            if limit is not None:
-                resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-
+        # In KiB, as bash counts.
+        begin = "" if limit is None else f"ulimit -f {limit}; "
+        if begin or shell:
+            command = ["bash", "-c", f'{begin}"$@" {shell}', "bash", *command]
         return subprocess.run(
             command,
             env=clean_shell(TFHIFIC_MODELS=models_folder, **dict(environment)),
-            preexec_fn=prepare,
             timeout=600,
             check=False,
             **options,
@@ -173,7 +168,7 @@ def test_a_full_disk_ends_a_training_with_one_line(start, photo, tmp_path):
     Image.fromarray(photo(64, 64)).save(tmp_path / "a.png")
     flags = ["--config=hific-tiny", "--crop=64", "--batch_size=1", "--steps=4", "--save_every=2"]
     flags += [f"--data={tmp_path}", f"--run_dir={tmp_path / 'run'}"]
-    done = start("train", "--model=hific", *flags, limit=60_000)
+    done = start("train", "--model=hific", *flags, limit=60)
     assert done.returncode == 1
     assert b"Traceback" not in done.stderr
     last = done.stderr.decode().splitlines()[-1]
