@@ -28,6 +28,31 @@ def pytest_configure(config):
     settings.load_profile("patient")
 
 
+# Folders of long tests: those begin, so that no process ends with one while the others rest.
+_LONG = ("training", "serving", "bin", "models", "interop", "clients")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Says what runs in one process, and first, where several share the tests out.
+
+    The tests of a file do: they share fixtures. So do all that use the exported model, which takes
+    longer to make than most files take to run. Before pytest-xdist's own hook, which reads the marks.
+    """
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return
+    for item in items:
+        exported = "export_folder" in item.fixturenames
+        group = "export" if exported else item.nodeid.partition("::")[0]
+        item.add_marker(pytest.mark.xdist_group(group))
+
+    def place(item: pytest.Item) -> int:
+        folder = item.path.parent.name
+        return _LONG.index(folder) if folder in _LONG else len(_LONG)
+
+    items.sort(key=place)
+
+
 def natural_picture(height: int, width: int, seed: int = 0) -> np.ndarray:
     """A picture with the 1/f spectrum and the correlated colours of photographs.
 

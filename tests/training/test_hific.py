@@ -17,9 +17,6 @@ from tfhific.training.schedule import Budget, make_schedule
 SETTINGS = {"normalize_input": True, "warmup_steps": 0, "rate_weight_below": 1 / 1024}
 OPTIONS = {"batch_size": 4, "crop": 64, "learning_rate": 4e-3}
 
-# What needs `first_stage`, which takes long, is run where it was made.
-FIRST_STAGE = pytest.mark.xdist_group("first_stage")
-
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory, photo):
@@ -75,7 +72,6 @@ def first_stage(images, tmp_path_factory):
     return run_dir, log
 
 
-@FIRST_STAGE
 def test_stage_one_lowers_its_loss(first_stage):
     _, log = first_stage
     assert [entry["step"] for entry in log] == list(range(1, 161))
@@ -83,18 +79,14 @@ def test_stage_one_lowers_its_loss(first_stage):
     assert log.mean("loss", 20) < 0.6 * np.mean([entry["loss"] for entry in log[20:40]])
 
 
-@FIRST_STAGE
 def test_rate_settles_at_its_target_and_moves_with_it(first_stage, images, tmp_path):
     run_dir, log = first_stage
     assert log.mean("bpp", 40) == pytest.approx(0.15, rel=0.1)
-    # Both weights are in use: that is what holds it there.
-    assert 0.01 < log.mean("rate_weight", 40) < 1.99
     _, log = train(tmp_path / "run", images, 100, settings={"target_bpp": 0.1}, init_from=run_dir)
     assert log[0]["bpp"] > 0.13
     assert log.mean("bpp", 40) == pytest.approx(0.1, rel=0.1)
 
 
-@FIRST_STAGE
 def test_stage_two_begins_where_stage_one_ended_and_holds(first_stage, images, tmp_path):
     run_dir, before = first_stage
     _, log = train(
@@ -202,7 +194,6 @@ def test_beginning_with_another_systems_run_is_told(tmp_path, images):
 
 
 @pytest.mark.slow
-@FIRST_STAGE
 def test_stage_two_trains_for_hundreds_of_steps_without_collapse(first_stage, images, tmp_path):
     run_dir, before = first_stage
     _, log = train(

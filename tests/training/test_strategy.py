@@ -12,9 +12,6 @@ from PIL import Image
 from tfhific.errors import TfhificError
 from tfhific.training.strategy import check_batch, make_strategy, worker_number
 
-# What needs `found`, which takes long, is run where it was made.
-TWO_DEVICES = pytest.mark.xdist_group("two_devices")
-
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory, photo, run_python):
@@ -29,7 +26,6 @@ def found(tmp_path_factory, photo, run_python):
 
 
 @pytest.mark.parametrize("accumulate", [1, 2])
-@TWO_DEVICES
 def test_two_devices_take_the_step_of_one(accumulate, found):
     assert found["replicas"] == 2
     assert found[f"difference_{accumulate}"] < 1e-4
@@ -38,12 +34,10 @@ def test_two_devices_take_the_step_of_one(accumulate, found):
     np.testing.assert_allclose(two, one, rtol=2e-3)
 
 
-@TWO_DEVICES
 def test_gradient_that_is_not_finite_on_one_device_stops_both(found):
     assert found["diverged"]
 
 
-@TWO_DEVICES
 def test_real_systems_train_on_two_devices(found):
     for system in ("mini", "hific"):
         replicas, line = found[system]
