@@ -37,7 +37,7 @@ def pytest_collection_modifyitems(items):
     """Says what runs in one process, and first, where several share the tests out.
 
     The tests of a file do: they share fixtures. So do all that use the exported model, which takes
-    longer to make than most files take to run. Before pytest-xdist's own hook, which reads the marks.
+    longer to make than most files take to run. First of the hooks: pytest-xdist's reads the marks.
     """
     if "PYTEST_XDIST_WORKER" not in os.environ:
         return
