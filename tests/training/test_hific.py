@@ -109,7 +109,8 @@ class Killed(BaseException):
     pass
 
 
-@pytest.mark.parametrize("stage", [pytest.param(1, marks=pytest.mark.slow), 2])
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", [1, 2])
 def test_killed_run_goes_on_to_the_same_losses(stage, images, tmp_path):
     class KillingLog(Log):
         def __call__(self, line):

@@ -13,16 +13,16 @@ from tfhific.errors import TfhificError
 from tfhific.training.strategy import check_batch, make_strategy, worker_number
 
 
-@pytest.fixture(scope="module")
-def found(tmp_path_factory, photo, run_python):
+def train_on_two(run_python, *arguments) -> dict:
     """What `train_on_two.py` prints."""
-    folder = tmp_path_factory.mktemp("images")
-    for seed in range(3):
-        Image.fromarray(photo(64, 64, seed)).save(folder / f"{seed}.png")
-    script = pathlib.Path(__file__).parent / "train_on_two.py"
-    done = run_python(script, folder)
+    done = run_python(pathlib.Path(__file__).parent / "train_on_two.py", *arguments)
     assert done.returncode == 0, done.stderr.decode()[-3000:]
     return json.loads(done.stdout.decode().splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def found(run_python):
+    return train_on_two(run_python)
 
 
 @pytest.mark.parametrize("accumulate", [1, 2])
@@ -38,7 +38,11 @@ def test_gradient_that_is_not_finite_on_one_device_stops_both(found):
     assert found["diverged"]
 
 
-def test_real_systems_train_on_two_devices(found):
+@pytest.mark.slow
+def test_real_systems_train_on_two_devices(run_python, photo, tmp_path):
+    for seed in range(3):
+        Image.fromarray(photo(64, 64, seed)).save(tmp_path / f"{seed}.png")
+    found = train_on_two(run_python, tmp_path)
     for system in ("mini", "hific"):
         replicas, line = found[system]
         assert replicas == 2
