@@ -44,7 +44,7 @@ def prepare(checkout, clean_shell):
             env=clean_shell(PYTHON=checkout / "python"),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
             check=False,
         )
 

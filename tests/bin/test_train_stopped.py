@@ -48,7 +48,7 @@ def stopped(run_dir, by: int, *flags) -> tuple[int, str]:
                 assert time.monotonic() < deadline, said.read_text()
                 time.sleep(0.02)
             process.send_signal(by)
-            return process.wait(120), said.read_text()
+            return process.wait(600), said.read_text()
         finally:
             process.kill()
             process.wait()

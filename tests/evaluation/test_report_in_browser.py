@@ -78,7 +78,7 @@ def open_page(report, tmp_path):
         browser.quit()
 
 
-def wait(condition, seconds=20.0):
+def wait(condition, seconds=120.0):
     end = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < end, "waited in vain"
