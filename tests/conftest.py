@@ -36,12 +36,15 @@ _LONG = ("training", "serving", "bin", "models", "interop", "clients")
 def pytest_collection_modifyitems(items):
     """Says what runs in one process, and first, where several share the tests out.
 
-    The tests of a file do: they share fixtures. So do all that use the exported model, which takes
-    longer to make than most files take to run. First of the hooks: pytest-xdist's reads the marks.
+    The tests of a file do, but for those marked `apart`: they share fixtures. So do all that use
+    the exported model, which takes longer to make than most files take to run. First of the hooks:
+    pytest-xdist's reads the marks.
     """
     if "PYTEST_XDIST_WORKER" not in os.environ:
         return
     for item in items:
+        if item.get_closest_marker("apart"):
+            continue
         exported = "export_folder" in item.fixturenames
         group = "export" if exported else item.nodeid.partition("::")[0]
         item.add_marker(pytest.mark.xdist_group(group))

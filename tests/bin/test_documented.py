@@ -172,6 +172,7 @@ def test_first_commands_of_a_user_succeed(document, section, fewest, run_documen
     assert run_documented(found) >= fewest
 
 
+@pytest.mark.apart
 @pytest.mark.slow
 @pytest.mark.parametrize("document", documented.DOCUMENTS)
 def test_all_commands_of_a_document_succeed(document, world, run_documented, whole_models_folder):

@@ -46,6 +46,7 @@ def checkpoint(run_dir) -> dict[str, np.ndarray]:
     }
 
 
+@pytest.mark.apart
 @pytest.mark.slow
 @pytest.mark.parametrize("stage", [1, 2])
 def test_process_killed_at_any_moment_goes_on_to_the_same_bits(

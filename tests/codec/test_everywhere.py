@@ -116,6 +116,7 @@ def test_small_files_decode_to_the_same_symbols(run_python, tmp_path, small_file
     check(results, small_files, precision)
 
 
+@pytest.mark.apart
 @pytest.mark.slow
 @pytest.mark.parametrize("where", EVERYWHERE)
 def test_kodak_decodes_to_the_same_symbols(run_python, tmp_path, shipped_files, where):

@@ -46,6 +46,7 @@ def test_every_program_of_a_document_compiles(document):
         compile(program, f"{document}, program {number}", "exec")
 
 
+@pytest.mark.apart
 @pytest.mark.slow
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_every_program_of_a_document_runs(document, here, run_python, monkeypatch):

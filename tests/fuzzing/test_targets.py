@@ -71,6 +71,7 @@ def test_a_start_is_read_and_another_error_than_the_refusal_is_a_find(name, read
         targets.TARGETS[name](inputs(name)[0])
 
 
+@pytest.mark.apart
 @pytest.mark.slow
 @pytest.mark.parametrize("name", run.NAMES)
 def test_nothing_is_found_where_coverage_leads(name, tmp_path):

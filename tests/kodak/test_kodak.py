@@ -52,6 +52,7 @@ def test_two_pictures_at_the_ends_of_the_range(pictures, codec, tmp_path, run_sc
     check(codec, [pictures[4], pictures[19]], [1, 8], tmp_path, run_script)
 
 
+@pytest.mark.apart
 @pytest.mark.slow
 @pytest.mark.parametrize("quality", [1, 3, 5, 8])
 def test_all_pictures(quality, pictures, codec, tmp_path, run_script):
