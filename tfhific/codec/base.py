@@ -26,6 +26,7 @@ from tfhific.errors import BitstreamError, ImageError, ModelError, TfhificError
 from tfhific.pictures.images import Picture, validate_array
 from tfhific.pictures.plane import check_plane, decode_plane, encode_plane
 from tfhific.published.model import PublishedModel
+from tfhific.runtimes.base import choose
 
 
 class Codec(abc.ABC):
@@ -33,12 +34,15 @@ class Codec(abc.ABC):
 
     Attributes:
       published: the model.
+      runtime: the name of what runs its networks.
     """
 
     MODEL: ClassVar[type[PublishedModel]]
     """The kind of published model that it runs."""
     IN_TILES: ClassVar[bool] = True
     """Whether networks can run on a picture in tiles; else they see it whole, in float32."""
+    RUNTIMES: ClassVar[tuple[str, ...]] = ("tensorflow",)
+    """What can run the networks: see `tfhific.runtimes.base`."""
 
     def __init__(
         self,
@@ -47,6 +51,7 @@ class Codec(abc.ABC):
         tile: int | None = None,
         max_pixels: int = container.DEFAULT_MAX_PIXELS,
         precision: str = "float32",
+        runtime: str = "auto",
     ) -> None:
         """Initializer.
 
@@ -60,11 +65,15 @@ class Codec(abc.ABC):
           max_pixels: larger pictures are refused, in both directions.
           precision: of the networks that see or make pictures, `float32` or `bfloat16`; any of
             them reads what any wrote. A model that sees the whole picture has `float32` alone.
+          runtime: what runs the networks: `tensorflow`; `litert`, for which TensorFlow need not be
+            installed; or `auto`, the first of them that is. Files of either are read by both, and
+            pixels are within one of each other.
 
         Raises:
-          ModelError: when the model is of another kind than the codec's.
-          ArgumentError: for a `tile` that is too small or another precision.
-          TfhificError: for tiles or a precision that the model doesn't have.
+          ModelError: when the model is of another kind than the codec's, or has layers that the
+            runtime doesn't.
+          ArgumentError: for a `tile` that is too small, another precision or another runtime.
+          TfhificError: for tiles, a precision or a runtime that the model doesn't have.
         """
         if not isinstance(published, self.MODEL):
             raise ModelError(
@@ -79,7 +88,8 @@ class Codec(abc.ABC):
         if precision != "float32" and not self.IN_TILES:
             raise TfhificError(f"{published.name} works in float32. Received: {precision!r}.")
         self.published = published
-        self._coder = coder or ("native" if "native" in coding.available() else "python")
+        self.runtime = choose(runtime, self.RUNTIMES, published.name)
+        self._coder = coder or _coder_for(self.runtime)
         self._max_pixels = max_pixels
 
     # What is true of a model.
@@ -425,3 +435,9 @@ class Codec(abc.ABC):
     def _same_payload(self, contents: Contents, again: Contents) -> bool:
         """Whether payloads agree, where that is to be asked: other encoders may band otherwise."""
         return True
+
+
+def _coder_for(runtime: str) -> str:
+    """The coder for one picture. TFC's kernels need TensorFlow: without it nobody asks for them."""
+    native = runtime == "tensorflow" and "native" in coding.available()
+    return "native" if native else "python"

@@ -25,6 +25,7 @@ from tfhific.errors import BitstreamError
 from tfhific.pictures.images import validate_array
 from tfhific.published.hyperprior import HyperpriorModel
 from tfhific.published.rate import latent_bits
+from tfhific.runtimes.base import RUNTIMES
 
 HYPERLATENTS_ALLOWANCE = 0.03
 """What up to four streams may add to z, which is some 3 % of a file: with one, as the general
@@ -55,6 +56,7 @@ class HyperpriorCodec(base.Codec):
     """Compresses and decompresses pictures with one published model; networks work in tiles."""
 
     MODEL = HyperpriorModel
+    RUNTIMES = RUNTIMES
     published: HyperpriorModel
 
     def __init__(
@@ -64,10 +66,11 @@ class HyperpriorCodec(base.Codec):
         tile: int | None = None,
         max_pixels: int = container.DEFAULT_MAX_PIXELS,
         precision: str = "float32",
+        runtime: str = "auto",
     ) -> None:
         """See `tfhific.codec.base.Codec`."""
-        super().__init__(published, coder, tile, max_pixels, precision)
-        self._transforms = Transforms(published, tile, precision)
+        super().__init__(published, coder, tile, max_pixels, precision, runtime)
+        self._transforms = Transforms(published, tile, precision, self.runtime)
 
     @property
     def transforms(self) -> Transforms:

@@ -13,7 +13,7 @@ from tfhific.errors import ArgumentError
 from tfhific.published.checkerboard import FEATURES, NEAR
 from tfhific.published.hyperprior import HyperpriorModel
 from tfhific.published.network import Network
-from tfhific.runtimes import checkerboard, tiling
+from tfhific.runtimes import base, tiling
 from tfhific.runtimes.symbols import to_symbols
 from tfhific.runtimes.tiling import Geometry
 
@@ -37,7 +37,11 @@ class Transforms:
     """
 
     def __init__(
-        self, model: HyperpriorModel, tile: int | None = None, precision: str = "float32"
+        self,
+        model: HyperpriorModel,
+        tile: int | None = None,
+        precision: str = "float32",
+        runtime: str = "tensorflow",
     ) -> None:
         """Initializer.
 
@@ -46,17 +50,21 @@ class Transforms:
           tile: side of the tiles in pixels; None to choose by the picture's size.
           precision: of the picture networks (analysis and synthesis), `float32` or `bfloat16`.
             What a stream depends on is never computed in anything less than float32.
+          runtime: what runs the networks, `tensorflow` or `litert`.
 
         Raises:
           ArgumentError: when `tile` is smaller than one hyperlatent's pixels, or for another
             precision.
+          ModelError: for a network that the runtime can't run.
         """
         if precision not in PRECISIONS:
             raise ArgumentError(
                 f"Expected a precision among {', '.join(PRECISIONS)}. Received: {precision!r}."
             )
-        self._precision = precision
+        self._runtime = base.make(runtime, precision)
         self.model = model
+        for network in model.networks.values():
+            self._runtime.check(network)
         self.stride = self._geometry("analysis").down
         self.hyper_stride = self._geometry("hyper_analysis").down
         smallest = self.stride * self.hyper_stride
@@ -102,8 +110,6 @@ class Transforms:
         Returns:
           float32 [ceil(H / stride), ceil(W / stride), latent channels].
         """
-        import tensorflow as tf
-
         network = self.model.networks["analysis"]
         least = self.model.min_latents * self.stride
         rows, columns = (tiling.extension(side, self.stride, least) for side in size_of(image))
@@ -115,13 +121,8 @@ class Transforms:
         def read(down: slice, across: slice) -> np.ndarray:
             return image[rows[down][:, None], columns[across][None, :]]
 
-        def transform(pixels: np.ndarray) -> np.ndarray:
-            x = tf.constant(pixels, tf.float32) / 255.0 * (high - low) + low
-            x = tf.cast(x, self._precision)
-            return tf.cast(network(x), tf.float32).numpy()
-
         for region, values in tiling.run(
-            transform,
+            lambda pixels: self._runtime.analyse(network, pixels, low, high),
             self._geometry("analysis"),
             read,
             (len(rows), len(columns)),
@@ -143,13 +144,11 @@ class Transforms:
         Returns:
           int32 [ceil(h / hyper stride), ceil(w / hyper stride), hyperlatent channels].
         """
-        import tensorflow as tf
-
         network = self.model.networks["hyper_analysis"]
         rows, columns = (tiling.extension(side, self.hyper_stride) for side in size_of(y))
         z = np.empty([*self.hyper_size(size_of(y)), self.model.z_tables.rows], np.int32)
         for region, values in tiling.run(
-            lambda values: network(tf.constant(values)).numpy(),
+            lambda values: self._runtime.run(network, values),
             self._geometry("hyper_analysis"),
             lambda down, across: y[rows[down][:, None], columns[across][None, :]],
             (len(rows), len(columns)),
@@ -173,7 +172,15 @@ class Transforms:
         Returns:
           int32 [rows of the band, width, latent channels].
         """
-        return self._over_band(self.model.branch, "branch", z, band, width, np.int32)
+        branch = self.model.branch
+        return self._over_band(
+            lambda values: self._runtime.indexes(branch, values),
+            "branch",
+            z,
+            band,
+            width,
+            np.int32,
+        )
 
     def quantise(self, y: np.ndarray, z: np.ndarray, band: slice) -> np.ndarray:
         """Symbols of a band of latent rows; what a decoder will have is put in the rows' place.
@@ -208,38 +215,29 @@ class Transforms:
             y[band] += self._means(z, band, y.shape[1])
 
     def _settle(self, y: np.ndarray, z: np.ndarray, band: slice, symbols: bool) -> np.ndarray:
-        import tensorflow as tf
-
-        networks = self.model.networks
         margin = self._geometry(NEAR).margin(self.hyper_stride)
         region = slice(max(band.start - margin, 0), min(band.stop + margin, len(y)))
-        features = self._over_band(
-            lambda values: networks[FEATURES](tf.constant(values, tf.float32)).numpy(),
-            FEATURES,
-            z,
-            region,
-            y.shape[1],
-            np.float32,
-        )
-        settled = checkerboard.settle(
-            networks,
-            tf.constant(features),
-            tf.constant(y[region]),
+        settled = self._runtime.settle(
+            self.model.networks,
+            self._of_hyperlatents(FEATURES, z, region, y.shape[1]),
+            y[region],
             region.start,
             band.start - region.start,
             symbols,
         )
         own = slice(band.start - region.start, band.stop - region.start)
-        y[band] = settled.values[own].numpy()
-        return tf.cast(settled.symbols[own], tf.int32).numpy()
+        y[band] = settled.values[own]
+        return settled.symbols[own]
 
     def _means(self, z: np.ndarray, band: slice, width: int) -> np.ndarray:
-        import tensorflow as tf
+        return self._of_hyperlatents("hyper_synthesis_mean", z, band, width)
 
-        network = self.model.networks["hyper_synthesis_mean"]
+    def _of_hyperlatents(self, name: str, z: np.ndarray, band: slice, width: int) -> np.ndarray:
+        """What a float network makes of the hyperlatents, for a band of latent rows."""
+        network = self.model.networks[name]
         return self._over_band(
-            lambda values: network(tf.constant(values, tf.float32)).numpy(),
-            "hyper_synthesis_mean",
+            lambda values: self._runtime.run(network, values.astype(np.float32)),
+            name,
             z,
             band,
             width,
@@ -263,17 +261,7 @@ class Transforms:
 
         `HyperpriorModel.float_scales` makes scales of it. Nothing that is coded may depend on it.
         """
-        import tensorflow as tf
-
-        network = self.model.networks["hyper_synthesis_scale"]
-        return self._over_band(
-            lambda values: network(tf.constant(values, tf.float32)).numpy(),
-            "hyper_synthesis_scale",
-            z,
-            band,
-            width,
-            np.float32,
-        )
+        return self._of_hyperlatents("hyper_synthesis_scale", z, band, width)
 
     def _over_band(self, network, name, z, band, width, dtype) -> np.ndarray:
         factor = self.hyper_stride
@@ -309,8 +297,6 @@ class Transforms:
         Returns:
           uint8 [H, W, 3].
         """
-        import tensorflow as tf
-
         gain = self.gain(self.model.log_inverse_gain, quality_code)
         picture = np.empty([*size, 3], np.uint8)
         low, high = self.model.pixel_range
@@ -318,16 +304,12 @@ class Transforms:
         side = max(self._tile_of(size_of(y_hat)) // self.stride, 1)
 
         def pixels(values: np.ndarray) -> np.ndarray:
-            x = tf.cast(fine(tf.cast(tf.constant(values), self._precision)), tf.float32)
-            scaled = (x - low) / (high - low) * 255.0
-            return tf.saturate_cast(tf.round(scaled), tf.uint8).numpy()
+            return self._runtime.synthesise(fine, values, low, high)
 
         def transform(latents: np.ndarray) -> np.ndarray:
             values = latents * gain
             if coarse is not None:
-                x = coarse(tf.cast(tf.constant(values), self._precision))
-                values = tf.cast(x, tf.float32).numpy()
-                del x
+                values = self._runtime.run_picture(coarse, values)
             tile = self._fitting(self._fine, values.shape[1] * values.shape[2], side)
             return tiling.assemble(pixels, self._fine, values[0], tile)[None]
 
