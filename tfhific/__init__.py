@@ -48,7 +48,8 @@ def load(model: str | os.PathLike = "mini", **options: Any) -> Codec:
 
     Args:
       model: a model's name (`mini`, `mini-v1`), or the folder of one.
-      **options: `coder`, `tile`, `max_pixels`, `precision`; see `tfhific.codec.base.Codec`.
+      **options: `coder`, `tile`, `max_pixels`, `precision`, `runtime`; see
+        `tfhific.codec.base.Codec`.
 
     Raises:
       ModelError: when there is no such model, or it is damaged.

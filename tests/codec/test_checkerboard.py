@@ -60,6 +60,19 @@ def codec(published):
     return HyperpriorCodec(published)
 
 
+def test_litert_reads_and_writes_the_same_symbols(codec, published, photo):
+    pytest.importorskip("ai_edge_litert")
+    light = HyperpriorCodec(published, runtime="litert", tile=64)
+    for size in ((1, 1), (150, 211)):
+        for data in (light.compress(photo(*size), 4.0), codec.compress(photo(*size), 4.0)):
+            ours, theirs = light.decode_latents(data), codec.decode_latents(data)
+            np.testing.assert_array_equal(ours.y, theirs.y)
+            np.testing.assert_array_equal(ours.indexes, theirs.indexes)
+            np.testing.assert_allclose(ours.y_hat, theirs.y_hat, atol=1e-3)
+            pixels = light.decompress(data).astype(int) - codec.decompress(data)
+            assert np.abs(pixels).max() <= 1
+
+
 @pytest.mark.parametrize("size", [(1, 1), (3, 70), (64, 64), (150, 211)])
 @pytest.mark.parametrize("quality", [1.0, 6.5])
 def test_pictures_of_any_size_come_back_as_the_encoder_predicts(codec, size, quality, photo):

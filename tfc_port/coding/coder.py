@@ -7,7 +7,7 @@ import typing
 
 import numpy as np
 
-from tfc_port.coding import native, payload, python, symbols
+from tfc_port.coding import lockstep, native, payload, python, symbols
 from tfc_port.coding.errors import CodingError
 from tfc_port.coding.tables import Tables
 
@@ -138,7 +138,9 @@ def decode(
         return tables.once(_graph_coder).decode(payload_bytes, indexes, streams)
     rows = symbols.Rows.of(indexes, tables)
     strings, escapes = payload.split(payload_bytes, streams)
-    if implementation == "python" or not rows.coded_rows.size:
+    if implementation == "python" and len(strings) >= lockstep.FROM and rows.coded_rows.size:
+        coded = lockstep.decode_streams(strings, rows.coded_rows, tables)
+    elif implementation == "python" or not rows.coded_rows.size:
         cdfs = _cdfs(rows.coded_rows, tables)
         coded = np.empty(len(cdfs), np.int32)
         for first, string in enumerate(strings):

@@ -121,6 +121,21 @@ def decode_stream_into(
             value = value << 16 | (words[read] if read < available else 0)
             size <<= 16
             read += 1
+    check_end(data, read, value, size)
+
+
+def check_end(data: bytes, read: int, value: int, size: int) -> None:
+    """Refuses a string that no encoder of the symbols decoded from it has written.
+
+    Args:
+      data: the string.
+      read: words of 16 bits that were read of it and of the zeros behind it.
+      value: the decoder's value after the last symbol.
+      size: the decoder's interval then.
+
+    Raises:
+      CodingError: as `decode_stream`.
+    """
     if len(data) > 2 * read:
         raise CodingError(
             f"A stream of these symbols must have at most {2 * read} bytes. Received: {len(data)}."

@@ -26,7 +26,7 @@ from tfhific.errors import BitstreamError, ImageError, ModelError, TfhificError
 from tfhific.pictures.images import Picture, validate_array
 from tfhific.pictures.plane import check_plane, decode_plane, encode_plane
 from tfhific.published.model import PublishedModel
-from tfhific.runtimes.base import choose
+from tfhific.runtimes.choice import choose
 
 
 class Codec(abc.ABC):
@@ -42,7 +42,7 @@ class Codec(abc.ABC):
     IN_TILES: ClassVar[bool] = True
     """Whether networks can run on a picture in tiles; else they see it whole, in float32."""
     RUNTIMES: ClassVar[tuple[str, ...]] = ("tensorflow",)
-    """What can run the networks: see `tfhific.runtimes.base`."""
+    """What can run the networks: see `tfhific.runtimes.choice`."""
 
     def __init__(
         self,

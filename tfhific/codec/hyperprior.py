@@ -25,7 +25,7 @@ from tfhific.errors import BitstreamError
 from tfhific.pictures.images import validate_array
 from tfhific.published.hyperprior import HyperpriorModel
 from tfhific.published.rate import latent_bits
-from tfhific.runtimes.base import RUNTIMES
+from tfhific.runtimes.choice import RUNTIMES
 
 HYPERLATENTS_ALLOWANCE = 0.03
 """What up to four streams may add to z, which is some 3 % of a file: with one, as the general

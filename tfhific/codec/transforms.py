@@ -13,7 +13,7 @@ from tfhific.errors import ArgumentError
 from tfhific.published.checkerboard import FEATURES, NEAR
 from tfhific.published.hyperprior import HyperpriorModel
 from tfhific.published.network import Network
-from tfhific.runtimes import base, tiling
+from tfhific.runtimes import choice, tiling
 from tfhific.runtimes.symbols import to_symbols
 from tfhific.runtimes.tiling import Geometry
 
@@ -61,7 +61,7 @@ class Transforms:
             raise ArgumentError(
                 f"Expected a precision among {', '.join(PRECISIONS)}. Received: {precision!r}."
             )
-        self._runtime = base.make(runtime, precision)
+        self._runtime = choice.make(runtime, precision)
         self.model = model
         for network in model.networks.values():
             self._runtime.check(network)

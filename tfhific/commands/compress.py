@@ -145,7 +145,7 @@ def compress(argv: list[str]) -> int:
 
     codec = None
     if planned.to_do:  # a folder that is done already takes no seconds to start
-        common.start_tensorflow()
+        common.start_runtime(FLAGS.model)
         codec = tfhific.load(FLAGS.model, **options)
     return common.run_files(planned, lambda job: _work(codec, job), _line, argv[1])
 

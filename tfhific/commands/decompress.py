@@ -84,7 +84,7 @@ def decompress(argv: list[str]) -> int:
     if FLAGS.model and FLAGS.decoder:
         raise TfhificError("Expected one of --model and --decoder, not both.")
     if planned.to_do:
-        common.start_tensorflow()
+        common.start_runtime(FLAGS.model or FLAGS.decoder or "decompressing")
     loaded = {}
     named = None
     if planned.to_do and (FLAGS.model or FLAGS.decoder):

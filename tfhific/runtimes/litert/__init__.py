@@ -1,1 +1,1 @@
-"""Runs published networks by LiteRT, TensorFlow Lite's interpreter: a receiver needs no TensorFlow."""
+"""Runs published networks by LiteRT, TensorFlow Lite's interpreter, without TensorFlow."""

@@ -9,11 +9,12 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 from tfhific.published.network import Network
+from tfhific.published.ops import Relu
 from tfhific.runtimes.litert.graph import Graph
 from tfhific.runtimes.litert.layers import Layers, check_supported
 
 KEPT = 3
-"""Interpreters for so many shapes of input are kept: tiles of the inside, and those of the edges."""
+"""So many shapes of input have their interpreters kept: of inner tiles, and of the edges'."""
 
 
 class LiteRTNetwork:
@@ -60,3 +61,10 @@ class LiteRTNetwork:
         graph = Graph(shape)
         output = Layers(graph, self._network.weights).write(self._network.ops, 0)
         return graph.finish(output)
+
+
+def start() -> None:
+    """Has LiteRT say on standard error, once and for all, which delegate it made."""
+    graph = Graph((1, 1, 1, 1))
+    output = Layers(graph, {}).write((Relu({"op": "relu"}, {}),), 0)
+    Interpreter(model_content=graph.finish(output), num_threads=1).allocate_tensors()

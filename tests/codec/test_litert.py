@@ -1,0 +1,231 @@
+"""Models run by LiteRT: TensorFlow's symbols, its pixels within one, and no TensorFlow loaded."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import tfhific
+from tfhific.codec.hyperprior import HyperpriorCodec
+from tfhific.errors import ArgumentError, ModelError, TfhificError
+from tfhific.pictures.images import read_picture
+from tfhific.published.integer_branch import IntegerBranch
+from tfhific.published.network import Network
+from tfhific.runtimes import choice
+from tfhific.runtimes.base import Runtime
+
+pytest.importorskip("ai_edge_litert")
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+KODAK = ROOT.parent / "shared" / "data" / "kodak"
+
+
+@pytest.fixture(scope="module")
+def runtimes() -> tuple[Runtime, Runtime]:
+    """TensorFlow's and LiteRT's."""
+    return choice.make("tensorflow", "float32"), choice.make("litert", "float32")
+
+
+@pytest.fixture(scope="module")
+def light(tiny_model_folder):
+    """The tiny model as a codec that LiteRT runs."""
+    return tfhific.load(tiny_model_folder, runtime="litert")
+
+
+def close(found: np.ndarray, expected: np.ndarray) -> None:
+    assert found.shape == expected.shape
+    assert found.dtype == expected.dtype
+    np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
+
+
+def kernel(*shape: int) -> dict:
+    return {"kernel": shape, "bias": shape[-1:]}
+
+
+NORM = {"gamma": (6,), "beta": (6,)}
+LAYERS = {
+    "conv": ({"op": "conv", "stride": 1}, kernel(5, 5, 6, 4)),
+    "conv of even kernel": ({"op": "conv", "stride": 1}, kernel(4, 2, 6, 4)),
+    "conv that halves": ({"op": "conv", "stride": 2}, kernel(5, 5, 6, 4)),
+    "conv with pads": ({"op": "conv", "stride": 2, "pads": [0, 1, 1, 0]}, kernel(3, 3, 6, 4)),
+    "conv reflected": ({"op": "conv", "stride": 2, "padding": "reflect"}, kernel(5, 5, 6, 4)),
+    "deconv": (
+        {"op": "deconv", "stride": 2},
+        {"kernel": (5, 5, 4, 6), "bias": (4,)},
+    ),
+    "deconv with crop": (
+        {"op": "deconv", "stride": 4, "crop": [1, 2]},
+        {"kernel": (7, 6, 3, 6), "bias": (3,)},
+    ),
+    "depthwise": ({"op": "depthwise_conv"}, {"kernel": (5, 5, 6), "bias": (6,)}),
+    "gdn": ({"op": "gdn", "inverse": False}, {"gamma": (6, 6), "beta": (6,)}),
+    "inverse gdn": ({"op": "gdn", "inverse": True}, {"gamma": (6, 6), "beta": (6,)}),
+    "channel norm": ({"op": "channel_norm", "epsilon": 1e-3}, NORM),
+    "affine": ({"op": "affine"}, NORM),
+    "relu": ({"op": "relu"}, {}),
+    "leaky relu": ({"op": "leaky_relu", "slope": 0.25}, {}),
+    "tanh": ({"op": "tanh"}, {}),
+    "sigmoid": ({"op": "sigmoid"}, {}),
+    "scale": ({"op": "scale", "factor": -0.5}, {}),
+    "space to depth": ({"op": "space_to_depth", "block": 2}, {}),
+    "depth to space": ({"op": "depth_to_space", "block": 2}, {}),
+    "sum": ({"op": "sum", "branches": [[{"op": "relu"}], [{"op": "tanh"}], []]}, {}),
+    "residual": ({"op": "residual", "branch": [{"op": "tanh"}, {"op": "relu"}]}, {}),
+}
+
+
+@pytest.mark.parametrize("case", LAYERS)
+def test_layers_give_what_they_give_by_tensorflow(case, runtimes):
+    layer, shapes = LAYERS[case]
+    rng = np.random.default_rng(1)
+    # Positive: a GDN divides by what they make of the values' sizes.
+    arrays = {
+        f"a/{name}": rng.uniform(0.1, 1.0, shape).astype(np.float32)
+        for name, shape in shapes.items()
+    }
+    network = Network([{**layer, **({"name": "a"} if shapes else {})}], arrays)
+    width = 8 if case == "depth to space" else 6
+    for size in ((8, 12), (4, 4), (8, 12)):
+        values = rng.normal(0, 1, (1, *size, width)).astype(np.float32)
+        expected, found = (runtime.run(network, values) for runtime in runtimes)
+        close(found, expected)
+
+
+def test_a_layer_that_litert_is_not_taught_is_named_before_any_work(runtimes):
+    network = Network([{"op": "relu"}, {"op": "sum", "branches": [[{"op": "flatten"}]]}], {})
+    with pytest.raises(ModelError, match=r"'flatten'.*use the runtime tensorflow"):
+        runtimes[1].check(network)
+
+
+@pytest.mark.parametrize("threshold", [False, True])
+def test_the_integer_branch_gives_the_same_integers(threshold, runtimes, tiny_published):
+    branch = tiny_published.branch
+    if threshold:
+        *layers, last = branch.layers
+        object.__setattr__(last := type(last)(**vars_of(last)), "shift", 0)
+        bounds = np.sort(np.random.default_rng(2).integers(-(1 << 30), 1 << 30, 63))
+        branch = IntegerBranch((*layers, last), 64, bounds)
+    rng = np.random.default_rng(3)
+    for size, spread in (((1, 1), 3), ((5, 7), 40), ((6, 4), 5000)):
+        z = rng.integers(-spread, spread + 1, (1, *size, branch.takes())).astype(np.int32)
+        expected, found = (runtime.indexes(branch, z) for runtime in runtimes)
+        assert found.dtype == expected.dtype == np.int32
+        np.testing.assert_array_equal(found, expected)
+
+
+def vars_of(layer) -> dict:
+    return {name: getattr(layer, name) for name in ("op", "stride", "shift", "kernel", "bias")}
+
+
+def agree(heavy, light, picture: np.ndarray, quality: float | None) -> None:
+    """Files of each, read by both: the same integers, pixels within one."""
+    for data in (heavy.compress(picture, quality), light.compress(picture, quality)):
+        ours, theirs = light.decode_latents(data), heavy.decode_latents(data)
+        for name in ("y", "z", "indexes"):
+            np.testing.assert_array_equal(getattr(ours, name), getattr(theirs, name))
+        decoded = [codec.decompress(data).astype(int) for codec in (light, heavy)]
+        assert decoded[0].shape == picture.shape
+        assert np.abs(decoded[0] - decoded[1]).max() <= 1
+
+
+@pytest.mark.parametrize("size", [(1, 1), (17, 33), (96, 64), (150, 211)])
+@pytest.mark.parametrize("quality", [1.0, 5.5, 8.0])
+def test_files_of_either_runtime_are_read_alike_by_both(size, quality, tiny_codec, light, photo):
+    assert (tiny_codec.runtime, light.runtime) == ("tensorflow", "litert")
+    agree(tiny_codec, light, photo(*size), quality)
+
+
+def test_a_file_decodes_to_what_its_encoder_says_and_tiles_change_no_pixel_by_more_than_one(
+    light, photo, tiny_model_folder
+):
+    picture = photo(330, 270)
+    coded = light.encode(picture, 6.0)
+    whole = light.decompress(coded.data)
+    np.testing.assert_array_equal(whole, light.reconstruct(coded))
+    tiled = tfhific.load(tiny_model_folder, runtime="litert", tile=128)
+    assert np.abs(tiled.decompress(coded.data).astype(int) - whole).max() <= 1
+    assert tiled.holds(coded.data, picture)
+
+
+def test_what_the_runtime_can_not_do_is_told(whole_models_folder, tiny_model_folder, monkeypatch):
+    with pytest.raises(ArgumentError, match="runtime among auto, tensorflow, litert"):
+        tfhific.load(tiny_model_folder, runtime="onnx")
+    with pytest.raises(ArgumentError, match=r"computes in float32. Received: 'bfloat16'"):
+        tfhific.load(tiny_model_folder, runtime="litert", precision="bfloat16")
+    with pytest.raises(TfhificError, match="runtime litert does not run: expected tensorflow"):
+        tfhific.load(whole_models_folder / "gc", runtime="litert")
+    monkeypatch.setattr(choice, "installed", lambda name: name == "litert")
+    assert tfhific.load(tiny_model_folder).runtime == "litert"
+    with pytest.raises(TfhificError, match="not installed: pip install tensorflow"):
+        tfhific.load(tiny_model_folder, runtime="tensorflow")
+    with pytest.raises(TfhificError, match="not installed: pip install tensorflow"):
+        tfhific.load(whole_models_folder / "gc")
+
+
+WITHOUT_TENSORFLOW = """
+import importlib.machinery, runpy, sys
+
+class Installed(importlib.machinery.PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        if name.partition(".")[0] in ("tensorflow", "keras", "tf_keras", "tensorflow_compression"):
+            return None
+        return super().find_spec(name, path, target)
+
+sys.meta_path[sys.meta_path.index(importlib.machinery.PathFinder)] = Installed
+script, sys.argv[:] = sys.argv[1], sys.argv[1:]
+runpy.run_path(script, run_name="__main__")
+"""
+
+
+def test_commands_work_in_new_processes_where_tensorflow_is_not(
+    run_python, models_folder, photo, tiny_codec, tmp_path
+):
+    pixels = np.dstack([photo(70, 90), photo(70, 90, 1)[..., 0]])
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+
+    def run(script: str, *arguments):
+        done = run_python(
+            "-c",
+            WITHOUT_TENSORFLOW,
+            ROOT / "bin" / f"{script}.py",
+            *arguments,
+            environment={"TFHIFIC_MODELS": str(models_folder)},
+        )
+        assert (done.returncode, done.stderr) == (0, b""), done.stderr.decode()
+
+    run("compress", tmp_path / "a.png", "--model=tiny", "--quality=4", "--verify")
+    run("info", tmp_path / "a.tfh")
+    run("decompress", tmp_path / "a.tfh", tmp_path / "b.png")
+    found = np.asarray(Image.open(tmp_path / "b.png"))
+    expected = tiny_codec.decompress_picture((tmp_path / "a.tfh").read_bytes())
+    assert np.abs(found[..., :3].astype(int) - expected.pixels).max() <= 1
+    np.testing.assert_array_equal(found[..., 3], pixels[..., 3])
+
+
+def test_the_command_says_nothing_but_its_line_and_loads_no_tensorflow(run_script, photo, tmp_path):
+    Image.fromarray(photo(40, 50)).save(tmp_path / "a.png")
+    done = run_script("compress", tmp_path / "a.png", "--model=tiny", "--runtime=litert")
+    assert (done.returncode, done.stderr) == (0, b"")
+    done = run_script(
+        "decompress", tmp_path / "a.tfh", "-o", tmp_path / "b.png", "--runtime=litert"
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert Image.open(tmp_path / "b.png").size == (50, 40)
+
+
+@pytest.mark.slow
+@pytest.mark.apart
+@pytest.mark.parametrize("quality", [1.0, 5.0, 8.0])
+def test_kodaks_files_of_either_runtime_are_read_alike_by_both(quality):
+    paths = sorted(KODAK.glob("*.png"))
+    if not paths:
+        pytest.skip(f"needs Kodak's photographs in {os.path.relpath(KODAK, ROOT)}")
+    heavy, light = (tfhific.load("mini", runtime=name) for name in choice.RUNTIMES)
+    assert isinstance(light, HyperpriorCodec)
+    for path in paths:
+        agree(heavy, light, read_picture(path).pixels, quality)
