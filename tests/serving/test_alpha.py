@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import struct
+import sys
 import zlib
 
 import numpy as np
@@ -133,6 +134,18 @@ def test_pixels_alone_are_not_given_of_a_file_with_another_alpha_section(
     assert b"alpha plane" in call("decompress_raw", compressed_bytes=[file])["error"][0]
     with pytest.raises(BitstreamError, match="it is no PNG"):
         tiny_codec.decompress(file)
+
+
+def test_without_tensorflow_the_same_planes_are_read_and_refused(monkeypatch):
+    bad, good = refused(), read()
+    monkeypatch.delitem(sys.modules, "tensorflow")
+    for alpha in bad.values():
+        with pytest.raises(BitstreamError, match="alpha plane can't be read"):
+            decode_plane(alpha, (HEIGHT, WIDTH))
+    for alpha in (*good.values(), encode_plane(plane())):
+        found = decode_plane(alpha, (HEIGHT, WIDTH))
+        assert found.dtype == np.uint8
+        np.testing.assert_array_equal(found, plane())
 
 
 def test_a_damaged_plane_is_told_in_one_line():

@@ -2,13 +2,20 @@
 
 What such a section may be is the format's rule (docs/format.md), of which `tfhific.serving` has a
 second writing for graphs: whatever is changed here is to be changed there too.
+
+A process that has TensorFlow loaded writes and reads it by its ops, as a SavedModel's graph does;
+one that has not by Pillow: other bytes, the same planes, and the same files refused.
 """
 
 from __future__ import annotations
 
+import io
 import struct
+import sys
+import zlib
 
 import numpy as np
+from PIL import Image
 
 from tfhific.errors import BitstreamError
 from tfhific.pictures.header import PNG_SIGNATURE
@@ -19,6 +26,8 @@ COMPRESSION = 9
 MAX_CHUNKS = 1 << 16
 """Encoders fill chunks of 8 KiB and more."""
 
+_LAST_FILTER = 4
+
 HEAD = b"IHDR"
 HEAD_END = bytes([8, 0, 0, 0, 0])
 """8 bits, grey, and what PNG has but one of: compression, filters; not interlaced."""
@@ -27,8 +36,12 @@ HEAD_END = bytes([8, 0, 0, 0, 0])
 def encode_plane(plane: np.ndarray) -> bytes:
     """A uint8 [H, W] plane as a PNG file.
 
-    Written by TensorFlow, as a SavedModel's graph writes it: the same bytes.
+    Where TensorFlow is loaded, the bytes are those that a SavedModel's graph writes.
     """
+    if "tensorflow" not in sys.modules:
+        held = io.BytesIO()
+        Image.fromarray(plane).save(held, "PNG", compress_level=COMPRESSION)
+        return held.getvalue()
     import tensorflow as tf
 
     with tf.device("/cpu:0"):
@@ -80,14 +93,17 @@ def _fault(data: bytes, shape: tuple[int, int]) -> str:
 def decode_plane(data: bytes, shape: tuple[int, int]) -> np.ndarray:
     """The plane of a PNG file, uint8 [H, W].
 
-    Decoded by TensorFlow, as a SavedModel's graph decodes it: the same files are refused.
-
     Raises:
       BitstreamError: when it is damaged, of another shape, or not as `check_plane` wants it.
     """
+    check_plane(data, shape)
+    if "tensorflow" not in sys.modules:
+        if not _is_whole(data, shape):
+            raise BitstreamError("The file's alpha plane can't be read: it is damaged.")
+        with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
+            return np.array(image)
     import tensorflow as tf
 
-    check_plane(data, shape)
     try:
         with tf.device("/cpu:0"):
             plane = tf.io.decode_png(data, channels=1).numpy()[..., 0]
@@ -96,3 +112,26 @@ def decode_plane(data: bytes, shape: tuple[int, int]) -> np.ndarray:
     if plane.shape != tuple(shape):
         raise BitstreamError("The file's alpha plane can't be read: it is damaged.")
     return np.ascontiguousarray(plane)
+
+
+def _is_whole(data: bytes, shape: tuple[int, int]) -> bool:
+    """Whether checksums, the compressed rows and their filters are in order: Pillow reads on."""
+    samples, at, headers = [], len(PNG_SIGNATURE), 0
+    while at < len(data):
+        length, kind = struct.unpack_from(">I4s", data, at)
+        end = at + 8 + length
+        if zlib.crc32(data[at + 4 : end]) != int.from_bytes(data[end : end + 4], "big"):
+            return False
+        headers += kind == HEAD
+        if kind == b"IDAT":
+            samples.append(data[at + 8 : end])
+        at = end + 4
+    height, width = shape
+    inflate = zlib.decompressobj()
+    try:
+        rows = inflate.decompress(b"".join(samples), height * (width + 1) + 1)
+    except zlib.error:
+        return False
+    if headers != 1 or not inflate.eof or len(rows) != height * (width + 1):
+        return False
+    return max(rows[:: width + 1]) <= _LAST_FILTER
