@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 HOTTEST, COLDEST = 0.5, 0.025
 """Temperatures of the first and of the last step."""
 
-HELD = 0.2
+HELD = 0.5
 """Share of the steps at the first temperature."""
 
 _EDGE = 1e-4

@@ -224,8 +224,8 @@ class Codec(abc.ABC):
           TfhificError: where there is none.
         """
         raise TfhificError(
-            f"{self.name} has no `effort` above {efforts.DEFAULT}: its codes are not chosen by bits "
-            "and squared errors. Leave `effort` out."
+            f"{self.name} has no `effort` above {efforts.DEFAULT}: its codes are not chosen by "
+            "bits and squared errors. Leave `effort` out."
         )
 
     @abc.abstractmethod

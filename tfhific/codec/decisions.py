@@ -1,8 +1,8 @@
 """Decisions on single symbols by first-order rate and distortion.
 
-How a picture's squared error changes with a latent is known to second order: its gradient, which one
-pass backwards through the synthesis transform gives for all latents at once, and its curvature, of
-which the mean over a channel comes from another pass with random signs in the pixels' place
+How a picture's squared error changes with a latent is known to second order: its gradient, which
+one pass backwards through the synthesis transform gives for all latents at once, and its curvature,
+of which the mean over a channel comes from another pass with random signs in the pixels' place
 (M. F. Hutchinson, Communications in Statistics 18, 1989). What a symbol's neighbour would take
 instead of it stands in the tables.
 """
@@ -20,7 +20,7 @@ from tfhific.runtimes.symbols import rounded, to_symbols
 if TYPE_CHECKING:
     import tensorflow as tf
 
-CAUTION = 1.5
+CAUTION = 1.35
 """The error's growth counts so many times: symbols near each other change at once."""
 
 

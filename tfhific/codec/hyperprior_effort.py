@@ -19,7 +19,7 @@ from tfhific.codec.decisions import decide
 from tfhific.codec.effort import LEVELS, Level, Progress, squared_error, weight_of
 from tfhific.codec.encoded import Encoded
 from tfhific.codec.objective import Objective
-from tfhific.codec.regions import Region, count, regions, side_of
+from tfhific.codec.regions import count, regions, side_of
 from tfhific.codec.sizes import size_of
 from tfhific.codec.transforms import Transforms
 from tfhific.errors import TfhificError
