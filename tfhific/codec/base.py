@@ -21,7 +21,7 @@ from tfhific.bitstream.container import Contents
 from tfhific.codec import effort as efforts
 from tfhific.codec.effort import Progress, TriesHarder
 from tfhific.codec.encoded import Encoded
-from tfhific.codec.rate_search import bound_in_bytes, largest_that_fits
+from tfhific.codec.rate_search import bound_in_bytes, largest_that_fits, largest_with_effort
 from tfhific.codec.rates import Rates, rates_of
 from tfhific.codec.sizes import beyond_limit, beyond_memory
 from tfhific.errors import BitstreamError, ImageError, ModelError, TfhificError
@@ -262,14 +262,19 @@ class Codec(abc.ABC):
         *,
         max_bytes: int | None = None,
         max_bpp: float | None = None,
+        effort: int | None = None,
         **side: Any,
     ) -> bytes:
         """Compresses a picture at the largest quality whose file is within a bound.
+
+        At an effort above 1 the quality is searched for without it, then made good in up to three
+        files: the quality may be a little below the largest.
 
         Args:
           picture: with its alpha plane and metadata, which count; `Picture(pixels)` of an array.
           max_bytes: what the file may take; or
           max_bpp: what it may take in bits per pixel.
+          effort: see `encode`.
           **side: see `encode`.
 
         Returns:
@@ -281,15 +286,22 @@ class Codec(abc.ABC):
         """
         height, width = picture.pixels.shape[:2]
         limit = bound_in_bytes(max_bytes, max_bpp, height * width)
+        effort = efforts.checked(effort)
+
+        def slow(quality: float | None = None) -> bytes:
+            return self.compress_picture(picture, quality, effort=effort, **side)
+
+        def quick(quality: float) -> bytes:
+            without = {name: value for name, value in side.items() if name != "progress"}
+            return self.compress_picture(picture, quality, **without)
+
         if not self.rates.single:
-            data, _ = largest_that_fits(
-                lambda quality: self.compress_picture(picture, quality, **side),
-                limit,
-                self.rates.lowest,
-                self.rates.highest,
-            )
-            return data
-        data = self.compress_picture(picture, **side)
+            ends = self.rates.lowest, self.rates.highest
+            if effort != efforts.DEFAULT:
+                self.harder()
+                return largest_with_effort(quick, slow, limit, *ends)
+            return largest_that_fits(quick, limit, *ends)[0]
+        data = slow()
         if len(data) > limit:
             raise TfhificError(
                 f"{limit:,} bytes can't be reached: {self.name} has one rate, at which the file "

@@ -2,7 +2,7 @@
 
 Level 1 rounds each latent to the nearest symbol. The others choose symbols by what they cost, bits
 plus the model's own weight of the distortion times the squared error: 2 and 3 move single symbols
-(`tfhific.codec.decisions`), 4 to 9 search latents and hyperlatents (`tfhific.codec.annealing`).
+(`tfhific.codec.decisions`), 5 to 9 search latents and hyperlatents (`tfhific.codec.annealing`).
 A picture keeps the symbols of level 1 where a file of others would not cost less.
 """
 
@@ -48,13 +48,13 @@ class Level:
 LEVELS = {
     1: Level(),
     2: Level(rounds=1),
-    3: Level(rounds=3),
-    4: Level(rounds=1, steps=12, pace=0.1),
-    5: Level(rounds=1, steps=25, pace=0.07),
-    6: Level(rounds=1, steps=50, pace=0.05),
-    7: Level(rounds=1, steps=100, pace=0.04),
-    8: Level(rounds=1, steps=200, pace=0.03),
-    9: Level(rounds=2, steps=400, pace=0.02),
+    3: Level(rounds=4),
+    4: Level(rounds=12),
+    5: Level(rounds=4, steps=20, pace=0.05),
+    6: Level(rounds=4, steps=40, pace=0.05),
+    7: Level(rounds=4, steps=80, pace=0.04),
+    8: Level(rounds=4, steps=150, pace=0.03),
+    9: Level(rounds=4, steps=300, pace=0.03),
 }
 
 
