@@ -2,10 +2,11 @@
 
     python tools/effort_table.py --model=mini --out=out/effort.csv PICTURES...
 
-For each picture and quality the efforts take turns, so that a machine that is busy for a while is so for
-all of them. Rows are added to the CSV file as they are made, and those that it has are not made again. Of
-each effort the table has the Bjontegaard difference of bits against effort 1 at equal PSNR, the mean over
-pictures, and the processor's seconds that encoding a million pixels took, summed over all cores.
+For each picture and quality the efforts take turns, so that a machine that is busy for a while is
+so for all of them. Rows are added to the CSV file as they are made, and those that it has are not
+made again. Of each effort the table has the Bjontegaard difference of bits against effort 1 at
+equal PSNR, the mean over pictures, and the processor's seconds that encoding a million pixels took,
+summed over all cores.
 """
 
 from __future__ import annotations

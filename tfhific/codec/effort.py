@@ -50,11 +50,11 @@ LEVELS = {
     2: Level(rounds=1),
     3: Level(rounds=4),
     4: Level(rounds=12),
-    5: Level(rounds=4, steps=20, pace=0.05),
-    6: Level(rounds=4, steps=40, pace=0.05),
-    7: Level(rounds=4, steps=80, pace=0.04),
-    8: Level(rounds=4, steps=150, pace=0.03),
-    9: Level(rounds=4, steps=300, pace=0.03),
+    5: Level(rounds=4, steps=50, pace=0.05),
+    6: Level(rounds=4, steps=80, pace=0.04),
+    7: Level(rounds=4, steps=120, pace=0.03),
+    8: Level(rounds=4, steps=180, pace=0.03),
+    9: Level(rounds=4, steps=250, pace=0.03),
 }
 
 

@@ -1,4 +1,4 @@
-"""The largest quality whose file fits into a number of bytes."""
+"""The largest quality whose file fits into a number of bytes, also of files that take long."""
 
 from __future__ import annotations
 
