@@ -411,7 +411,8 @@ class Codec(abc.ABC):
     def holds(self, data: bytes, image: np.ndarray) -> bool:
         """Whether a file decodes to the code that encoding a picture so gives.
 
-        Of a searched code the search is not made again: the file's own is coded once more.
+        Of a searched code the search is not made again: the file's own is coded once more. A file
+        of an effort above 1 doesn't hold in this sense; see `verify`.
 
         Args:
           data: a `.tfh` file of this model.

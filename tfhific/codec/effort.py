@@ -116,7 +116,7 @@ def weight_of(model: HyperpriorModel, quality_code: int) -> float:
     if not all(isinstance(value, (int, float)) and value > 0 for value in (low, high)):
         raise TfhificError(
             f"{model.name} has no `effort` above {DEFAULT}: it was trained for more than squared "
-            "errors, or does not say how much they count against bits. Leave `effort` out."
+            "errors, or does not say what they count against bits (lambda). Leave `effort` out."
         )
     share = quality_code / (container.QUALITY_STEPS * (len(model.log_gain) - 1))
     return math.exp((1 - share) * math.log(low) + share * math.log(high)) / 3.0

@@ -44,10 +44,12 @@ def define_flags() -> None:
 
 
 def _check_flags() -> None:
-    from tfhific.codec import effort
     from tfhific.errors import TfhificError
 
-    effort.checked(FLAGS.effort)
+    if FLAGS.effort != 1:
+        from tfhific.codec import effort
+
+        effort.checked(FLAGS.effort)
     given = [n for n in ("quality", "target_bpp", "target_bytes") if FLAGS[n].value is not None]
     if len(given) > 1:
         raise TfhificError(f"Expected one of --{' and --'.join(given)}, not several.")
