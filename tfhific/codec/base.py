@@ -18,8 +18,10 @@ import numpy as np
 from tfc_port import coding
 from tfhific.bitstream import container
 from tfhific.bitstream.container import Contents
+from tfhific.codec import effort as efforts
+from tfhific.codec.effort import Progress, TriesHarder
 from tfhific.codec.encoded import Encoded
-from tfhific.codec.rate_search import bound_in_bytes, largest_that_fits
+from tfhific.codec.rate_search import bound_in_bytes, largest_that_fits, largest_with_effort
 from tfhific.codec.rates import Rates, rates_of
 from tfhific.codec.sizes import beyond_limit, beyond_memory
 from tfhific.errors import BitstreamError, ImageError, ModelError, TfhificError
@@ -179,6 +181,8 @@ class Codec(abc.ABC):
         image: np.ndarray,
         quality: float | None = None,
         *,
+        effort: int | None = None,
+        progress: Progress | None = None,
         alpha: bytes | None = None,
         icc: bytes | None = None,
         exif: bytes | None = None,
@@ -190,6 +194,9 @@ class Codec(abc.ABC):
           image: uint8 [H, W, 3], RGB, H and W at least 1. Grey [H, W] is taken as RGB.
           quality: 1 (smallest) to 8 (best), fractions allowed; None for 5. A model of one rate
             takes None alone.
+          effort: 1 (fastest) to 9 (smallest files at equal quality); None for 1. Any decoder reads
+            the files of any. See `tfhific.codec.effort`.
+          progress: told of steps done and of how many there are, at an effort above 1.
           alpha: a grey PNG of the alpha plane, stored as it is.
           icc: an ICC profile, stored as it is.
           exif: an EXIF block, stored as it is.
@@ -198,9 +205,11 @@ class Codec(abc.ABC):
         Raises:
           ImageError: when `image` is no such array, or too large, or what is beside it is missing
             or doesn't fit.
-          ArgumentError: when `quality` is outside 1..8, or is given to a model of one rate.
+          ArgumentError: when `quality` is outside 1..8, or is given to a model of one rate, or
+            `effort` is outside 1..9.
           TfhificError: for what the model doesn't take.
         """
+        effort = efforts.checked(effort)
         code = self.rates.code(quality, self.name)
         unknown = sorted(set(side) - set(self.needs))
         if unknown:
@@ -210,9 +219,24 @@ class Codec(abc.ABC):
             )
         # The size first: making the array contiguous may copy all of it.
         self._check_size(image)
-        encoded = self._encode(validate_array(image), code, side)
+        if effort == efforts.DEFAULT:
+            encoded = self._encode(validate_array(image), code, side)
+        else:
+            harder = self.harder()
+            encoded = harder.encode(validate_array(image), code, effort, progress)
         contents = dataclasses.replace(encoded.contents, alpha=alpha, icc=icc, exif=exif)
         return dataclasses.replace(encoded, contents=contents)
+
+    def harder(self) -> TriesHarder:
+        """What encodes at an effort above 1.
+
+        Raises:
+          TfhificError: where there is none.
+        """
+        raise TfhificError(
+            f"{self.name} has no `effort` above {efforts.DEFAULT}: its codes are not chosen by "
+            "bits and squared errors. Leave `effort` out."
+        )
 
     @abc.abstractmethod
     def _encode(self, image: np.ndarray, quality_code: int, side: Mapping[str, Any]) -> Encoded:
@@ -248,14 +272,19 @@ class Codec(abc.ABC):
         *,
         max_bytes: int | None = None,
         max_bpp: float | None = None,
+        effort: int | None = None,
         **side: Any,
     ) -> bytes:
         """Compresses a picture at the largest quality whose file is within a bound.
+
+        At an effort above 1 the quality is searched for without it, then made good in up to three
+        files: the quality may be a little below the largest.
 
         Args:
           picture: with its alpha plane and metadata, which count; `Picture(pixels)` of an array.
           max_bytes: what the file may take; or
           max_bpp: what it may take in bits per pixel.
+          effort: see `encode`.
           **side: see `encode`.
 
         Returns:
@@ -267,15 +296,22 @@ class Codec(abc.ABC):
         """
         height, width = picture.pixels.shape[:2]
         limit = bound_in_bytes(max_bytes, max_bpp, height * width)
+        effort = efforts.checked(effort)
+
+        def slow(quality: float | None = None) -> bytes:
+            return self.compress_picture(picture, quality, effort=effort, **side)
+
+        def quick(quality: float) -> bytes:
+            without = {name: value for name, value in side.items() if name != "progress"}
+            return self.compress_picture(picture, quality, **without)
+
         if not self.rates.single:
-            data, _ = largest_that_fits(
-                lambda quality: self.compress_picture(picture, quality, **side),
-                limit,
-                self.rates.lowest,
-                self.rates.highest,
-            )
-            return data
-        data = self.compress_picture(picture, **side)
+            ends = self.rates.lowest, self.rates.highest
+            if effort != efforts.DEFAULT:
+                self.harder()
+                return largest_with_effort(quick, slow, limit, *ends)
+            return largest_that_fits(quick, limit, *ends)[0]
+        data = slow()
         if len(data) > limit:
             raise TfhificError(
                 f"{limit:,} bytes can't be reached: {self.name} has one rate, at which the file "
@@ -385,7 +421,8 @@ class Codec(abc.ABC):
     def holds(self, data: bytes, image: np.ndarray) -> bool:
         """Whether a file decodes to the code that encoding a picture so gives.
 
-        Of a searched code the search is not made again: the file's own is coded once more.
+        Of a searched code the search is not made again: the file's own is coded once more. A file
+        of an effort above 1 doesn't hold in this sense; see `verify`.
 
         Args:
           data: a `.tfh` file of this model.
@@ -402,12 +439,16 @@ class Codec(abc.ABC):
             and bool(np.array_equal(self.decode_code(contents), encoded.code))
         )
 
-    def verify(self, data: bytes, picture: Picture) -> Picture:
+    def verify(self, data: bytes, picture: Picture, effort: int | None = None) -> Picture:
         """Decodes a file as a reader would, and compares that with the encoder's prediction.
+
+        At an effort above 1 symbols are not chosen again: the file's own are coded once more, and
+        may not cost more than those that effort 1 gives the picture.
 
         Args:
           data: a `.tfh` file of this model.
           picture: that it was made of.
+          effort: that it was made with; see `encode`.
 
         Returns:
           The decoded picture.
@@ -415,10 +456,15 @@ class Codec(abc.ABC):
         Raises:
           BitstreamError: as `decompress`.
           TfhificError: when the file does not decode to what was encoded, its alpha plane included.
+          ArgumentError: as `encode`.
         """
+        effort = efforts.checked(effort)
         decoded = self.decompress_picture(data)
         contents = self.unpack(data)
-        encoded = self._encode_again(contents, picture.pixels)
+        if effort == efforts.DEFAULT:
+            encoded = self._encode_again(contents, picture.pixels)
+        else:
+            encoded = self.harder().encode_again(contents, picture.pixels)
         same = self._same_payload(contents, encoded.contents)
         same = same and np.array_equal(decoded.pixels, self.reconstruct(encoded))
         if picture.alpha is not None:

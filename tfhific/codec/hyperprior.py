@@ -17,7 +17,9 @@ from tfhific import systems
 from tfhific.bitstream import container
 from tfhific.bitstream.container import Contents
 from tfhific.codec import base
+from tfhific.codec.effort import TriesHarder, weight_of
 from tfhific.codec.encoded import Encoded
+from tfhific.codec.hyperprior_effort import HyperpriorEffort
 from tfhific.codec.plausible import check_claims, cut, least_bits_of_all, least_bits_of_any
 from tfhific.codec.sizes import size_of
 from tfhific.codec.transforms import Transforms
@@ -71,6 +73,7 @@ class HyperpriorCodec(base.Codec):
         """See `tfhific.codec.base.Codec`."""
         super().__init__(published, coder, tile, max_pixels, precision, runtime)
         self._transforms = Transforms(published, tile, precision, self.runtime)
+        self._tile = tile
 
     @property
     def transforms(self) -> Transforms:
@@ -115,9 +118,31 @@ class HyperpriorCodec(base.Codec):
         return float(bits / (image.shape[0] * image.shape[1]))
 
     def _encode(self, image: np.ndarray, quality_code: int, side: Mapping[str, Any]) -> Encoded:
-        model = self.published
+        return self.coded(size_of(image), quality_code, *self.analysed(image, quality_code))
+
+    def harder(self) -> TriesHarder:
+        """See `Codec.harder`."""
+        weight_of(self.published, 0)
+        return HyperpriorEffort(self, self._tile)
+
+    def analysed(self, image: np.ndarray, quality_code: int) -> tuple[np.ndarray, np.ndarray]:
+        """Scaled latents of a picture, float32, and its hyperlatents, int32."""
         y = self._transforms.analyse(image, quality_code)
-        z = self._transforms.hyper_analyse(y)
+        return y, self._transforms.hyper_analyse(y)
+
+    def coded(
+        self, size: tuple[int, int], quality_code: int, y: np.ndarray, z: np.ndarray
+    ) -> Encoded:
+        """The file of latents and hyperlatents.
+
+        Args:
+          size: the picture's height and width.
+          quality_code: see `tfhific.bitstream.container`.
+          y: float32 [h, w, latent channels], scaled latents; what a decoder will have is put in
+            their place.
+          z: int32 [., ., hyperlatent channels].
+        """
+        model = self.published
         z_payload, z_streams = self._code(
             z, _channel_indexes(z.shape), model.z_tables, allowance=HYPERLATENTS_ALLOWANCE
         )
@@ -132,8 +157,8 @@ class HyperpriorCodec(base.Codec):
             payloads.append(payload)
         contents = Contents(
             fingerprint=model.fingerprint,
-            height=image.shape[0],
-            width=image.shape[1],
+            height=size[0],
+            width=size[1],
             quality_code=quality_code,
             z=z_payload,
             y=container.join_bands(payloads),
@@ -176,6 +201,14 @@ class HyperpriorCodec(base.Codec):
 
     def decode_code(self, contents: Contents) -> np.ndarray:
         """See `Codec.decode_code`: float32 [h, w, latent channels], decoded latents."""
+        return self.symbols_of(contents)[0]
+
+    def symbols_of(self, contents: Contents) -> tuple[np.ndarray, np.ndarray]:
+        """Decoded latents of a file, as `decode_code` gives them, and its hyperlatents, int32.
+
+        Raises:
+          BitstreamError: as `decode`.
+        """
         height, width = self._transforms.latent_size((contents.height, contents.width))
         z, bands = self._decode_latents(contents)
         y_hat = np.empty([height, width, self.published.log_gain.shape[-1]], np.float32)
@@ -186,7 +219,7 @@ class HyperpriorCodec(base.Codec):
         # Only now: the second half of a checkerboard is predicted from rows of the next band too.
         for rows in decoded:
             self._transforms.dequantise(y_hat, z, rows)
-        return y_hat
+        return y_hat, z
 
     def _decode_latents(self, contents: Contents) -> tuple[np.ndarray, Iterator[tuple]]:
         """The hyperlatents, and an iterator over rows, indexes and symbols of the bands."""

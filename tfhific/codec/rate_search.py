@@ -1,12 +1,19 @@
-"""The largest quality whose file fits into a number of bytes."""
+"""The largest quality whose file fits into a number of bytes, also of files that take long."""
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Callable
 
 from tfhific.errors import ArgumentError, TfhificError
 
 _ROUNDS = 10
+_TRIES = 3
+"""So many files are made with effort at the most."""
+
+_NEAR = 0.99
+"""Of a bound: a file that takes this much of it is not tried to be made larger."""
 
 
 def bound_in_bytes(max_bytes: int | None, max_bpp: float | None, pixels: int) -> int:
@@ -72,3 +79,59 @@ def largest_that_fits(
         else:
             high = middle
     return best, quality
+
+
+def largest_with_effort(
+    quick: Callable[[float], bytes],
+    slow: Callable[[float], bytes],
+    max_bytes: int,
+    lowest: float = 1.0,
+    highest: float = 8.0,
+) -> bytes:
+    """Finds the quality by files that are made quickly, and makes few of those that take time.
+
+    Files that are made with effort are smaller at one quality. By how much is learned from the
+    first; the quality is then searched for a bound so much larger.
+
+    Args:
+      quick: a file's bytes at a quality.
+      slow: likewise, made with effort.
+      max_bytes: what the file may take.
+      lowest: smallest quality.
+      highest: largest quality.
+
+    Returns:
+      A file that fits, made with effort where one of those that were tried does.
+
+    Raises:
+      TfhificError: when even the smallest quality takes more.
+    """
+    quick = functools.lru_cache(maxsize=None)(quick)
+    found: bytes | None = None
+    try:
+        found, quality = largest_that_fits(quick, max_bytes, lowest, highest)
+    except TfhificError:
+        quality = lowest
+    best = -math.inf
+    tried: set[float] = set()
+    for _ in range(_TRIES):
+        tried.add(quality)
+        data = slow(quality)
+        if len(data) <= max_bytes and quality > best:
+            found, best = data, quality
+        enough = quality == highest or len(data) >= _NEAR * max_bytes
+        if len(data) <= max_bytes and enough:
+            break
+        aim = int(max_bytes * len(quick(quality)) / len(data))
+        try:
+            _, quality = largest_that_fits(quick, aim, lowest, highest)
+        except TfhificError:
+            quality = lowest
+        if quality in tried:
+            break
+    if found is None:
+        raise TfhificError(
+            f"{max_bytes:,} bytes can't be reached: at quality {lowest:g}, the smallest, the "
+            f"file takes {len(data):,} bytes."
+        )
+    return found

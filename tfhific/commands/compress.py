@@ -7,8 +7,11 @@ In a folder a.jpg gives a.tfh; pictures that differ in their ending alone give a
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import sys
 import time
+from collections.abc import Iterator
 
 from absl import flags
 
@@ -23,6 +26,9 @@ def define_flags() -> None:
     define_quality(None, "; default 5.")
     flags.DEFINE_float("target_bpp", None, "Largest quality within so many bits per pixel.")
     flags.DEFINE_integer("target_bytes", None, "Largest quality within so many bytes.")
+    flags.DEFINE_integer(
+        "effort", 1, "1 (fastest) to 9 (smallest files, minutes): see docs/effort.md."
+    )
     flags.DEFINE_bool("verify", False, "Decode each file again and compare before writing it.")
     flags.DEFINE_bool("strip", False, "Leave out the ICC profile and EXIF; alpha stays.")
     paths.define_path("labels", None, "Label map of the picture, or folder of such (gc, sc).")
@@ -40,6 +46,10 @@ def define_flags() -> None:
 def _check_flags() -> None:
     from tfhific.errors import TfhificError
 
+    if FLAGS.effort != 1:
+        from tfhific.codec import effort
+
+        effort.checked(FLAGS.effort)
     given = [n for n in ("quality", "target_bpp", "target_bytes") if FLAGS[n].value is not None]
     if len(given) > 1:
         raise TfhificError(f"Expected one of --{' and --'.join(given)}, not several.")
@@ -56,6 +66,24 @@ def _requests():
     search = {field: FLAGS[flag].value for field, flag in names.items()}
     search = {field: value for field, value in search.items() if value is not None}
     return Requests(FLAGS.labels, tuple(FLAGS.keep), tuple(FLAGS.keep_box), FLAGS.label, search)
+
+
+@contextlib.contextmanager
+def _progress(name: str) -> Iterator[dict]:
+    """Options that show on a terminal how far a picture is; they are for an effort above 1."""
+    from tqdm import tqdm
+
+    if FLAGS.effort == 1:
+        yield {}
+        return
+    with tqdm(desc=name, unit="step", disable=not sys.stderr.isatty(), leave=False) as bar:
+
+        def show(done: int, total: int) -> None:
+            if done == 1:
+                bar.reset(total)
+            bar.update(done - bar.n)
+
+        yield {"effort": FLAGS.effort, "progress": show}
 
 
 def _compress(codec, picture, side: dict) -> bytes:
@@ -83,7 +111,8 @@ def _work(codec, job) -> dict:
         try:
             height, width = picture.pixels.shape[:2]
             side = side_information(codec, _requests(), job.source, (height, width))
-            data = _compress(codec, picture, side)
+            with _progress(job.source) as effort:
+                data = _compress(codec, picture, {**side, **effort})
         except TfhificError as error:
             raise type(error)(f"{job.source}: {error}") from None
         if FLAGS.verify:
@@ -111,7 +140,7 @@ def _verified(codec, data: bytes, picture, name: str) -> float | None:
     from tfhific.evaluation.metrics import psnr
 
     try:
-        decoded = codec.verify(data, picture)
+        decoded = codec.verify(data, picture, FLAGS.effort)
     except TfhificError as error:
         raise type(error)(f"{name}: {str(error).rstrip('.')}; not written.") from None
     value = psnr(picture.pixels, decoded.pixels)
@@ -147,6 +176,8 @@ def compress(argv: list[str]) -> int:
     if planned.to_do:  # a folder that is done already takes no seconds to start
         common.start_runtime(FLAGS.model)
         codec = tfhific.load(FLAGS.model, **options)
+        if FLAGS.effort != 1:
+            codec.harder()  # refused once, rather than for each file
     return common.run_files(planned, lambda job: _work(codec, job), _line, argv[1])
 
 

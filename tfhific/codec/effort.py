@@ -1,0 +1,131 @@
+"""How hard an encoder tries: levels 1 to 9, whose files every decoder reads.
+
+Level 1 rounds each latent to the nearest symbol. The others choose symbols by what they cost, bits
+plus the model's own weight of the distortion times the squared error: 2 and 3 move single symbols
+(`tfhific.codec.decisions`), 5 to 9 search latents and hyperlatents (`tfhific.codec.annealing`).
+A picture keeps the symbols of level 1 where a file of others would not cost less.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import operator
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+
+from tfhific.bitstream import container
+from tfhific.bitstream.container import Contents
+from tfhific.codec.encoded import Encoded
+from tfhific.errors import ArgumentError, TfhificError
+from tfhific.published.hyperprior import HyperpriorModel
+
+LOWEST, HIGHEST = 1, 9
+DEFAULT = 1
+"""The effort where none is asked for: what an encoder does without any."""
+
+Progress = Callable[[int, int], None]
+"""Told of steps that are done and of how many there are."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Level:
+    """What an effort stands for.
+
+    Attributes:
+      rounds: of decisions on single symbols; after the steps where there are both.
+      steps: of annealing.
+      pace: learning rate of the steps, in symbols.
+    """
+
+    rounds: int = 0
+    steps: int = 0
+    pace: float = 0.0
+
+
+LEVELS = {
+    1: Level(),
+    2: Level(rounds=1),
+    3: Level(rounds=4),
+    4: Level(rounds=12),
+    5: Level(rounds=4, steps=50, pace=0.05),
+    6: Level(rounds=4, steps=80, pace=0.04),
+    7: Level(rounds=4, steps=120, pace=0.03),
+    8: Level(rounds=4, steps=180, pace=0.03),
+    9: Level(rounds=4, steps=250, pace=0.03),
+}
+
+
+def checked(effort: object) -> int:
+    """An effort as a whole number.
+
+    Args:
+      effort: from 1 to 9, or None for the default.
+
+    Raises:
+      ArgumentError: for anything else.
+    """
+    if effort is None:
+        return DEFAULT
+    try:
+        if isinstance(effort, (bool, np.bool_)):
+            raise TypeError
+        found = operator.index(effort)  # type: ignore[arg-type]
+    except TypeError:
+        found = 0
+    if not LOWEST <= found <= HIGHEST:
+        raise ArgumentError(
+            f"`effort`: expected a whole number from {LOWEST} (fastest) to {HIGHEST} (smallest "
+            f"files). Received: {effort!r}."
+        )
+    return found
+
+
+class TriesHarder(Protocol):
+    """The part of a codec that chooses symbols by what they cost."""
+
+    def encode(
+        self, image: np.ndarray, quality_code: int, effort: int, progress: Progress | None
+    ) -> Encoded:
+        """Encodes a checked picture, without metadata, at an effort above 1."""
+
+    def encode_again(self, contents: Contents, image: np.ndarray) -> Encoded:
+        """What a file's own symbols give when they are coded once more.
+
+        Raises:
+          TfhificError: where they cost more than the symbols of effort 1.
+        """
+
+
+def weight_of(model: HyperpriorModel, quality_code: int) -> float:
+    """Bits that a squared error of one, in one colour of one pixel on 0..255, is worth.
+
+    The model was trained to lower bits per pixel plus lambda times the mean squared error.
+
+    Args:
+      model: the published model.
+      quality_code: see `tfhific.bitstream.container`.
+
+    Raises:
+      TfhificError: for a model that does not say what it was trained for.
+    """
+    config: dict[str, Any] = model.config or model.training.get("config") or {}
+    low, high = config.get("lambda_min"), config.get("lambda_max")
+    if not all(isinstance(value, (int, float)) and value > 0 for value in (low, high)):
+        raise TfhificError(
+            f"{model.name} has no `effort` above {DEFAULT}: it was trained for more than squared "
+            "errors, or does not say what they count against bits (lambda). Leave `effort` out."
+        )
+    share = quality_code / (container.QUALITY_STEPS * (len(model.log_gain) - 1))
+    return math.exp((1 - share) * math.log(low) + share * math.log(high)) / 3.0
+
+
+def squared_error(picture: np.ndarray, other: np.ndarray) -> float:
+    """Squared errors between two pictures, uint8 [H, W, 3], summed: of any size, row by row."""
+    total = 0
+    for row, against in zip(picture, other):
+        difference = row.astype(np.int32) - against
+        total += int(np.sum(difference * difference, dtype=np.int64))
+    return float(total)

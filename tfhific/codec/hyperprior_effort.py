@@ -1,0 +1,128 @@
+"""A hyperprior codec's encoder that chooses symbols by bits and squared error.
+
+Scale indexes still come from the integer branch on the hyperlatents that are coded, and symbols are
+still what is nearest to the latents: only the latents and hyperlatents are others than those of the
+analysis transforms. So a file is one like any other.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+import numpy as np
+
+from tfhific.bitstream.container import Contents
+from tfhific.codec.annealing import Annealing, Schedule
+from tfhific.codec.decisions import decide
+from tfhific.codec.effort import LEVELS, Level, Progress, squared_error, weight_of
+from tfhific.codec.encoded import Encoded
+from tfhific.codec.objective import Objective
+from tfhific.codec.regions import count, regions, side_of
+from tfhific.codec.sizes import size_of
+from tfhific.codec.transforms import Transforms
+from tfhific.errors import TfhificError
+
+
+class LatentCodec(Protocol):
+    """What is asked of the codec: see `tfhific.codec.hyperprior.HyperpriorCodec`."""
+
+    @property
+    def transforms(self) -> Transforms:
+        """What runs the model's networks."""
+
+    def analysed(self, image: np.ndarray, quality_code: int) -> tuple[np.ndarray, np.ndarray]:
+        """Scaled latents and hyperlatents of a picture."""
+
+    def coded(
+        self, size: tuple[int, int], quality_code: int, y: np.ndarray, z: np.ndarray
+    ) -> Encoded:
+        """The file of scaled latents, in whose place the decoded ones are put."""
+
+    def reconstruct(self, encoded: Encoded) -> np.ndarray:
+        """The decoded picture."""
+
+    def symbols_of(self, contents: Contents) -> tuple[np.ndarray, np.ndarray]:
+        """Decoded latents and hyperlatents of a file."""
+
+
+class HyperpriorEffort:
+    """See `tfhific.codec.effort.TriesHarder`."""
+
+    def __init__(self, codec: LatentCodec, tile: int | None = None) -> None:
+        """Initializer.
+
+        Args:
+          codec: the codec.
+          tile: side of the tiles in pixels; None to choose by size.
+        """
+        self._codec, self._tile = codec, tile
+
+    @functools.cached_property
+    def _objective(self) -> Objective:
+        return Objective(self._codec.transforms)
+
+    def encode(
+        self, image: np.ndarray, quality_code: int, effort: int, progress: Progress | None
+    ) -> Encoded:
+        """See `TriesHarder`."""
+        weight = weight_of(self._codec.transforms.model, quality_code)
+        y, z = self._codec.analysed(image, quality_code)
+        size = size_of(image)
+        plain = self._codec.coded(size, quality_code, y.copy(), z)
+        self._improve(image, quality_code, weight, y, z, LEVELS[effort], progress)
+        tried = self._codec.coded(size, quality_code, y, z)
+        return min(plain, tried, key=lambda encoded: self._cost(encoded, image, weight))
+
+    def encode_again(self, contents: Contents, image: np.ndarray) -> Encoded:
+        """See `TriesHarder`."""
+        code, size = contents.quality_code, size_of(image)
+        weight = weight_of(self._codec.transforms.model, code)
+        again = self._codec.coded(size, code, *self._codec.symbols_of(contents))
+        plain = self._codec.coded(size, code, *self._codec.analysed(image, code))
+        if self._cost(again, image, weight) > self._cost(plain, image, weight):
+            raise TfhificError("the file costs more than one of no effort: it is another picture's")
+        return again
+
+    def _cost(self, encoded: Encoded, image: np.ndarray, weight: float) -> float:
+        """Bits, and squared errors as bits."""
+        bits = 8.0 * (len(encoded.contents.y) + len(encoded.contents.z))
+        return bits + weight * squared_error(self._codec.reconstruct(encoded), image)
+
+    def _improve(
+        self,
+        image: np.ndarray,
+        quality_code: int,
+        weight: float,
+        y: np.ndarray,
+        z: np.ndarray,
+        level: Level,
+        progress: Progress | None,
+    ) -> None:
+        """Puts latents and hyperlatents of a lower cost in the place of a picture's."""
+        transforms = self._codec.transforms
+        inverse_gain = transforms.gain(transforms.model.log_inverse_gain, quality_code)
+        side = side_of(size_of(y), self._tile, transforms)
+        stepped = _counted(progress, count(size_of(y), side) * (level.steps + level.rounds))
+        annealing = Annealing(self._objective, inverse_gain, weight) if level.steps else None
+        for region in regions(transforms, image, y, z, side):
+            new_y, new_z = region.y, z[region.z_place].astype(np.float32)
+            if annealing is not None:
+                new_y, new_z = annealing(region, Schedule(level.steps, level.pace), stepped)
+            for number in range(level.rounds):
+                new_y = decide(self._objective, inverse_gain, weight, region, new_y, new_z, number)
+                stepped()
+            region.put(new_y, new_z, y, z)
+
+
+def _counted(progress: Progress | None, total: int) -> Callable[[], None]:
+    """A function that tells of one more step each time."""
+    numbers: Iterator[int] = iter(range(1, total + 1))
+
+    def stepped() -> None:
+        done = next(numbers)
+        if progress is not None:
+            progress(done, total)
+
+    return stepped
