@@ -1,4 +1,4 @@
-"""A codec in the style of 2020: attention, a mixture for latents by hand, a context that is masked."""
+"""A codec in the style of 2020: attention, a mixture of Gaussians, a masked context."""
 
 import sys
 

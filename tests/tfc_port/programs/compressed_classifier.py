@@ -66,7 +66,7 @@ class Penalty:
         self.model = tfc.PowerLawEntropyModel(coding_rank=0, alpha=0.1)
 
     def __call__(self, latents):
-        perturbed, penalty = self.model(latents, training=True)
+        perturbed, penalty = self.model(latents)
         self.penalty = self.weight * tf.reduce_sum(penalty)
         return perturbed
 
