@@ -50,12 +50,15 @@ _MODULES = {
     "layers.parameters": "GDNParameter Parameter RDFTParameter",
     "layers.signal_conv": "SignalConv1D SignalConv2D SignalConv3D",
     "layers.soft_round": "SoftRound SoftRoundConditionalMean",
+    "layers.soft_round": "SoftRound SoftRoundConditionalMean",
     "ops.gen_ops": _OPS,
     "ops.math_ops": "lower_bound perturb_and_apply upper_bound",
     "ops.padding_ops": "same_padding_for_kernel",
     "ops.quantization_ops": "stochastic_round",
     "ops.range_coding_ops": _OPS,
     "ops.round_ops": ("round_st soft_round soft_round_conditional_mean soft_round_inverse"),
+    # The name of `round_ops` in TFC 2.0.
+    "ops.soft_round_ops": "soft_round soft_round_conditional_mean soft_round_inverse",
     "ops.run_length_ops": (
         "run_length_decode run_length_encode run_length_gamma_decode run_length_gamma_encode"
     ),

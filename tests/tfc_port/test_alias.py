@@ -14,6 +14,8 @@ import tensorflow_compression as tfc
 import tensorflow_compression.python.ops.math_ops
 from tensorflow_compression.python.ops import gen_ops, math_ops, range_coding_ops, round_ops
 from tensorflow_compression.python.layers import gdn, initializers, parameters, signal_conv
+from tensorflow_compression.python.layers import soft_round
+from tensorflow_compression.python.ops import soft_round_ops
 from tensorflow_compression.python.entropy_models.continuous_batched import (
     ContinuousBatchedEntropyModel,
 )
@@ -23,6 +25,7 @@ from tensorflow_compression.python.util.packed_tensors import PackedTensors
 import tfc_port
 assert tfc.GDN is gdn.GDN is tfc.layers.GDN is tfc_port.GDN
 assert tfc.python.ops.math_ops.lower_bound is math_ops.lower_bound is tfc_port.lower_bound
+assert soft_round.SoftRound is tfc.SoftRound and soft_round_ops.soft_round is tfc.soft_round
 assert gen_ops.run_length_encode is tfc.run_length_encode
 assert range_coding_ops.range_encode is tfc_port.range_encode
 assert ContinuousBatchedEntropyModel is tfc.ContinuousBatchedEntropyModel

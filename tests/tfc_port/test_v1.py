@@ -200,7 +200,7 @@ def test_likelihoods_are_those_of_the_deep_factorized_distribution():
     layer = _bottleneck()
     prior = tfc_port.NoisyDeepFactorized(batch_shape=(2,), num_filters=(3, 3, 3), init_scale=3)
     for ours, theirs in zip(
-        (layer._matrices, layer._biases, layer._factors),
+        (layer._matrix_weights, layer._bias_weights, layer._factor_weights),
         (prior.base._matrices, prior.base._biases, prior.base._factors),
     ):
         for source, target in zip(ours, theirs):
@@ -217,11 +217,17 @@ def test_strings_are_those_of_the_unbounded_op_by_the_layers_tables():
     layer = _bottleneck()
     assert len(layer.updates) == 1
     values = tf.constant(np.random.default_rng(1).normal(size=[2, 7, 2]) * 9, tf.float32)
-    symbols = tf.cast(tf.floor(values - layer._medians() + 0.5), tf.int32)
+    symbols = layer._quantize(values, "symbols")
     index = tf.broadcast_to([0, 1], symbols.shape[1:])
     expected = [
         gen_ops.unbounded_index_range_encode(
-            unit, index, *layer._tables(), precision=16, overflow_width=4
+            unit,
+            index,
+            layer._quantized_cdf,
+            layer._cdf_length,
+            layer._offset,
+            precision=16,
+            overflow_width=4,
         ).numpy()
         for unit in symbols
     ]

@@ -11,9 +11,10 @@ import tensorflow as tf
 
 from tfc_port._keras import PACKAGE, load_keras
 from tfc_port._types import ShapeLike, TensorLike
-from tfc_port.v1.entropy_model import EntropyModel, cdf_of
+from tfc_port.v1.entropy_model import EntropyModel, Replaceable
 
 _KERAS = load_keras()
+_TABLES = ("_quantized_cdf", "_cdf_length", "_offset")
 
 
 @_KERAS.utils.register_keras_serializable(package=f"{PACKAGE}_v1")
@@ -65,6 +66,7 @@ class EntropyBottleneck(EntropyModel):
                 f"Received: {data_format!r}."
             )
         self._update = None
+        self.input_spec = _KERAS.layers.InputSpec(min_ndim=2)
 
     @property
     def init_scale(self) -> float:
@@ -113,8 +115,10 @@ class EntropyBottleneck(EntropyModel):
             initializer=_KERAS.initializers.Constant(np.tile(tails, (channels, 1, 1))),
         )
         eager = tf.executing_eagerly() or tf.inside_function()
+        # Tables that code anything, if not well, before the first update.
+        whole = 1 << self.range_coder_precision
         self._cdf = tf.Variable(
-            lambda: tf.zeros([channels, 3], tf.int32),
+            lambda: tf.tile([[0, whole // 2, whole]], [channels, 1]),
             shape=[channels, None],
             validate_shape=False,
             trainable=False,
@@ -122,6 +126,8 @@ class EntropyBottleneck(EntropyModel):
             name="quantized_cdf",
         )
         if not eager:
+            for name in ("_matrices", "_biases", "_factors", "_medians", *_TABLES):
+                setattr(self, name, getattr(self, name))
             self._update = self._cdf.assign(self._current_cdf(), read_value=False)
         elif not tf.inside_function():
             self._cdf.assign(self._current_cdf())
@@ -132,11 +138,11 @@ class EntropyBottleneck(EntropyModel):
         widths = (1, *self.filters, 1)
         gain = self.init_scale ** (1 / (len(widths) - 1))
         constant = _KERAS.initializers.Constant
-        self._matrices, self._biases, self._factors = [], [], []
+        self._matrix_weights, self._bias_weights, self._factor_weights = [], [], []
         for layer, (before, after) in enumerate(zip(widths[:-1], widths[1:])):
             start = math.log(math.expm1(1 / gain / after))
             options = {"dtype": self._float_dtype}
-            self._matrices.append(
+            self._matrix_weights.append(
                 self.add_weight(
                     f"matrix_{layer}",
                     shape=(channels, after, before),
@@ -144,7 +150,7 @@ class EntropyBottleneck(EntropyModel):
                     **options,
                 )
             )
-            self._biases.append(
+            self._bias_weights.append(
                 self.add_weight(
                     f"bias_{layer}",
                     shape=(channels, after, 1),
@@ -153,7 +159,7 @@ class EntropyBottleneck(EntropyModel):
                 )
             )
             if layer < len(self.filters):
-                self._factors.append(
+                self._factor_weights.append(
                     self.add_weight(
                         f"factor_{layer}",
                         shape=(channels, after, 1),
@@ -162,26 +168,58 @@ class EntropyBottleneck(EntropyModel):
                     )
                 )
 
-    def _logits(self, values: tf.Tensor, stop_gradient: bool = False) -> tf.Tensor:
-        """Logits of the cumulatives at values [channels, 1, n]."""
+    _matrices = Replaceable("_read_matrices")
+    _biases = Replaceable("_read_biases")
+    _factors = Replaceable("_read_factors")
+    _medians = Replaceable("_read_medians")
 
-        def weight(variable: tf.Variable) -> tf.Tensor:
-            value = tf.convert_to_tensor(variable)
-            return tf.stop_gradient(value) if stop_gradient else value
+    def _read_matrices(self) -> list[tf.Tensor]:
+        """The matrices as they are multiplied by, above 0."""
+        return [tf.nn.softplus(weight) for weight in self._matrix_weights]
 
-        hidden = values
-        for layer, (matrix, bias) in enumerate(zip(self._matrices, self._biases)):
-            hidden = tf.linalg.matmul(tf.nn.softplus(weight(matrix)), hidden) + weight(bias)
-            if layer < len(self._factors):
-                hidden += tf.math.tanh(weight(self._factors[layer])) * tf.math.tanh(hidden)
+    def _read_biases(self) -> list[tf.Tensor]:
+        return [tf.convert_to_tensor(weight) for weight in self._bias_weights]
+
+    def _read_factors(self) -> list[tf.Tensor]:
+        """The factors as they are multiplied by, in (-1, 1)."""
+        return [tf.math.tanh(weight) for weight in self._factor_weights]
+
+    def _read_medians(self) -> tf.Tensor:
+        return tf.stop_gradient(tf.convert_to_tensor(self._quantiles)[:, 0, 1])
+
+    def _logits_cumulative(self, inputs: tf.Tensor, stop_gradient: bool) -> tf.Tensor:
+        """Logits of the cumulatives at values [channels, 1, n].
+
+        `stop_gradient` says whether weights count as constants.
+        """
+
+        def weight(tensor: tf.Tensor) -> tf.Tensor:
+            return tf.stop_gradient(tensor) if stop_gradient else tensor
+
+        matrices, biases, factors = self._matrices, self._biases, self._factors
+        hidden = inputs
+        for layer, (matrix, bias) in enumerate(zip(matrices, biases)):
+            hidden = tf.linalg.matmul(weight(matrix), hidden) + weight(bias)
+            if layer < len(factors):
+                hidden += weight(factors[layer]) * tf.math.tanh(hidden)
         return hidden
+
+    def _get_input_dims(self) -> tuple[int, int, int, tuple[slice | None, ...]]:
+        """The rank of values, the axis of channels and their number, and an index.
+
+        A vector of channels, so indexed, is broadcast along values.
+        """
+        rank = self.input_spec.ndim
+        axis = self._channel_axis(rank)
+        slices = tuple(slice(None) if k == axis else None for k in range(rank))
+        return rank, axis, self.input_spec.axes[axis], slices
 
     def _mass(
         self, values: tf.Tensor, stop_gradient: bool = False
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Probabilities of unit intervals around values [channels, 1, n]; logits of their ends."""
-        lower = self._logits(values - 0.5, stop_gradient)
-        upper = self._logits(values + 0.5, stop_gradient)
+        lower = self._logits_cumulative(values - 0.5, stop_gradient)
+        upper = self._logits_cumulative(values + 0.5, stop_gradient)
         # Where both are right of the median, the difference is taken on the other side of it.
         sign = tf.stop_gradient(-tf.sign(lower + upper))
         return tf.abs(tf.sigmoid(sign * upper) - tf.sigmoid(sign * lower)), lower, upper
@@ -189,12 +227,9 @@ class EntropyBottleneck(EntropyModel):
     def _quantile_loss(self) -> tf.Tensor:
         # log(2 / tail_mass - 1) is the logit of the upper tail.
         target = math.log(2 / self.tail_mass - 1)
-        logits = self._logits(self._quantiles, stop_gradient=True)
+        logits = self._logits_cumulative(tf.convert_to_tensor(self._quantiles), stop_gradient=True)
         targets = tf.constant([-target, 0, target], self._float_dtype)
         return tf.reduce_sum(tf.abs(logits - targets))
-
-    def _medians(self) -> tf.Tensor:
-        return tf.stop_gradient(tf.convert_to_tensor(self._quantiles)[:, 0, 1])
 
     def _reach(self) -> tuple[tf.Tensor, tf.Tensor]:
         """How many whole steps the tables go below and above the medians, int32 [channels]."""
@@ -207,26 +242,27 @@ class EntropyBottleneck(EntropyModel):
         """Probabilities [channels, width], what is left over [channels, 1], lengths [channels]."""
         below, above = self._reach()
         length = below + above + 1
-        start = self._medians() - tf.cast(below, self._float_dtype)
+        start = self._medians - tf.cast(below, self._float_dtype)
         steps = tf.cast(tf.range(tf.reduce_max(length)), self._float_dtype)
         mass, lower, upper = self._mass(steps + start[:, None, None], stop_gradient=True)
         left = tf.sigmoid(lower[:, 0, :1]) + tf.sigmoid(-upper[:, 0, -1:])
         return mass[:, 0, :], left, length
 
     def _current_cdf(self) -> tf.Tensor:
-        with tf.device("CPU:0"):
-            return cdf_of(*self._sampled(), self.range_coder_precision)
+        mass, left, length = self._sampled()
+        return self._pmf_to_cdf(mass, left, length, tf.reduce_max(length))
 
-    def _tables(self) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """CDFs, their lengths [channels], and the value of each one's first symbol [channels].
+    def _read_cdf(self) -> tf.Tensor:
+        return tf.convert_to_tensor(self._cdf)
 
-        A step that trains the quantiles may run beside the update that makes the tables of them,
-        so how long a table is follows from itself: it ends where all of the mass is.
-        """
-        below, _ = self._reach()
-        cdf = tf.convert_to_tensor(self._cdf)
-        is_end = tf.equal(cdf, 1 << self.range_coder_precision)
-        return cdf, tf.argmax(is_end, axis=1, output_type=tf.int32) + 1, -below
+    def _read_cdf_length(self) -> tf.Tensor:
+        # A step that trains the quantiles may run beside the update that makes the tables of them,
+        # so how long a table is follows from itself: it ends where all of the mass is.
+        is_end = tf.equal(self._quantized_cdf, 1 << self.range_coder_precision)
+        return tf.argmax(is_end, axis=1, output_type=tf.int32) + 1
+
+    def _read_offset(self) -> tf.Tensor:
+        return -self._reach()[0]
 
     @property
     def updates(self) -> list[tf.Operation | tf.Tensor | tf.Variable]:
@@ -237,17 +273,39 @@ class EntropyBottleneck(EntropyModel):
             return [self._update]
         return [self._cdf.assign(self._current_cdf())]
 
-    def _by_channel(self, vector: tf.Tensor, rank: int) -> tf.Tensor:
-        shape = [1] * rank
-        shape[self._channel_axis(rank)] = -1
-        return tf.reshape(vector, shape)
-
     def _centre(self, values: tf.Tensor) -> tf.Tensor:
-        return self._by_channel(self._medians(), values.shape.rank)
+        return self._medians[self._get_input_dims()[3]]
 
-    def _rows(self, shape: tf.Tensor) -> tf.Tensor:
-        rank = self.input_spec.ndim
-        return self._by_channel(tf.range(self._cdf.shape[0]), rank)
+    def _prepare_indexes(self, shape: TensorLike, channels: int | None = None) -> tf.Tensor:
+        shape = tf.convert_to_tensor(shape, tf.int32)
+        if not self.built:
+            self._build_for(self._known_shape(shape, channels))
+        rank, axis, channels, slices = self._get_input_dims()
+        shape = tf.ensure_shape(shape, [rank - 1])
+        rows = tf.broadcast_to(tf.range(channels)[slices[1:]], shape)
+        dims = [None] * (rank - 1)
+        dims[axis - 1] = channels
+        return tf.ensure_shape(rows, dims)
+
+    def _known_shape(self, shape: tf.Tensor, channels: int | None) -> tf.TensorShape:
+        """What is known of the values' shape, from a tensor of it without the batch."""
+        known = tf.TensorShape(tf.get_static_value(shape, partial=True))
+        if known.rank is None:
+            if shape.shape.rank != 1 or shape.shape[0] is None:
+                raise ValueError(
+                    "How many numbers `shape` has must be known to build the layer. "
+                    f"Received: {shape}."
+                )
+            known = tf.TensorShape([None] * int(shape.shape[0]))
+        dims = [None, *known.as_list()]
+        axis = self._channel_axis(len(dims))
+        if channels is not None:
+            dims[axis] = int(channels)
+        if dims[axis] is None:
+            raise ValueError(
+                "The number of channels must be known to build the layer: pass `channels`."
+            )
+        return tf.TensorShape(dims)
 
     def _likelihood(self, values: tf.Tensor) -> tf.Tensor:
         rank = values.shape.rank
@@ -278,26 +336,7 @@ class EntropyBottleneck(EntropyModel):
           ValueError: if the number of channels is not known.
           tf.errors.InvalidArgumentError: if a string is damaged in a way that can be seen.
         """
-        strings = tf.convert_to_tensor(strings, tf.string)
-        shape = tf.convert_to_tensor(shape, tf.int32)
-        known = tf.TensorShape(tf.get_static_value(shape, partial=True))
-        if known.rank is None:
-            known = tf.TensorShape([None] * int(shape.shape[0]))
-        known = tf.TensorShape([None]).concatenate(known)
-        axis = self._channel_axis(known.rank)
-        dims = known.as_list()
-        if channels is not None:
-            dims[axis] = int(channels)
-        if not self.built:
-            if dims[axis] is None:
-                raise ValueError(
-                    "The number of channels must be known to build the layer: pass `channels`."
-                )
-            self._build_for(tf.TensorShape(dims))
-        dims[axis] = self._cdf.shape[0]
-        outputs = self._decompress(strings, tf.concat([tf.shape(strings)[:1], shape], 0))
-        outputs.set_shape(dims)
-        return outputs
+        return super().decompress(strings, shape=shape, channels=channels)
 
     def visualize(self) -> tf.Tensor | None:
         """Makes an image summary of the distributions.

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tfc_port._keras import load_keras, require_legacy_keras
 from tfc_port._types import TensorLike
+from tfc_port.ops._checks import require
 from tfc_port.ops.bounds import lower_bound
 from tfc_port.ops.lookup import Lookup
 from tfc_port.ops.quantized_cdf import nearest_counts
@@ -18,6 +19,31 @@ _OVERFLOW_WIDTH = 4
 
 
 _Layer: Any = load_keras().layers.Layer
+
+
+class Replaceable:
+    """An attribute that a method computes whenever it is read, until something else is assigned.
+
+    Variables are read anew eagerly. In graphs the layer assigns the tensor that was read, so that
+    the attribute is one tensor, which can be fed.
+    """
+
+    def __init__(self, method: str) -> None:
+        """Makes the attribute; `method` is the name of the method of the object."""
+        self._method = method
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._key = f"_replaced{name}"
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        if instance is None:
+            return self
+        if self._key in instance.__dict__:
+            return instance.__dict__[self._key]
+        return getattr(instance, self._method)()
+
+    def __set__(self, instance: Any, value: Any) -> None:
+        instance.__dict__[self._key] = value
 
 
 class EntropyModel(_Layer, metaclass=abc.ABCMeta):
@@ -68,6 +94,36 @@ class EntropyModel(_Layer, metaclass=abc.ABCMeta):
         """Bits of probability in the tables."""
         return self._range_coder_precision
 
+    # What is below up to `call` has the names that programs replace in subclasses, or call.
+
+    _quantized_cdf = Replaceable("_read_cdf")
+    _cdf_length = Replaceable("_read_cdf_length")
+    _offset = Replaceable("_read_offset")
+
+    @abc.abstractmethod
+    def _read_cdf(self) -> tf.Tensor:
+        """`cdf` of `unbounded_index_range_encode`."""
+
+    @abc.abstractmethod
+    def _read_cdf_length(self) -> tf.Tensor:
+        """`cdf_size` of it."""
+
+    @abc.abstractmethod
+    def _read_offset(self) -> tf.Tensor:
+        """`offset` of it."""
+
+    @abc.abstractmethod
+    def _prepare_indexes(self, **options: Any) -> tf.Tensor:
+        """Builds the layer where it is not, and returns the table of each value.
+
+        Args:
+          **options: `shape`, int32 vector, the shape of the values without the batch; and what else
+            `decompress` of a subclass takes.
+
+        Returns:
+          int32 tensor of the values' shape, or without the batch where all of it has the same.
+        """
+
     @abc.abstractmethod
     def _centre(self, values: tf.Tensor) -> tf.Tensor | None:
         """What is subtracted before rounding, broadcast to the values; None for nothing."""
@@ -76,24 +132,57 @@ class EntropyModel(_Layer, metaclass=abc.ABCMeta):
     def _likelihood(self, values: tf.Tensor) -> tf.Tensor:
         """The probability of each value's unit interval."""
 
-    @abc.abstractmethod
-    def _tables(self) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """The arguments `cdf`, `cdf_size` and `offset` of `unbounded_index_range_encode`."""
+    def _quantize(self, inputs: tf.Tensor, mode: str) -> tf.Tensor:
+        """Adds noise to values or rounds them.
 
-    @abc.abstractmethod
-    def _rows(self, shape: tf.Tensor) -> tf.Tensor:
-        """The table of each value, int32 of `shape`, that of a batch of values."""
+        Args:
+          inputs: Tensor [batch, ...].
+          mode: "noise", "dequantize" for rounded values or "symbols" for the int32 numbers that are
+            coded.
 
-    def _symbols(self, values: tf.Tensor) -> tf.Tensor:
-        centre = self._centre(values)
+        Returns:
+          Tensor of the same shape.
+
+        Raises:
+          ValueError: for another mode.
+        """
+        if mode == "noise":
+            return inputs + tf.random.uniform(tf.shape(inputs), -0.5, 0.5, dtype=inputs.dtype)
+        if mode not in ("dequantize", "symbols"):
+            raise ValueError(
+                f"`mode` must be 'noise', 'dequantize' or 'symbols'. Received: {mode!r}."
+            )
+        centre = self._centre(inputs)
         # Halves go up.
-        shifted = values + 0.5 if centre is None else values + (0.5 - centre)
-        return tf.floor(shifted)
+        rounded = tf.floor(inputs + 0.5 if centre is None else inputs + (0.5 - centre))
+        if mode == "symbols":
+            return tf.cast(rounded, tf.int32)
+        return rounded if centre is None else rounded + centre
 
-    def _values(self, symbols: tf.Tensor) -> tf.Tensor:
-        symbols = tf.cast(symbols, self._float_dtype)
-        centre = self._centre(symbols)
-        return symbols if centre is None else symbols + centre
+    def _dequantize(self, inputs: tf.Tensor, mode: str = "dequantize") -> tf.Tensor:
+        """The values of symbols; `mode` is "dequantize"."""
+        values = tf.cast(inputs, self._float_dtype)
+        centre = self._centre(values)
+        return values if centre is None else values + centre
+
+    def _pmf_to_cdf(
+        self, pmf: tf.Tensor, tail_mass: tf.Tensor, pmf_length: tf.Tensor, max_length: Any
+    ) -> tf.Tensor:
+        """Tables of rows of probabilities.
+
+        Args:
+          pmf: Floating-point [rows, max_length].
+          tail_mass: Floating-point [rows, 1], the mass outside.
+          pmf_length: int32 [rows], how many entries of each row count.
+          max_length: Integer, or a scalar tensor.
+
+        Returns:
+          int32 [rows, max_length + 2]; 0 behind a row's end.
+        """
+        with tf.device("CPU:0"):
+            cdf = cdf_of(pmf, tail_mass, pmf_length, self.range_coder_precision)
+        width = None if tf.is_tensor(max_length) else int(max_length) + 2
+        return tf.ensure_shape(cdf, [pmf.shape[0], width])
 
     @property
     def _float_dtype(self) -> tf.DType:
@@ -113,16 +202,14 @@ class EntropyModel(_Layer, metaclass=abc.ABCMeta):
         """
         inputs = tf.convert_to_tensor(inputs, dtype=self._float_dtype)
 
-        def noisy() -> tf.Tensor:
-            return inputs + tf.random.uniform(tf.shape(inputs), -0.5, 0.5, dtype=inputs.dtype)
-
-        def rounded() -> tf.Tensor:
-            return self._values(self._symbols(inputs))
-
         if tf.is_tensor(training):
-            outputs = tf.cond(tf.cast(training, tf.bool), noisy, rounded)
+            outputs = tf.cond(
+                tf.cast(training, tf.bool),
+                lambda: self._quantize(inputs, "noise"),
+                lambda: self._quantize(inputs, "dequantize"),
+            )
         else:
-            outputs = noisy() if training else rounded()
+            outputs = self._quantize(inputs, "noise" if training else "dequantize")
         likelihood = self._likelihood(outputs)
         if self.likelihood_bound > 0:
             likelihood = lower_bound(likelihood, self.likelihood_bound)
@@ -142,30 +229,65 @@ class EntropyModel(_Layer, metaclass=abc.ABCMeta):
         inputs = tf.convert_to_tensor(inputs, dtype=self._float_dtype)
         self._build_for(inputs.shape)
         with tf.name_scope(f"{self.name}_compress"), tf.device("CPU:0"):
-            values = tf.cast(self._symbols(inputs), tf.int32)
-            shape = tf.shape(values)
-            rows = tf.broadcast_to(self._rows(shape), shape)
+            symbols = self._quantize(inputs, "symbols")
+            shape = tf.shape(symbols)
+            rows = tf.broadcast_to(self._prepare_indexes(shape=shape[1:]), shape)
             units = tf.stack([shape[0], tf.reduce_prod(shape[1:])])
             strings = encode_unbounded(
-                tf.reshape(values, units),
+                tf.reshape(symbols, units),
                 tf.reshape(rows, units),
                 self._checked_tables(),
                 _OVERFLOW_WIDTH,
             )
             return tf.ensure_shape(strings, inputs.shape[:1])
 
-    def _decompress(self, strings: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:
-        """The values, of `shape` int32 with the batch first."""
+    def decompress(self, strings: TensorLike, **options: Any) -> tf.Tensor:
+        """Decodes rounded values.
+
+        Args:
+          strings: String tensor [batch].
+          **options: What the subclass needs to know.
+
+        Returns:
+          Tensor [batch, ...].
+
+        Raises:
+          tf.errors.InvalidArgumentError: if a string is damaged in a way that can be seen.
+        """
+        strings = tf.ensure_shape(tf.convert_to_tensor(strings, tf.string), [None])
+        rows = self._prepare_indexes(**options)
         with tf.name_scope(f"{self.name}_decompress"), tf.device("CPU:0"):
-            rows = tf.broadcast_to(self._rows(shape), shape)
+            batch = tf.shape(strings)[:1]
+            if rows.shape.rank != self.input_spec.ndim:
+                known = strings.shape.concatenate(rows.shape)
+                shape = tf.concat([batch, tf.shape(rows)], 0)
+                rows = tf.broadcast_to(rows, shape)
+            else:
+                known = strings.shape.merge_with(rows.shape[:1]).concatenate(rows.shape[1:])
+                shape = tf.shape(rows)
+                check = require(
+                    tf.equal(batch[0], shape[0]),
+                    "There must be a string for each element of the batch. Received:",
+                    batch[0],
+                    shape[0],
+                )
+                with tf.control_dependencies([] if check is None else [check]):
+                    rows = tf.identity(rows)
             units = tf.stack([shape[0], tf.reduce_prod(shape[1:])])
-            values = decode_unbounded(
+            symbols = decode_unbounded(
                 strings, tf.reshape(rows, units), self._checked_tables(), _OVERFLOW_WIDTH
             )
-            return self._values(tf.reshape(values, shape))
+            symbols = tf.ensure_shape(tf.reshape(symbols, shape), known)
+            return self._dequantize(symbols, "dequantize")
 
     def _checked_tables(self) -> tuple[Lookup, tf.Tensor]:
-        return unbounded_tables(*self._tables(), self.range_coder_precision, _OVERFLOW_WIDTH)
+        return unbounded_tables(
+            self._quantized_cdf,
+            self._cdf_length,
+            self._offset,
+            self.range_coder_precision,
+            _OVERFLOW_WIDTH,
+        )
 
     def _build_for(self, shape: tf.TensorShape) -> None:
         """Builds the layer as calling it does, so that variables have the same names."""
