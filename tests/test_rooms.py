@@ -18,7 +18,7 @@ FLOORS = (
     {"training", "evaluation", "interop", "serving"},
     {"publishing"},
     {"models"},
-    {"losses", "data"},
+    {"losses", "data", "pillow"},
     {"tfhific"},
     {"codec"},
     {"runtimes"},
@@ -36,7 +36,7 @@ TYPES_OF_ANY_FLOOR = {"tfhific.systems", "tfc_port"}
 """Makes what upper floors define, by names in strings: it may import it where only a type checker
 does."""
 
-WITHOUT_KERAS = {"codec", "runtimes", "published", "pictures", "bitstream", "files"}
+WITHOUT_KERAS = {"codec", "runtimes", "published", "pictures", "bitstream", "files", "pillow"}
 KERAS = {"tfhific.backend", "tfhific.models", "tfhific.training", "keras", "tf_keras"}
 
 # Imports that point upwards until what they ask for has moved.

@@ -34,6 +34,10 @@ class ModelError(TfhificError):
     """A model that is missing, unreadable or inconsistent with itself."""
 
 
+class PillowError(TfhificError, OSError):
+    """What `tfhific.pillow` can't open, decode or save, as Pillow's own formats report it."""
+
+
 class OutputError(TfhificError):
     """A destination that cannot be written."""
 

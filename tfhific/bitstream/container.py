@@ -202,6 +202,35 @@ def unpack(data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS) -> Contents:
         larger than allowed.
     """
     data = bytes(data)
+    check_version(data)
+    reader = Reader(data, len(data) - _CHECKSUM_BYTES)
+    if reader.left < 0:
+        raise BitstreamError(f"The file is cut short: it has {len(data)} bytes.")
+    if checksum(data[:-_CHECKSUM_BYTES]) != data[-_CHECKSUM_BYTES:]:
+        raise BitstreamError("The file is damaged or cut short: its checksum does not fit.")
+    fields = read_fields(reader, max_pixels)
+    z = reader.take(fields.z_length, "hyperlatents")
+    metadata = _unpack_metadata(reader.take(fields.metadata_length, "metadata"))
+    y = reader.take(reader.left, "latents")
+    return Contents(
+        fields.fingerprint,
+        *fields.size,
+        fields.quality_code,
+        z,
+        y,
+        *fields.streams,
+        fields.band_rows,
+        version=fields.version,
+        **metadata,
+    )
+
+
+def check_version(data: bytes) -> None:
+    """Checks the magic and the version, as far as there are bytes.
+
+    Raises:
+      BitstreamError: when it is no such file, or of a version that is not read.
+    """
     if not data:
         raise BitstreamError("Expected a .tfh file. Received: no bytes at all.")
     if data[: len(MAGIC)] != MAGIC[: len(data)]:
@@ -213,17 +242,38 @@ def unpack(data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS) -> Contents:
             f"{', '.join(map(str, READABLE_VERSIONS))}. It was made by another version, or is "
             "damaged."
         )
-    reader = Reader(data, len(data) - _CHECKSUM_BYTES)
-    if reader.left < 0:
-        raise BitstreamError(f"The file is cut short: it has {len(data)} bytes.")
-    reader.take(len(MAGIC) + 1, "magic")
-    if checksum(data[:-_CHECKSUM_BYTES]) != data[-_CHECKSUM_BYTES:]:
-        raise BitstreamError("The file is damaged or cut short: its checksum does not fit.")
+
+
+@dataclasses.dataclass(frozen=True)
+class Fields:
+    """The fields before a file's sections; see `Contents` and docs/format.md."""
+
+    version: int
+    fingerprint: bytes
+    size: tuple[int, int]
+    quality_code: int
+    streams: tuple[int, int]
+    band_rows: int
+    z_length: int
+    metadata_length: int
+
+
+def read_fields(reader: Reader, max_pixels: int | None = None) -> Fields:
+    """Reads what stands before a file's sections.
+
+    Args:
+      reader: at the file's beginning, whose version has been checked.
+      max_pixels: a larger picture is refused; None for no limit.
+
+    Raises:
+      BitstreamError: when a field is impossible, or cut short.
+    """
+    version = reader.take(len(MAGIC) + 1, "magic")[-1]
     fingerprint = reader.take(_FINGERPRINT_BYTES, "fingerprint")
     height, width = reader.varint("height"), reader.varint("width")
     if not height or not width:
         raise BitstreamError(f"The file claims an impossible picture of {width}x{height} pixels.")
-    if height * width > max_pixels:
+    if max_pixels is not None and height * width > max_pixels:
         raise BitstreamError(
             f"The file claims a picture of {width}x{height} pixels, more than the limit of "
             f"{max_pixels:,}."
@@ -239,21 +289,15 @@ def unpack(data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS) -> Contents:
     band_rows = reader.varint("rows of a band") if version else 0
     z_length = reader.varint("length of z")
     metadata_length = reader.varint("length of metadata") if has_metadata else 0
-    z = reader.take(z_length, "hyperlatents")
-    metadata = _unpack_metadata(reader.take(metadata_length, "metadata"))
-    y = reader.take(reader.left, "latents")
-    return Contents(
+    return Fields(
+        version,
         fingerprint,
-        height,
-        width,
+        (height, width),
         quality,
-        z,
-        y,
-        1 << z_log2,
-        1 << y_log2,
+        (1 << z_log2, 1 << y_log2),
         band_rows,
-        version=version,
-        **metadata,
+        z_length,
+        metadata_length,
     )
 
 
@@ -276,13 +320,26 @@ def split_bands(section: bytes, count: int) -> list[bytes]:
     return [*payloads, reader.take(reader.left, "latents")]
 
 
+def metadata_name(tag: bytes) -> str:
+    """The field of `Contents` that a tag of the metadata stands for.
+
+    Raises:
+      BitstreamError: for a tag that is none.
+    """
+    for name, known in _TAGS.items():
+        if tag == known:
+            return name
+    raise BitstreamError(f"The file's metadata has an unexpected entry {tag!r}.")
+
+
 def _unpack_metadata(data: bytes) -> dict[str, bytes]:
-    names = {tag: name for name, tag in _TAGS.items()}
-    reader, found = Reader(data, len(data)), {}
+    reader = Reader(data, len(data))
+    found: dict[str, bytes] = {}
     while reader.left:
         tag = reader.take(4, "metadata")
         value = reader.take(reader.varint("metadata"), "metadata")
-        if tag not in names or names[tag] in found:
+        name = metadata_name(tag)
+        if name in found:
             raise BitstreamError(f"The file's metadata has an unexpected entry {tag!r}.")
-        found[names[tag]] = value
+        found[name] = value
     return found
