@@ -66,13 +66,18 @@ def requirements(texts: list[str], **environment: str) -> dict[str, str]:
 def test_kernels_are_required_where_there_are_some_and_keras_2_elsewhere(
     system, machine, python, kernels
 ):
-    texts = metadata()["project"]["dependencies"]
+    texts = metadata()["project"]["optional-dependencies"]["tensorflow"]
     place = {"sys_platform": system, "platform_machine": machine, "python_version": python}
     found = requirements(texts, **place)
     assert ("tensorflow-compression" in found) is kernels
     assert ("tf-keras" in found) is not kernels
     assert ("tensorflow-probability" in found) is not kernels
-    assert {"tensorflow", "absl-py", "numpy", "pillow", "safetensors", "tqdm"} <= set(found)
+    assert "tensorflow" in found
+
+
+def test_without_an_extra_nothing_of_tensorflow_is_installed():
+    light = requirements(metadata()["project"]["dependencies"])
+    assert set(light) == {"absl-py", "ai-edge-litert", "numpy", "pillow", "safetensors", "tqdm"}
 
 
 def test_every_command_is_installed_and_every_extra_is_there():
@@ -80,7 +85,7 @@ def test_every_command_is_installed_and_every_extra_is_there():
     scripts = {f"tfhific-{name}": f"{each.module}:run" for name, each in COMMANDS.items()}
     assert project["scripts"] == {"tfhific": "tfhific.commands.main:run", **scripts}
     extras = set(project["optional-dependencies"])
-    assert {"train", "evaluation", "serving", "dev", "docs", "fuzzing"} <= extras
+    assert {"tensorflow", "train", "evaluation", "serving", "dev", "docs", "fuzzing"} <= extras
 
 
 def test_messages_of_a_missing_extra_name_one_that_brings_what_is_missing():
@@ -95,7 +100,8 @@ def test_messages_of_a_missing_extra_name_one_that_brings_what_is_missing():
 
 def test_installed_requirements_are_those_that_the_tests_run_with():
     """Whoever installs the package gets what it is tested with."""
-    texts = metadata()["project"]["dependencies"]
+    project = metadata()["project"]
+    texts = project["dependencies"] + project["optional-dependencies"]["tensorflow"]
     for name, version, python in (
         ("requirements.txt", "2.14", "3.11"),
         ("requirements-latest.txt", "2.21", "3.13"),
@@ -213,6 +219,70 @@ def test_an_installed_package_works_from_any_folder(installed, tmp_path, photo, 
     code = "import tfhific; c = tfhific.load(); d = open('packed/a.tfh', 'rb').read(); "
     code += "print(c.decompress(d).shape)"
     assert run("python", "-c", code).strip() == "(64, 96, 3)"
+
+
+@pytest.fixture(scope="module", params=[".venv", ".venv-latest"])
+def light(request, distributions, tmp_path_factory, clean_shell) -> pathlib.Path:
+    """The `bin` of a new environment with the wheel and what it asks for, no extra."""
+    python = ROOT / request.param / "bin" / "python"
+    if not python.exists():
+        pytest.skip(f"needs {request.param}, which bin/test makes")
+    folder = tmp_path_factory.mktemp("light") / "environment"
+    _run([python, "-m", "venv", folder], env=clean_shell())
+    install = [folder / "bin" / "python", "-m", "pip", "install", "--quiet", distributions[1]]
+    done = subprocess.run(
+        list(map(str, install)), capture_output=True, env=clean_shell(), timeout=900, check=False
+    )
+    if done.returncode:
+        pytest.skip(f"no registry of packages answers: {done.stderr.decode()[-300:]}")
+    return folder / "bin"
+
+
+@pytest.mark.slow
+def test_a_light_installation_is_small_and_codes_pictures_without_tensorflow(
+    light, tmp_path, photo, clean_shell
+):
+    (place,) = (light.parent / "lib").glob("python3.*/site-packages")
+    own = ("pip", "setuptools", "pkg_resources", "_distutils_hack")
+    sizes = {
+        each.name: sum(file.stat().st_size for file in [each, *each.rglob("*")] if file.is_file())
+        for each in place.iterdir()
+        if not each.name.startswith(own)
+    }
+    assert "tensorflow" not in sizes
+    assert sum(sizes.values()) <= 150e6, sizes
+
+    Image.fromarray(photo(64, 96)).save(tmp_path / "a.png")
+    Image.fromarray(photo(50, 70, 1)).convert("RGBA").save(tmp_path / "b.png")
+    environment = clean_shell(PYTHONPATH="")
+
+    def run(*words) -> str:
+        program = light / words[0]
+        done = _run([program, *words[1:]], cwd=tmp_path, env=environment)
+        assert done.stderr == b""
+        return done.stdout.decode()
+
+    run("tfhific", "compress", "a.png", "b.png", "-o", "packed/")
+    run("tfhific-decompress", "packed/a.tfh", "a.back.png")
+    run("tfhific", "decompress", "packed/b.tfh", "b.back.png")
+    assert "mini-v1" in run("python", "-m", "tfhific", "info", "packed/b.tfh")
+    assert Image.open(tmp_path / "a.back.png").size == (96, 64)
+    assert Image.open(tmp_path / "b.back.png").mode == "RGBA"
+    code = "import tfhific; c = tfhific.load(); d = open('packed/a.tfh', 'rb').read(); "
+    code += "print(c.runtime, c.decompress(d).shape)"
+    shown = subprocess.run(
+        [light / "python", "-c", code], cwd=tmp_path, env=environment, capture_output=True
+    )
+    assert shown.stdout == b"litert (64, 96, 3)\n"
+    wanting = subprocess.run(
+        [light / "tfhific", "train", "--model=mini", "--data=packed", "--run_dir=run"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+    )
+    assert wanting.returncode == 1
+    assert b"pip install 'tfhific[tensorflow]'" in wanting.stderr
+    assert wanting.stderr.count(b"\n") == 1
 
 
 @pytest.mark.parametrize(

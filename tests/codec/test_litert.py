@@ -156,13 +156,16 @@ def test_what_the_runtime_can_not_do_is_told(whole_models_folder, tiny_model_fol
         tfhific.load(tiny_model_folder, runtime="onnx")
     with pytest.raises(ArgumentError, match=r"computes in float32. Received: 'bfloat16'"):
         tfhific.load(tiny_model_folder, runtime="litert", precision="bfloat16")
+    light = tfhific.load(tiny_model_folder, runtime="litert")
+    with pytest.raises(TfhificError, match=r"gradients, which the runtime litert has none of"):
+        light.compress(np.zeros([8, 8, 3], np.uint8), effort=2)
     with pytest.raises(TfhificError, match="runtime litert does not run: expected tensorflow"):
         tfhific.load(whole_models_folder / "gc", runtime="litert")
     monkeypatch.setattr(choice, "installed", lambda name: name == "litert")
     assert tfhific.load(tiny_model_folder).runtime == "litert"
-    with pytest.raises(TfhificError, match="not installed: pip install tensorflow"):
+    with pytest.raises(TfhificError, match=r"not installed: pip install 'tfhific\[tensorflow\]'"):
         tfhific.load(tiny_model_folder, runtime="tensorflow")
-    with pytest.raises(TfhificError, match="not installed: pip install tensorflow"):
+    with pytest.raises(TfhificError, match=r"not installed: pip install 'tfhific\[tensorflow\]'"):
         tfhific.load(whole_models_folder / "gc")
 
 

@@ -17,13 +17,13 @@ from tfhific import systems
 from tfhific.bitstream import container
 from tfhific.bitstream.container import Contents
 from tfhific.codec import base
-from tfhific.codec.effort import TriesHarder, weight_of
+from tfhific.codec.effort import DEFAULT, TriesHarder, weight_of
 from tfhific.codec.encoded import Encoded
 from tfhific.codec.hyperprior_effort import HyperpriorEffort
 from tfhific.codec.plausible import check_claims, cut, least_bits_of_all, least_bits_of_any
 from tfhific.codec.sizes import size_of
 from tfhific.codec.transforms import Transforms
-from tfhific.errors import BitstreamError
+from tfhific.errors import BitstreamError, TfhificError
 from tfhific.pictures.images import validate_array
 from tfhific.published.hyperprior import HyperpriorModel
 from tfhific.published.rate import latent_bits
@@ -123,6 +123,11 @@ class HyperpriorCodec(base.Codec):
     def harder(self) -> TriesHarder:
         """See `Codec.harder`."""
         weight_of(self.published, 0)
+        if self.runtime != "tensorflow":
+            raise TfhificError(
+                f"An `effort` above {DEFAULT} takes gradients, which the runtime {self.runtime} "
+                "has none of: leave `effort` out, or use the runtime tensorflow."
+            )
         return HyperpriorEffort(self, self._tile)
 
     def analysed(self, image: np.ndarray, quality_code: int) -> tuple[np.ndarray, np.ndarray]:

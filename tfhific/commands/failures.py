@@ -19,6 +19,8 @@ _ADVICE = {
     errno.EISDIR: "expected a file",
 }
 
+_OF_TENSORFLOW = ("tensorflow", "tensorflow_probability", "tf_keras", "keras")
+
 
 def line_for(error: BaseException) -> str | None:
     """One line about an error of the user's or of the system, None for a fault in this program.
@@ -39,6 +41,11 @@ def line_for(error: BaseException) -> str | None:
         return f"a name or text can't be used as it is spelled ({_one_line(error)}); rename it."
     if isinstance(error, ModuleNotFoundError):
         package = (error.name or "").partition(".")[0]
+        if package in _OF_TENSORFLOW:
+            return (
+                f"the package {package} is needed for this and is not here: "
+                "pip install 'tfhific[tensorflow]'"
+            )
         if package and package not in ("bin", "tfhific", "tfc_port"):
             return f"the package {package} is needed for this and is not here: install it with pip."
         return None

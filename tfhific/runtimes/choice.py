@@ -11,7 +11,7 @@ RUNTIMES = ("tensorflow", "litert")
 """Names, the one that is taken first where both are installed first."""
 
 _PACKAGES = {"tensorflow": "tensorflow", "litert": "ai_edge_litert"}
-_INSTALL = {"tensorflow": "tensorflow", "litert": "ai-edge-litert"}
+_INSTALL = {"tensorflow": "'tfhific[tensorflow]'", "litert": "ai-edge-litert"}
 
 
 def installed(name: str) -> bool:
