@@ -50,7 +50,6 @@ _MODULES = {
     "layers.parameters": "GDNParameter Parameter RDFTParameter",
     "layers.signal_conv": "SignalConv1D SignalConv2D SignalConv3D",
     "layers.soft_round": "SoftRound SoftRoundConditionalMean",
-    "layers.soft_round": "SoftRound SoftRoundConditionalMean",
     "ops.gen_ops": _OPS,
     "ops.math_ops": "lower_bound perturb_and_apply upper_bound",
     "ops.padding_ops": "same_padding_for_kernel",

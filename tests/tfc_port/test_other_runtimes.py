@@ -84,9 +84,7 @@ def test_compression_converts_to_tflite_with_the_select_ops(streams):
 
 @pytest.mark.slow
 def test_separable_convolutions_that_scale_up_have_no_tflite():
-    layer = tfc_port.SignalConv2D(
-        None, 3, strides_up=2, channel_separable=True, padding="same_zeros"
-    )
+    layer = tfc_port.SignalConv2D(1, 3, strides_up=2, channel_separable=True, padding="same_zeros")
     layer(tf.zeros([1, 8, 8, 2]))
     with pytest.raises(Exception, match=r"DepthwiseConv2dNativeBackpropInput|[Cc]onver"):
         _convert(layer, [1, 8, 8, 2])
