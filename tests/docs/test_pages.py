@@ -17,7 +17,13 @@ if not (ROOT / "mkdocs.yml").exists():
 SITE = runpy.run_path(str(ROOT / "tools" / "docs_site.py"))
 PAGES = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md"))
 FRONT = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "tfc_port/README.md"]
-DOCUMENTS = [*FRONT, "clients/README.md", "deploy/native/README.md", *PAGES]
+DOCUMENTS = [
+    *FRONT,
+    "clients/README.md",
+    "deploy/native/README.md",
+    "deploy/desktop/README.md",
+    *PAGES,
+]
 # Old paths are told there.
 SAYING_PATHS = [name for name in DOCUMENTS if name != "CHANGELOG.md"]
 

@@ -44,6 +44,7 @@ COMMANDS: dict[str, Command] = {
         ("compress", "compress pictures to .tfh files"),
         ("decompress", "decompress .tfh files to pictures"),
         ("info", "say what a .tfh file holds"),
+        ("thumbnail", "make small pictures of .tfh files"),
         ("demo", "compress a picture and put it beside JPEG"),
         ("train", "train a model, or continue a run"),
         ("publish", "make a model that codes files from a run"),
