@@ -18,8 +18,6 @@ PLATFORMS = {
     "windows x86-64": ("win_amd64",),
 }
 NONE = {
-    ("ai-edge-litert>=2.0.3", "3.9", "linux x86-64"),
-    ("ai-edge-litert>=2.0.3", "3.9", "linux arm64"),
     ("ai-edge-litert>=2.0.3", "3.9", "windows x86-64"),
 }
 """What there are no wheels of: there the networks are TensorFlow's to run."""
