@@ -38,6 +38,7 @@ def launch(
     """
     streams.secure()
     _choose_keras()
+    _multiply_by_one_thread()
     _say_warnings_plainly()
     others = set(flags.FLAGS)
     define_flags()
@@ -87,6 +88,15 @@ def _choose_keras() -> None:
     """Models are made with Keras 2; TensorFlow from 2.16 on asks for it by this variable alone."""
     if importlib.util.find_spec("tf_keras") is not None:
         os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
+
+
+def _multiply_by_one_thread() -> None:
+    """NumPy's matrix products here are small, and OpenBLAS's threads spin while they wait.
+
+    On a busy machine that took a hundred times as long as the products. It is read when NumPy is
+    imported.
+    """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 def _say_warnings_plainly() -> None:

@@ -49,12 +49,12 @@ def _correlate(x: np.ndarray, kernel: np.ndarray, stride: int, pads) -> np.ndarr
     above, below, left, right = pads
     height, width = x.shape[0] // stride, x.shape[1] // stride
     x = np.pad(x, [(above, below), (left, right), (0, 0)])
-    out = np.zeros([height, width, kernel.shape[3]])
+    out = np.zeros([height * width, kernel.shape[3]])
     for row in range(kernel.shape[0]):
         for column in range(kernel.shape[1]):
             seen = x[row:, column:][: height * stride : stride, : width * stride : stride]
-            out += seen @ kernel[row, column]
-    return out
+            out += _matrix(seen) @ kernel[row, column]
+    return out.reshape(height, width, -1)
 
 
 def _spread(x: np.ndarray, kernel: np.ndarray, stride: int, crop: tuple[int, int]) -> np.ndarray:
@@ -62,8 +62,18 @@ def _spread(x: np.ndarray, kernel: np.ndarray, stride: int, crop: tuple[int, int
     height, width = x.shape[:2]
     rows, columns, out = kernel.shape[:3]
     whole = np.zeros([stride * (height - 1) + rows, stride * (width - 1) + columns, out])
+    x = _matrix(x)
     for row in range(rows):
         for column in range(columns):
             place = whole[row:, column:][: stride * height : stride, : stride * width : stride]
-            place += x @ kernel[row, column].T
+            place += (x @ kernel[row, column].T).reshape(height, width, out)
     return whole[crop[0] :, crop[1] :][: stride * height, : stride * width]
+
+
+def _matrix(x: np.ndarray) -> np.ndarray:
+    """[height * width, channels], contiguous.
+
+    One product for each tap of a kernel: of three dimensions NumPy makes one for each row, and
+    threads of its linear algebra wait for each other after every one.
+    """
+    return np.ascontiguousarray(x).reshape(-1, x.shape[-1])
