@@ -81,8 +81,8 @@ def farmhash64(data: bytes) -> int:
         x ^= m * w[1] & MASK
         y = y + m * v[0] + d[5] & MASK
         z = rot(z + w[0], 33) * f & MASK
-        v = weak(*d[:4], v[1] * f, x + w[0])
-        w = weak(*d[4:], z + w[1], y + d[2])
+        v = weak(d[0], d[1], d[2], d[3], v[1] * f, x + w[0])
+        w = weak(d[4], d[5], d[6], d[7], z + w[1], y + d[2])
         x, z = z, x
 
     for block in range((n - 1) // 64):
@@ -285,7 +285,7 @@ class Model:
                 x = x.reshape(height, width, b, b, depth // b**2).transpose(0, 2, 1, 3, 4)
                 x = x.reshape(height * b, width * b, -1)
             elif kind == "sum":
-                x = sum(self.run(branch, x) for branch in layer["branches"])
+                x = np.sum([self.run(branch, x) for branch in layer["branches"]], axis=0)
             elif kind == "residual":
                 x = x + self.run(layer["branch"], x)
             else:
@@ -332,7 +332,8 @@ class Decoded:
 def read_alpha(data: bytes, height: int, width: int) -> np.ndarray:
     source = Bytes(data)
     need(source.take(8) == b"\x89PNG\r\n\x1a\n", "no PNG")
-    kinds, rows = [], b""
+    kinds: list[bytes] = []
+    rows = b""
     while not kinds or kinds[-1] != b"IEND":
         length = int.from_bytes(source.take(4), "big")
         kind, body = source.take(4), b""
