@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import io
+import json
 import pathlib
 import shlex
 import shutil
@@ -48,6 +49,27 @@ def test_a_picture_that_is_small_already_keeps_its_size(file, call_script):
     assert call_script("thumbnail", file).code == 0
     with Image.open(file.with_suffix(".thumbnail.png")) as found:
         assert found.size == (120, 60)
+
+
+def test_a_folder_gives_a_folder_and_what_is_there_is_left_alone(file, call_script, tiny_codec):
+    again = file.with_name("b.tfh")
+    again.write_bytes(tiny_codec.compress(np.zeros([9, 200, 3], np.uint8)))
+    out = file.parent / "small"
+    done = call_script("thumbnail", file.parent, out, "--size=20", "--json")
+    assert done.code == 0, done.err
+    facts = [json.loads(line) for line in done.out.splitlines()]
+    assert [(each["width"], each["height"]) for each in facts] == [(20, 10), (20, 1)]
+    found = {path: path.read_bytes() for path in out.iterdir()}
+    assert len(found) == 2
+    assert call_script("thumbnail", file.parent, out, "--size=30").code == 0
+    assert {path: path.read_bytes() for path in out.iterdir()} == found
+
+
+def test_standard_input_and_output_have_the_file_and_nothing_else(file, run_script):
+    done = run_script("thumbnail", "-", "-", "--size=16", stdin=file.read_bytes())
+    assert done.returncode == 0, done.stderr.decode()
+    with Image.open(io.BytesIO(done.stdout)) as found:
+        assert (found.format, found.size) == ("PNG", (16, 8))
 
 
 def test_transparency_stays_and_hidden_colours_do_not_bleed():

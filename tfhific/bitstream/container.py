@@ -20,6 +20,7 @@ Little-endian. `varint` is a LEB128 unsigned integer in its shortest form.
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 from tfhific.bitstream.checksum import checksum
 from tfhific.errors import ArgumentError, BitstreamError
@@ -332,9 +333,10 @@ def metadata_name(tag: bytes) -> str:
     raise BitstreamError(f"The file's metadata has an unexpected entry {tag!r}.")
 
 
-def _unpack_metadata(data: bytes) -> dict[str, bytes]:
+def _unpack_metadata(data: bytes) -> dict[str, Any]:
+    """Bytes by the names of fields of `Contents`."""
     reader = Reader(data, len(data))
-    found: dict[str, bytes] = {}
+    found: dict[str, Any] = {}
     while reader.left:
         tag = reader.take(4, "metadata")
         value = reader.take(reader.varint("metadata"), "metadata")
