@@ -104,9 +104,9 @@ def main() -> None:
                 for effort in map(int, options.efforts):
                     if (codec.name, path.stem, quality, effort) in done:
                         continue
-                    head = {"model": codec.name, "picture": path.stem}
-                    head.update(quality=quality, effort=effort)
-                    row = {**head, **measured(codec, pixels, quality, effort)}
+                    head = {"model": codec.name, "picture": path.stem, "quality": quality}
+                    measure = measured(codec, pixels, quality, effort)
+                    row = {**head, "effort": effort, **measure}
                     writer.writerow(row)
                     file.flush()
                     rows.append({name: str(value) for name, value in row.items()})

@@ -52,7 +52,7 @@ class SymmetricConditional(EntropyModel):
           ValueError: if the table is not as described.
         """
         if tf.is_tensor(scale):
-            kwargs.setdefault("dtype", scale.dtype)
+            kwargs.setdefault("dtype", tf.convert_to_tensor(scale).dtype)
         super().__init__(**kwargs)
         self._scale_table = tuple(sorted(float(entry) for entry in scale_table))
         if not self._scale_table or self._scale_table[0] <= 0:

@@ -283,7 +283,7 @@ class EntropyBottleneck(EntropyModel):
         rank, axis, channels, slices = self._get_input_dims()
         shape = tf.ensure_shape(shape, [rank - 1])
         rows = tf.broadcast_to(tf.range(channels)[slices[1:]], shape)
-        dims = [None] * (rank - 1)
+        dims: list[int | None] = [None] * (rank - 1)
         dims[axis - 1] = channels
         return tf.ensure_shape(rows, dims)
 

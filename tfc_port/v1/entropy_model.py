@@ -113,12 +113,12 @@ class EntropyModel(_Layer, metaclass=abc.ABCMeta):
         """`offset` of it."""
 
     @abc.abstractmethod
-    def _prepare_indexes(self, **options: Any) -> tf.Tensor:
+    def _prepare_indexes(self, *args: Any, **options: Any) -> tf.Tensor:
         """Builds the layer where it is not, and returns the table of each value.
 
         Args:
-          **options: `shape`, int32 vector, the shape of the values without the batch; and what else
-            `decompress` of a subclass takes.
+          *args: `shape`, int32 vector, the shape of the values without the batch.
+          **options: it by name; and what else `decompress` of a subclass takes.
 
         Returns:
           int32 tensor of the values' shape, or without the batch where all of it has the same.
@@ -241,12 +241,13 @@ class EntropyModel(_Layer, metaclass=abc.ABCMeta):
             )
             return tf.ensure_shape(strings, inputs.shape[:1])
 
-    def decompress(self, strings: TensorLike, **options: Any) -> tf.Tensor:
+    def decompress(self, strings: TensorLike, *args: Any, **options: Any) -> tf.Tensor:
         """Decodes rounded values.
 
         Args:
           strings: String tensor [batch].
-          **options: What the subclass needs to know.
+          *args: What the subclass needs to know.
+          **options: The same, by name.
 
         Returns:
           Tensor [batch, ...].
@@ -255,7 +256,7 @@ class EntropyModel(_Layer, metaclass=abc.ABCMeta):
           tf.errors.InvalidArgumentError: if a string is damaged in a way that can be seen.
         """
         strings = tf.ensure_shape(tf.convert_to_tensor(strings, tf.string), [None])
-        rows = self._prepare_indexes(**options)
+        rows = self._prepare_indexes(*args, **options)
         with tf.name_scope(f"{self.name}_decompress"), tf.device("CPU:0"):
             batch = tf.shape(strings)[:1]
             if rows.shape.rank != self.input_spec.ndim:

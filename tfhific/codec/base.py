@@ -263,8 +263,10 @@ class Codec(abc.ABC):
     ) -> bytes:
         """Compresses a picture with its alpha plane (losslessly), ICC profile and EXIF block."""
         alpha = None if picture.alpha is None else encode_plane(picture.alpha)
-        kept = {"alpha": alpha, "icc": picture.icc, "exif": picture.exif}
-        return self.encode(picture.pixels, quality, **kept, **side).data
+        encoded = self.encode(
+            picture.pixels, quality, alpha=alpha, icc=picture.icc, exif=picture.exif, **side
+        )
+        return encoded.data
 
     def compress_to(
         self,

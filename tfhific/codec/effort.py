@@ -112,8 +112,9 @@ def weight_of(model: HyperpriorModel, quality_code: int) -> float:
       TfhificError: for a model that does not say what it was trained for.
     """
     config: dict[str, Any] = model.config or model.training.get("config") or {}
-    low, high = config.get("lambda_min"), config.get("lambda_max")
-    if not all(isinstance(value, (int, float)) and value > 0 for value in (low, high)):
+    bounds = [config.get(name) for name in ("lambda_min", "lambda_max")]
+    low, high = (float(v) if isinstance(v, (int, float)) else 0.0 for v in bounds)
+    if low <= 0 or high <= 0:
         raise TfhificError(
             f"{model.name} has no `effort` above {DEFAULT}: it was trained for more than squared "
             "errors, or does not say what they count against bits (lambda). Leave `effort` out."
