@@ -65,3 +65,37 @@ def test_the_checksum_is_the_one_on_the_page():
     for size in [*range(17, 200), 255, 256, 257, 1000, 4097]:
         data = rng.integers(0, 256, size, np.uint8).tobytes()
         assert plain_decoder.farmhash64(data) == farmhash64(data), size
+
+
+def test_changed_files_are_read_by_both_decoders_or_by_neither(model):
+    import tfhific
+    from tfhific.errors import BitstreamError
+
+    codec = tfhific.load(FOLDER)
+    rng = np.random.default_rng(5)
+    verdicts = set()
+    for name in ("all-metadata", "bands", "escapes", "version-0", "one-pixel", "streams"):
+        sound = (FOLDER / f"{name}.tfh").read_bytes()[:-8]
+        for number in range(40):
+            body = bytearray(sound)
+            for _ in range(rng.integers(1, 3)):
+                # Every other change is in the fields before the streams.
+                body[rng.integers(12, min(40, len(body)) if number % 2 else len(body))] ^= (
+                    1 << rng.integers(8)
+                )
+            if number % 7 == 6:
+                del body[rng.integers(17, len(body)) :]
+            file = bytes(body) + farmhash64(bytes(body)).to_bytes(8, "little")
+            try:
+                codec.decompress_picture(file)
+                reads = True
+            except BitstreamError:
+                reads = False
+            try:
+                plain_decoder.decode(file, model)
+                reads_too = True
+            except plain_decoder.Refused:
+                reads_too = False
+            assert reads == reads_too, (name, number)
+            verdicts.add(reads)
+    assert verdicts == {True, False}
