@@ -126,6 +126,15 @@ def test_what_save_writes_is_what_the_codec_writes(photo, tiny_codec):
     assert saved(image) == tiny_codec.compress(photo(33, 47))
 
 
+def test_an_effort_is_passed_on_and_a_senseless_one_is_refused(photo, tiny_codec):
+    pixels = photo(48, 64)
+    held = io.BytesIO()
+    Image.fromarray(pixels).save(held, "TFH", model="tiny", quality=4, effort=2)
+    assert held.getvalue() == tiny_codec.compress(pixels, 4.0, effort=2)
+    with pytest.raises(ValueError, match="`effort`: expected a whole number from 1"):
+        Image.fromarray(pixels).save(io.BytesIO(), "TFH", model="tiny", effort=10)
+
+
 def test_a_bound_on_bytes_or_on_bits_per_pixel_is_kept(photo):
     image = Image.fromarray(photo(64, 96))
     small, large = saved(image, quality=1.0), saved(image, quality=8.0)

@@ -97,7 +97,7 @@ def thumbnail(argv: list[str]) -> int:
         check_name=lambda name: refuse_other_kind(name, (".png",), "a PNG"),
     )
     if planned.to_do:
-        common.start_tensorflow()
+        common.start_runtime("a thumbnail")
     return common.run_files(planned, lambda job: _work(codecs, job), _line, argv[1])
 
 
