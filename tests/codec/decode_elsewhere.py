@@ -5,10 +5,21 @@ decode_elsewhere.py MODEL_FOLDER CODER PRECISION OUT.npz FILE.tfh...
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 
 import numpy as np
+
+
+def _leave_out_xnnpack() -> None:
+    """LiteRT's own kernels then compute everything."""
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    from tfhific.runtimes.litert import network
+
+    plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    network.Interpreter = functools.partial(Interpreter, experimental_op_resolver_type=plain)
 
 
 def main() -> None:
@@ -20,7 +31,15 @@ def main() -> None:
     threads = int(os.environ.get("INTRA_OP_THREADS", "0"))
     if threads:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
-    codec = tfhific.load(folder, coder=None if coder == "default" else coder, precision=precision)
+    runtime = os.environ.get("RUNTIME", "tensorflow")
+    if os.environ.get("WITHOUT_XNNPACK"):
+        _leave_out_xnnpack()
+    codec = tfhific.load(
+        folder,
+        coder=None if coder == "default" else coder,
+        precision=precision,
+        runtime=runtime,
+    )
     results: dict[str, np.ndarray] = {"tensorflow": np.array(tf.__version__)}
     stacked: dict[tuple, list[np.ndarray]] = {}
     for number, path in enumerate(paths):

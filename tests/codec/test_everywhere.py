@@ -29,6 +29,14 @@ EVERYWHERE = {
     "native coder": ({}, "native", "float32"),
     "graph coder": ({}, "graph", "float32"),
     "python coder": ({}, "python", "float32"),
+    "LiteRT": ({"RUNTIME": "litert"}, "default", "float32"),
+    "LiteRT, 1 thread": ({"RUNTIME": "litert", "OMP_NUM_THREADS": "1"}, "default", "float32"),
+    "LiteRT, 7 threads": ({"RUNTIME": "litert", "OMP_NUM_THREADS": "7"}, "default", "float32"),
+    "LiteRT without XNNPACK": (
+        {"RUNTIME": "litert", "WITHOUT_XNNPACK": "1"},
+        "default",
+        "float32",
+    ),
 }
 # How oneDNN names the instruction sets it was limited to.
 ISA_NAMES = {"SSE41": "SSE4.1", "AVX2": "AVX2", "AVX512_CORE": "AVX-512"}
@@ -74,6 +82,8 @@ def small_files(tiny_codec, tiny_model_folder, photo, tmp_path_factory):
 def decode(run_python, tmp_path, files, settings, coder, precision, python=None):
     if coder not in ("default", *coding.available()):
         pytest.skip(f"the {coder} coder is not installed here")
+    if settings.get("RUNTIME") == "litert":
+        pytest.importorskip("ai_edge_litert")
     paths, _, folder = files
     out = tmp_path / "out.npz"
     environment = (
@@ -109,7 +119,9 @@ def check(results, files, precision) -> int:
     return otherwise
 
 
-@pytest.mark.parametrize("where", ["without oneDNN", "SSE41", "python coder"])
+@pytest.mark.parametrize(
+    "where", ["without oneDNN", "SSE41", "python coder", "LiteRT without XNNPACK"]
+)
 def test_small_files_decode_to_the_same_symbols(run_python, tmp_path, small_files, where):
     settings, coder, precision = EVERYWHERE[where]
     results = decode(run_python, tmp_path, small_files, settings, coder, precision)

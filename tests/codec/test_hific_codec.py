@@ -76,6 +76,18 @@ def codec(folder):
     return tfhific.load(folder)
 
 
+def test_litert_reads_and_writes_the_same_symbols(codec, folder, photo):
+    pytest.importorskip("ai_edge_litert")
+    light = tfhific.load(folder, runtime="litert")
+    for size in ((1, 1), (40, 70), (150, 211)):
+        for data in (light.compress(photo(*size)), codec.compress(photo(*size))):
+            ours, theirs = light.decode_latents(data), codec.decode_latents(data)
+            np.testing.assert_array_equal(ours.y, theirs.y)
+            np.testing.assert_array_equal(ours.indexes, theirs.indexes)
+            pixels = light.decompress(data).astype(int) - codec.decompress(data)
+            assert np.abs(pixels).max() <= 1
+
+
 INPUTS = {
     "analysis": [1, 64, 48, 3],
     "synthesis": [1, 5, 6, 12],

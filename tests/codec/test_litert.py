@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 
 import tfhific
+from tfhific.bitstream import fuzz
 from tfhific.codec.hyperprior import HyperpriorCodec
-from tfhific.errors import ArgumentError, ModelError, TfhificError
+from tfhific.errors import ArgumentError, BitstreamError, ModelError, TfhificError
 from tfhific.pictures.images import read_picture
 from tfhific.published.integer_branch import IntegerBranch
 from tfhific.published.network import Network
@@ -219,6 +220,38 @@ def test_the_command_says_nothing_but_its_line_and_loads_no_tensorflow(run_scrip
     )
     assert (done.returncode, done.stderr) == (0, b"")
     assert Image.open(tmp_path / "b.png").size == (50, 40)
+
+
+def agree_on_changed(heavy, light, picture: np.ndarray, count: int) -> int:
+    """Files with changed bytes under checksums that fit: read alike, or refused by both."""
+    files = [light.compress(picture, quality) for quality in (2.0, 6.0)]
+    refused = 0
+    for seed, data in enumerate(files):
+        for changed in fuzz.mutations(data, count // len(files), seed, repaired=True):
+            said = []
+            for codec in (heavy, light):
+                try:
+                    said.append(codec.decompress(changed).astype(int))
+                except BitstreamError as error:
+                    said.append(str(error))
+            ours, theirs = said
+            if isinstance(ours, str) or isinstance(theirs, str):
+                assert isinstance(ours, str), changed.hex()
+                assert isinstance(theirs, str), changed.hex()
+                assert ours.split(":")[0] == theirs.split(":")[0], changed.hex()
+                refused += 1
+            else:
+                assert np.abs(ours - theirs).max() <= 1, changed.hex()
+    return refused
+
+
+def test_changed_files_are_read_alike_or_refused_by_both(tiny_codec, light, photo):
+    assert 0 < agree_on_changed(tiny_codec, light, photo(40, 52), 120) < 120
+
+
+@pytest.mark.slow
+def test_5000_changed_files_are_read_alike_or_refused_by_both(tiny_codec, light, photo):
+    assert 0 < agree_on_changed(tiny_codec, light, photo(40, 52), 5000) < 5000
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ A picture keeps the symbols of level 1 where a file of others would not cost les
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 import operator
@@ -69,12 +70,10 @@ def checked(effort: object) -> int:
     """
     if effort is None:
         return DEFAULT
-    try:
-        if isinstance(effort, (bool, np.bool_)):
-            raise TypeError
-        found = operator.index(effort)  # type: ignore[arg-type]
-    except TypeError:
-        found = 0
+    found = 0
+    if not isinstance(effort, (bool, np.bool_)):
+        with contextlib.suppress(TypeError):
+            found = operator.index(effort)  # type: ignore[arg-type]
     if not LOWEST <= found <= HIGHEST:
         raise ArgumentError(
             f"`effort`: expected a whole number from {LOWEST} (fastest) to {HIGHEST} (smallest "

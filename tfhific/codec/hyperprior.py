@@ -122,12 +122,12 @@ class HyperpriorCodec(base.Codec):
 
     def harder(self) -> TriesHarder:
         """See `Codec.harder`."""
-        weight_of(self.published, 0)
         if self.runtime != "tensorflow":
             raise TfhificError(
                 f"An `effort` above {DEFAULT} takes gradients, which the runtime {self.runtime} "
                 "has none of: leave `effort` out, or use the runtime tensorflow."
             )
+        weight_of(self.published, 0)
         return HyperpriorEffort(self, self._tile)
 
     def analysed(self, image: np.ndarray, quality_code: int) -> tuple[np.ndarray, np.ndarray]:
