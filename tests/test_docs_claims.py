@@ -42,9 +42,10 @@ def test_extras_are_installed_from_the_folder_and_exist():
         for name in ("README.md", "docs/evaluation.md")
         for extra in re.findall(r"pip install '?[^\s`]*\[(\w+)\]", text(name))
     }
-    assert extras == {"evaluation"}
+    assert extras == {"evaluation", "tensorflow"}
     assert "pip install tfhific" not in text("README.md") + text("docs/evaluation.md")
-    assert re.search(r"^evaluation = ", text("pyproject.toml"), re.M)
+    for extra in extras:
+        assert re.search(rf"^{extra} = ", text("pyproject.toml"), re.M)
 
 
 def test_notebook_says_how_it_finds_the_project():

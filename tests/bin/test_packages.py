@@ -283,7 +283,7 @@ def test_a_light_installation_is_small_and_codes_pictures_without_tensorflow(
         capture_output=True,
     )
     assert wanting.returncode == 1
-    assert b"pip install 'tfhific[tensorflow]'" in wanting.stderr
+    assert b"pip install '.[tensorflow]'" in wanting.stderr
     assert wanting.stderr.count(b"\n") == 1
 
 

@@ -164,9 +164,9 @@ def test_what_the_runtime_can_not_do_is_told(whole_models_folder, tiny_model_fol
         tfhific.load(whole_models_folder / "gc", runtime="litert")
     monkeypatch.setattr(choice, "installed", lambda name: name == "litert")
     assert tfhific.load(tiny_model_folder).runtime == "litert"
-    with pytest.raises(TfhificError, match=r"not installed: pip install 'tfhific\[tensorflow\]'"):
+    with pytest.raises(TfhificError, match=r"not installed: .* pip install '.\[tensorflow\]'"):
         tfhific.load(tiny_model_folder, runtime="tensorflow")
-    with pytest.raises(TfhificError, match=r"not installed: pip install 'tfhific\[tensorflow\]'"):
+    with pytest.raises(TfhificError, match=r"not installed: .* pip install '.\[tensorflow\]'"):
         tfhific.load(whole_models_folder / "gc")
 
 

@@ -43,8 +43,8 @@ def line_for(error: BaseException) -> str | None:
         package = (error.name or "").partition(".")[0]
         if package in _OF_TENSORFLOW:
             return (
-                f"the package {package} is needed for this and is not here: "
-                "pip install 'tfhific[tensorflow]'"
+                f"the package {package} is needed for this and is not here; it comes with the "
+                "extra `tensorflow`: in tfhific's folder, pip install '.[tensorflow]'"
             )
         if package and package not in ("bin", "tfhific", "tfc_port"):
             return f"the package {package} is needed for this and is not here: install it with pip."

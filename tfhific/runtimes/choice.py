@@ -11,7 +11,10 @@ RUNTIMES = ("tensorflow", "litert")
 """Names, the one that is taken first where both are installed first."""
 
 _PACKAGES = {"tensorflow": "tensorflow", "litert": "ai_edge_litert"}
-_INSTALL = {"tensorflow": "'tfhific[tensorflow]'", "litert": "ai-edge-litert"}
+_INSTALL = {
+    "tensorflow": "in tfhific's folder, pip install '.[tensorflow]'",
+    "litert": "pip install ai-edge-litert",
+}
 
 
 def installed(name: str) -> bool:
@@ -47,7 +50,7 @@ def choose(wanted: str, able: tuple[str, ...], model: str) -> str:
             )
         if installed(name):
             return name
-    packages = " or ".join(f"pip install {_INSTALL[name]}" for name in names)
+    packages = "; or ".join(_INSTALL[name] for name in names)
     raise TfhificError(
         f"{model} needs the runtime {' or '.join(names)}, which is not installed: {packages}"
     )
