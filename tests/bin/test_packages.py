@@ -175,14 +175,22 @@ def test_the_source_distribution_has_launchers_and_requirements_but_no_model_on_
     assert not [name for name in names if name.startswith(("tests/", "tfhific/zoo/candidates"))]
 
 
+def _new_environment(
+    stack: str, tmp_path_factory, clean_shell
+) -> tuple[pathlib.Path, pathlib.Path]:
+    """The Python of a stack, and the folder of a new environment that it made."""
+    python = ROOT / stack / "bin" / "python"
+    if not python.exists():
+        pytest.skip(f"needs {stack}, which bin/test makes")
+    folder = tmp_path_factory.mktemp("new") / "environment"
+    _run([python, "-m", "venv", folder], env=clean_shell())
+    return python, folder
+
+
 @pytest.fixture(scope="module", params=[".venv", ".venv-latest"])
 def installed(request, distributions, tmp_path_factory, clean_shell) -> pathlib.Path:
     """The `bin` of a new environment that has the wheel, and a stack's other packages."""
-    python = ROOT / request.param / "bin" / "python"
-    if not python.exists():
-        pytest.skip(f"needs {request.param}, which bin/test makes")
-    folder = tmp_path_factory.mktemp("installed") / "environment"
-    _run([python, "-m", "venv", folder], env=clean_shell())
+    python, folder = _new_environment(request.param, tmp_path_factory, clean_shell)
     ours = folder / "bin" / "python"
     install = [ours, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index"]
     _run([*install, "--disable-pip-version-check", distributions[1]], env=clean_shell())
@@ -225,11 +233,7 @@ def test_an_installed_package_works_from_any_folder(installed, tmp_path, photo, 
 @pytest.fixture(scope="module", params=[".venv", ".venv-latest"])
 def light(request, distributions, tmp_path_factory, clean_shell) -> pathlib.Path:
     """The `bin` of a new environment with the wheel and what it asks for, no extra."""
-    python = ROOT / request.param / "bin" / "python"
-    if not python.exists():
-        pytest.skip(f"needs {request.param}, which bin/test makes")
-    folder = tmp_path_factory.mktemp("light") / "environment"
-    _run([python, "-m", "venv", folder], env=clean_shell())
+    _, folder = _new_environment(request.param, tmp_path_factory, clean_shell)
     install = [folder / "bin" / "python", "-m", "pip", "install", "--quiet", distributions[1]]
     done = subprocess.run(
         list(map(str, install)), capture_output=True, env=clean_shell(), timeout=900, check=False

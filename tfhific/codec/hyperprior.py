@@ -128,6 +128,10 @@ class HyperpriorCodec(base.Codec):
                 "has none of: leave `effort` out, or use the runtime tensorflow."
             )
         weight_of(self.published, 0)
+        return self._effort
+
+    @functools.cached_property
+    def _effort(self) -> HyperpriorEffort:
         return HyperpriorEffort(self, self._tile)
 
     def analysed(self, image: np.ndarray, quality_code: int) -> tuple[np.ndarray, np.ndarray]:
