@@ -144,3 +144,35 @@ def test_mutated_unbounded_strings_decode_alike_eagerly_and_in_graphs(mutate, wi
 @pytest.mark.slow
 def test_many_mutated_unbounded_strings_decode_alike(mutate, within_bounds):
     _check_range((1, 4), 10_000, mutate, within_bounds)
+
+
+def _check_broadcast(count, mutate, within_bounds):
+    rng = np.random.default_rng(2)
+    tables = tf.constant([[[0, 3, 8, 16], [0, 1, 15, 16]]], tf.int32)
+    data = tf.constant(rng.integers(0, 3, [20, 2]), tf.int16)
+    sound = tfc_port.range_encode(data, tables, precision=4).numpy()
+
+    def decode(string):
+        return tfc_port.range_decode(string, [20, 2], tables, precision=4)
+
+    in_graph = tf.function(decode, input_signature=[tf.TensorSpec([], tf.string)])
+    np.testing.assert_array_equal(in_graph(sound), data)
+    strings = [mutate(rng, sound) for _ in range(count)]
+    for string in [*strings, b"\xff" * 200, b"\0" * 200, b""]:
+        results = []
+        for each in (decode, in_graph):
+            with within_bounds:
+                results.append(each(string).numpy())
+        # There is no way to tell damage: any string has symbols of the tables.
+        assert results[0].min() >= 0
+        assert results[0].max() <= 2
+        np.testing.assert_array_equal(*results)
+
+
+def test_mutated_strings_of_broadcast_tables_decode_to_symbols_of_theirs(mutate, within_bounds):
+    _check_broadcast(20, mutate, within_bounds)
+
+
+@pytest.mark.slow
+def test_many_mutated_strings_of_broadcast_tables_decode(mutate, within_bounds):
+    _check_broadcast(10_000, mutate, within_bounds)

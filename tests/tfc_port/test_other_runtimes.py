@@ -182,3 +182,35 @@ def test_two_replicas_use_an_entropy_model_that_was_made_outside_of_their_scope(
     )  # fmt: skip
     assert run.returncode == 0, run.stderr[-6000:]
     assert "replicas agree" in run.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("streams", [1, 8])
+def test_decompression_in_tflite_gives_the_values_or_is_refused_at_the_start(streams):
+    model = _entropy_model(streams)
+    values = tf.constant([[0.2, 3.0], [-1.0, 7.0], [1.0, 0.0]])
+    strings = model.compress(values)
+
+    def decompress(strings):
+        return model.decompress(strings, [])
+
+    spec = tf.TensorSpec(strings.shape, tf.string)
+    concrete = tf.function(decompress).get_concrete_function(spec)
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete])
+    ops = [tf.lite.OpsSet.TFLITE_BUILTINS, tf.lite.OpsSet.SELECT_TF_OPS]
+    converter.target_spec.supported_ops = ops
+    # TensorFlow's own: the select ops are in its library.
+    interpreter = tf.lite.Interpreter(model_content=converter.convert())
+    if streams > 1:
+        with pytest.raises((RuntimeError, ValueError)):
+            _decompressed(interpreter, strings)
+        return
+    found = _decompressed(interpreter, strings)
+    np.testing.assert_allclose(found, model.decompress(strings, []), atol=1e-6)
+
+
+def _decompressed(interpreter, strings):
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], strings.numpy())
+    interpreter.invoke()
+    return interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
