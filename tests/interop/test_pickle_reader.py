@@ -9,6 +9,7 @@ import os
 import pickle
 import pickletools
 import struct
+import sys
 import zipfile
 
 import numpy as np
@@ -209,6 +210,18 @@ def test_what_is_written_comes_back(written, use_torch):
     for name, value in STATE.items():
         assert found["state"][name].dtype == value.dtype
         np.testing.assert_array_equal(found["state"][name], value)
+
+
+def test_a_torch_that_cannot_be_imported_is_as_none(written, tmp_path, monkeypatch):
+    broken = tmp_path / "packages" / "torch"
+    broken.mkdir(parents=True)
+    text = "libcudnn.so.9: cannot open shared object file"
+    (broken / "__init__.py").write_text(f"raise ImportError({text!r})\n")
+    monkeypatch.syspath_prepend(broken.parent)
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    assert list(read_checkpoint(written)["state"]) == list(STATE)
+    with pytest.raises(ModelError, match=r"torch can't be imported .* libcudnn\.so\.9"):
+        read_checkpoint(written, True)
 
 
 def test_written_checkpoints_are_sound_zip_files_with_aligned_tensors(written):

@@ -75,8 +75,9 @@ def read_checkpoint(path: str | os.PathLike, use_torch: bool | None = None) -> A
             )
         if use_torch:
             return _read_with_torch(path)
-        if use_torch is None and _has_torch() and not compressed:
-            # What torch refuses, such as NumPy's numbers among the settings, ours may know.
+        if use_torch is None and not compressed:
+            # Where torch is missing or broken ours reads all of it; what torch refuses, such as
+            # NumPy's numbers among the settings, ours may know.
             with contextlib.suppress(ModelError):
                 return _read_with_torch(path)
         if head == _LEGACY_MAGIC:
@@ -95,15 +96,15 @@ def _is_compressed(path: str) -> bool:
         return False
 
 
-def _has_torch() -> bool:
-    import importlib.util
-
-    return importlib.util.find_spec("torch") is not None
-
-
 def _read_with_torch(path: str) -> Any:
-    import torch
-
+    try:
+        import torch
+    except (ImportError, OSError) as error:
+        # Installed, but a library that it needs is not there: that is no ModuleNotFoundError.
+        raise ModelError(
+            "torch can't be imported here, and its reader was asked for: install PyTorch, or "
+            f"leave the file to our own reader. Python says: {error}"
+        ) from None
     options = {"map_location": "cpu", "weights_only": True}
     # Settings as `argparse` leaves them are plain values in a class without code of its own.
     allow = getattr(torch.serialization, "safe_globals", lambda _: contextlib.nullcontext())
