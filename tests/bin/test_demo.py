@@ -17,3 +17,24 @@ def test_results_never_replace_a_file(there, call_script, photo, tmp_path, monke
     made = {path.name for path in tmp_path.iterdir()} - {"photo.png", there}
     assert made == {"photo-2.tfh", "photo-2.decoded.png", "photo-2.comparison.png"}
     assert "wrote ./photo-2.tfh" in done.out
+
+
+def test_every_rival_of_the_same_size_has_a_line_and_a_place(
+    call_script, photo, tmp_path, monkeypatch
+):
+    from tfhific.evaluation import classical
+
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(photo(192, 208)).save("photo.png")
+    done = call_script("demo", "photo.png", "--out=.", "--model=tiny")
+    assert done.code == 0, done.err
+    rivals = [each for each in ("JPEG", "WebP", "AVIF") if each.upper() in classical.available()]
+    assert len(rivals) >= 2
+    size = (tmp_path / "photo.tfh").stat().st_size
+    for name in rivals:
+        (line,) = [line for line in done.out.splitlines() if line.startswith(f"{name} quality")]
+        taken = int(line.split()[3].replace(",", ""))
+        assert taken <= size or f"({name} can't be as small as" in done.out
+    with Image.open("photo.comparison.png") as sheet:
+        columns, rows = 3, -(-(2 + len(rivals)) // 3)
+        assert sheet.size == (columns * 216 - 8, rows * 224 - 8)

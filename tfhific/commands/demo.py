@@ -1,4 +1,4 @@
-"""Compresses a picture, decompresses it, and puts it beside JPEG: demo.py [IMAGE].
+"""Compresses a picture, decompresses it, and puts it beside JPEG, WebP and AVIF: demo.py [IMAGE].
 
 Without IMAGE it takes the photograph that ships inside matplotlib. Where results of that name are
 there already, new ones get a number.
@@ -9,13 +9,21 @@ from __future__ import annotations
 import itertools
 import os
 import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from absl import flags
 
 from tfhific.commands import common, launcher, paths
 from tfhific.commands.quality import define_quality
 
+if TYPE_CHECKING:
+    import numpy as np
+
 FLAGS = flags.FLAGS
+
+_RIVALS = {"JPEG": "JPEG", "WEBP": "WebP", "AVIF": "AVIF"}
+"""What it is compared with, by Pillow's names."""
 
 _OUTPUTS = (".tfh", ".decoded.png", ".comparison.png")
 
@@ -47,26 +55,40 @@ def _free_stem(stem: str) -> str:
     )
 
 
-def _side_by_side(pictures: list, captions: list[str]):
-    """One image with captioned pictures in a row, uint8 [H + caption, sum of widths, 3]."""
-    import numpy as np
+def _sheet(pictures: list[np.ndarray], captions: list[str]) -> np.ndarray:
+    """One image with captioned pictures of one size, three in a row; uint8 [height, width, 3]."""
+    import numpy
     from PIL import Image, ImageDraw
 
-    gap, strip = 8, 24
-    height = max(p.shape[0] for p in pictures)
-    width = sum(p.shape[1] for p in pictures) + gap * (len(pictures) - 1)
-    sheet = Image.new("RGB", (width, height + strip), "white")
-    draw, left = ImageDraw.Draw(sheet), 0
-    for pixels, caption in zip(pictures, captions):
-        sheet.paste(Image.fromarray(pixels), (left, strip))
-        draw.text((left + 4, 6), caption, fill="black")
-        left += pixels.shape[1] + gap
-    return np.asarray(sheet)
+    gap, strip, columns = 8, 24, min(len(pictures), 3)
+    height, width = (side + gap for side in pictures[0].shape[:2])
+    rows = -(-len(pictures) // columns)
+    sheet = Image.new("RGB", (columns * width - gap, rows * (height + strip) - gap), "white")
+    draw = ImageDraw.Draw(sheet)
+    for number, (pixels, caption) in enumerate(zip(pictures, captions)):
+        left, top = number % columns * width, number // columns * (height + strip)
+        sheet.paste(Image.fromarray(pixels), (left, top + strip))
+        draw.text((left + 4, top + 6), caption, fill="black")
+    return numpy.asarray(sheet)
+
+
+def _beside(pixels: np.ndarray, most: int) -> Iterator[tuple[str, int, np.ndarray]]:
+    """Its name, bytes and pixels as each of the codecs in Pillow makes them of so many bytes."""
+    from tfhific.evaluation import classical
+
+    encoders = classical.available()
+    for kind, name in _RIVALS.items():
+        if kind not in encoders:
+            print(f"({name} is left out: this build of Pillow writes none.)")
+            continue
+        found = classical.at_size(encoders[kind], pixels, most)
+        if not found.fits(most):
+            print(f"({name} can't be as small as {most:,} bytes: this is its smallest file.)")
+        yield f"{name} quality {found.setting}", len(found.data), classical.decode(found.data)
 
 
 def demo(argv: list[str]) -> int:
     import tfhific
-    from tfhific.evaluation import classical
     from tfhific.evaluation.metrics import ms_ssim, psnr
     from tfhific.files.atomic import write_atomically
     from tfhific.files.jobs import ensure_folder
@@ -93,15 +115,11 @@ def demo(argv: list[str]) -> int:
     write_image(decoded, stem + ".decoded.png", overwrite=False)
 
     height, width = picture.pixels.shape[:2]
-    jpeg = classical.at_size(classical.encode_jpeg, picture.pixels, len(data))
-    rivals = {
-        codec.name: (len(data), decoded.pixels),
-        f"JPEG quality {jpeg.setting}": (len(jpeg.data), classical.decode(jpeg.data)),
-    }
+    rivals = [(codec.name, len(data), decoded.pixels), *_beside(picture.pixels, len(data))]
     print(f"{source}: {width}x{height}, {os.path.getsize(source):,} bytes")
     print(f"{'':18}{'bytes':>9}{'ratio':>8}{'bits/pixel':>12}{'PSNR':>10}{'MS-SSIM':>9}")
     captions = ["original"]
-    for name, (size, pixels) in rivals.items():
+    for name, size, pixels in rivals:
         quality, similarity = psnr(picture.pixels, pixels), ms_ssim(picture.pixels, pixels)
         bpp = 8 * size / (width * height)
         print(
@@ -109,10 +127,8 @@ def demo(argv: list[str]) -> int:
             f"{quality:>7.2f} dB{similarity:>9.4f}"
         )
         captions.append(f"{name}: {size:,} bytes, {quality:.2f} dB")
-    if not jpeg.fits(len(data)):
-        print(f"(JPEG can't be as small as {len(data):,} bytes: this is its smallest file.)")
     print(f"encoded in {seconds[0]:.2f} s, decoded in {seconds[1]:.2f} s")
-    sheet = _side_by_side([picture.pixels, *[p for _, p in rivals.values()]], captions)
+    sheet = _sheet([picture.pixels, *(pixels for _, _, pixels in rivals)], captions)
     write_image(sheet, stem + ".comparison.png", overwrite=False)
     for suffix in _OUTPUTS:
         print(f"wrote {stem}{suffix}")
