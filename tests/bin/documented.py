@@ -154,7 +154,11 @@ RECIPES: tuple[tuple[str, Recipe], ...] = (
     (r"bin/demo\b", Recipe()),
     (r"source \.venv", Recipe("the tests' own environment is on the PATH")),
     (r"[A-Z]+=['\"]", Recipe("a shell variable, put into the commands after it")),
-    (r"docker |kubectl ", Recipe("needs Docker or a cluster; tests/serving/test_deploy.py")),
+    (r"docker |kubectl |sbatch ", Recipe("needs Docker or a cluster; tests/deploy")),
+    (
+        r"export TF_CONFIG=|tfhific train .*--strategy=multiworker",
+        Recipe("needs two machines; tests/training/test_workers.py starts two workers on one"),
+    ),
     (r"curl |printf ", Recipe(_SERVER)),
     (r".*--server=", Recipe(_SERVER)),
     (r"clients/c/", Recipe(needs=("gcc",))),
