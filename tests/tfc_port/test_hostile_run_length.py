@@ -158,15 +158,15 @@ def _check_broadcast(count, mutate, within_bounds):
     in_graph = tf.function(decode, input_signature=[tf.TensorSpec([], tf.string)])
     np.testing.assert_array_equal(in_graph(sound), data)
     strings = [mutate(rng, sound) for _ in range(count)]
-    for string in [*strings, b"\xff" * 200, b"\0" * 200, b""]:
-        results = []
-        for each in (decode, in_graph):
-            with within_bounds:
-                results.append(each(string).numpy())
+    for number, string in enumerate([b"\xff" * 200, b"\0" * 200, b"", *strings]):
+        with within_bounds:
+            found = in_graph(string).numpy()
         # There is no way to tell damage: any string has symbols of the tables.
-        assert results[0].min() >= 0
-        assert results[0].max() <= 2
-        np.testing.assert_array_equal(*results)
+        assert found.min() >= 0
+        assert found.max() <= 2
+        if number < 100:  # eagerly the same takes twenty times as long
+            with within_bounds:
+                np.testing.assert_array_equal(decode(string), found)
 
 
 def test_mutated_strings_of_broadcast_tables_decode_to_symbols_of_theirs(mutate, within_bounds):
