@@ -76,7 +76,9 @@ def connected(address: str) -> Iterator[None]:
     options: dict[str, Any] = {"include_dashboard": False} if address == LOCAL else {}
     try:
         ray.init(address=address, log_to_driver=False, logging_level="error", **options)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except Exception as error:
+        # Ray raises plain `Exception` for what it can't start, and many kinds for what it can't
+        # reach.
         reason = " ".join(str(error).split())[:200]
         raise TfhificError(
             f"no Ray cluster at {address} ({reason}). Start one with ray start --head, or use "
