@@ -22,7 +22,7 @@ from tfhific.errors import TfhificError
 
 LOCAL = "local"
 _POLL_SECONDS = 2.0
-_NODE_SECONDS = 20.0
+_NODE_SECONDS = 30.0
 """How long a node may take to be known as lost, after its workers are."""
 _FAILED_STARTS = 8
 
@@ -52,6 +52,23 @@ class Worker:
         return self._work.batch(tasks)
 
 
+@dataclasses.dataclass(frozen=True)
+class _Suspect:
+    """A picture whose worker ended twice, the second time with nothing else on it.
+
+    Attributes:
+      task: the picture.
+      node: that the worker was on, which may be what was lost.
+      reason: what is known of the end.
+      until: when the node would be known as lost, by the monotonic clock.
+    """
+
+    task: Task
+    node: str
+    reason: str
+    until: float
+
+
 @dataclasses.dataclass(eq=False)
 class _Held:
     """An actor and what it was given."""
@@ -73,6 +90,8 @@ def connected(address: str) -> Iterator[None]:
     """
     import ray
 
+    # Ray reports how it is used unless it is told not to.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     options: dict[str, Any] = {"include_dashboard": False} if address == LOCAL else {}
     try:
         ray.init(address=address, log_to_driver=False, logging_level="error", **options)
@@ -131,6 +150,7 @@ class Engine:
         self._working: dict[Any, _Held] = {}
         self._idle: list[_Held] = []
         self._alone: collections.deque[Task] = collections.deque()
+        self._suspects: list[_Suspect] = []
         self._fingerprint: str | None = None
         self._failed_starts = 0
         for _ in range(workers):
@@ -152,16 +172,20 @@ class Engine:
           TfhificError: the workers can't start, or hold different models.
         """
         left = True
-        while left or self._alone or self._working:
+        while left or self._alone or self._working or self._suspects:
             while self._idle and (left or self._alone):
                 batch = [self._alone.popleft()] if self._alone else next(batches, None)
                 if batch is None:
                     left = False
                 else:
                     self._give(self._idle.pop(), batch)
+            yield from self._judged()
             waited = [*self._working, *self._starting]
-            if not waited or not (left or self._alone or self._working):
+            if not waited:
+                time.sleep(_POLL_SECONDS if self._suspects else 0)
                 continue
+            if not (left or self._alone or self._working or self._suspects):
+                break
             ready, _ = self._ray.wait(waited, num_returns=1, timeout=_POLL_SECONDS)
             on_wait()
             for reference in ready:
@@ -216,30 +240,38 @@ class Engine:
         except self._ray.exceptions.RayError as error:
             self._end(held)
             self._start_one()
-            return self._lost(tasks, held.node, error)
+            self._lost(tasks, held.node, type(error).__name__)
+            return []
         self._idle.append(held)
         return rows
 
-    def _lost(self, tasks: list[Task], node: str, error: BaseException) -> list[Row]:
-        """What a lost worker had is tried once more, each picture alone; then it is recorded.
+    def _lost(self, tasks: list[Task], node: str, reason: str) -> None:
+        """What a lost worker had is tried once more, each picture alone."""
+        if len(tasks) == 1 and tasks[0].again:
+            until = time.monotonic() + _NODE_SECONDS
+            self._suspects.append(_Suspect(tasks[0], node, reason, until))
+        else:
+            self._alone.extend(dataclasses.replace(task, again=True) for task in tasks)
 
-        A picture that was alone on a node that was lost isn't the one to blame.
+    def _judged(self) -> list[Row]:
+        """The rows of pictures that ended two workers.
+
+        One that was alone on a node that was lost isn't to blame, and is tried again.
         """
-        if len(tasks) == 1 and tasks[0].again and not self._is_gone(node):
-            task, reason = tasks[0], type(error).__name__
-            return [failed(task, f"{task.source}: ended its worker twice, once alone ({reason})")]
-        self._alone.extend(dataclasses.replace(task, again=True) for task in tasks)
-        return []
-
-    def _is_gone(self, node: str) -> bool:
-        """Whether a node is lost; that takes the cluster a moment to know."""
-        until = time.monotonic() + _NODE_SECONDS
-        while time.monotonic() < until:
-            alive = {each["NodeID"]: each["Alive"] for each in self._ray.nodes()}
-            if not alive.get(node, False):
-                return True
-            time.sleep(0.5)
-        return False
+        if not self._suspects:
+            return []
+        alive = {each["NodeID"] for each in self._ray.nodes() if each["Alive"]}
+        rows, left = [], []
+        for each in self._suspects:
+            if each.node not in alive:
+                self._alone.append(each.task)
+            elif time.monotonic() < each.until:
+                left.append(each)
+            else:
+                reason = f"ended its worker twice, the second time alone ({each.reason})"
+                rows.append(failed(each.task, f"{each.task.source}: {reason}"))
+        self._suspects = left
+        return rows
 
     def _end(self, held: _Held) -> None:
         with contextlib.suppress(Exception):  # it may be gone already
