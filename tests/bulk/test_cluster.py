@@ -15,10 +15,12 @@ import time
 
 import pytest
 
+from tests.bulk import cluster_pictures as pictures
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 NODES = 3
 COUNT = int(os.environ.get("TFHIFIC_BULK_PICTURES", "60"))
-SECONDS = 60 * max(10, COUNT // 20)
+SECONDS = 60 * max(30, COUNT // 20)
 
 pytestmark = [
     pytest.mark.slow,
@@ -27,18 +29,6 @@ pytestmark = [
         reason="needs requirements-bulk.txt",
     ),
 ]
-
-
-def load_pictures():
-    spec = importlib.util.spec_from_file_location(
-        "cluster_pictures", pathlib.Path(__file__).with_name("cluster_pictures.py")
-    )
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-pictures = load_pictures()
 
 
 @pytest.fixture
