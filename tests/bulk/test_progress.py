@@ -12,15 +12,19 @@ from tfhific.bulk.work import failed
 
 def test_what_is_left_is_told_by_bytes():
     now = [0.0]
-    tasks = [Task("big", "b", Found(2_999)), Task("small", "s", Found(999))]
+    sizes = {"first": 10, "big": 2_999, "small": 999}
+    tasks = [Task(name, f"{name}.tfh", Found(size)) for name, size in sizes.items()]
     said: list[str] = []
     progress = Progress(tasks, said.append, lambda: now[0])
     progress.tick()
-    assert (said, progress.line()) == ([], "0 of 2 pictures, 0 failed; the workers start")
-    now[0] = 60.0
+    assert (said, progress.line()) == ([], "0 of 3 pictures, 0 failed; the workers start")
+    now[0] = 5_000.0
     progress.add(failed(tasks[0], "cut"))
+    assert progress.line() == "1 of 3 pictures, 1 failed"
+    now[0] = 5_060.0
+    progress.add(failed(tasks[1], "cut"))
     progress.tick()
-    assert said == ["1 of 2 pictures, 1 failed, 0.0 a second, about 20 s left"]
+    assert said == ["2 of 3 pictures, 2 failed, 0.0 a second, about 20 s left"]
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ A place is known by a name and hands out files by paths relative to it, with `/`
 from __future__ import annotations
 
 import abc
+import contextlib
 import dataclasses
 import os
 from collections.abc import Sequence
@@ -84,7 +85,7 @@ class Place(abc.ABC):
 
     @abc.abstractmethod
     def remove(self, path: str) -> None:
-        """Takes a file away where it is there.
+        """Takes a file away where it is there, and a folder that held nothing else.
 
         Raises:
           TfhificError: it can't be.
@@ -144,6 +145,8 @@ class Folder(Place):
     def remove(self, path: str) -> None:
         try:
             os.unlink(self._whole(path))
+            with contextlib.suppress(OSError):  # others are in it
+                os.rmdir(os.path.dirname(self._whole(path)))
         except FileNotFoundError:
             pass
         except OSError as error:

@@ -13,7 +13,11 @@ _SECONDS = 30.0
 
 
 class Progress:
-    """Counts rows; the end is estimated from the bytes of the inputs, whose sizes differ."""
+    """Counts rows and estimates the end.
+
+    The estimate goes by the bytes of the inputs, whose sizes differ, and by what came after the
+    first row: until then workers start.
+    """
 
     def __init__(
         self,
@@ -31,8 +35,9 @@ class Progress:
         self._weights = {task.source: 1 + (task.found.bytes or 0) for task in tasks}
         self._total, self._files = sum(self._weights.values()), len(tasks)
         self._say, self._clock = say, clock
-        self._started = self._said = clock()
-        self._weight = 0
+        self._said = clock()
+        self._first: float | None = None
+        self._first_weight = self._weight = 0
         self.done = self.failed = 0
 
     def add(self, row: Row) -> None:
@@ -42,6 +47,8 @@ class Progress:
             self.failed += 1
         else:
             self.done += 1
+        if self._first is None:
+            self._first, self._first_weight = self._clock(), self._weight
 
     def tick(self) -> None:
         """Prints a line where it is time for one."""
@@ -51,12 +58,15 @@ class Progress:
 
     def line(self) -> str:
         """What there is to say now."""
-        files, seconds = self.done + self.failed, self._clock() - self._started
+        files = self.done + self.failed
         text = f"{files:,} of {self._files:,} pictures, {self.failed:,} failed"
-        if not self._weight or seconds <= 0:
+        if self._first is None:
             return f"{text}; the workers start"
-        left = seconds * (self._total - self._weight) / self._weight
-        return f"{text}, {files / seconds:.1f} a second, about {duration(left)} left"
+        seconds, weight = self._clock() - self._first, self._weight - self._first_weight
+        if seconds <= 0 or not weight:
+            return text
+        left = seconds * (self._total - self._weight) / weight
+        return f"{text}, {(files - 1) / seconds:.1f} a second, about {duration(left)} left"
 
 
 def duration(seconds: float) -> str:
