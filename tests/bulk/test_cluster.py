@@ -73,10 +73,23 @@ def finished(process: subprocess.Popen) -> tuple[int, str, str]:
     return process.returncode, out.decode(), err.decode()
 
 
-def started(*arguments, environment) -> subprocess.Popen:
-    return subprocess.Popen(
-        command(*arguments), env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+@pytest.fixture
+def started(environment):
+    """A function that starts a command; those that outlive the test are ended."""
+    processes = []
+
+    def start(*arguments) -> subprocess.Popen:
+        process = subprocess.Popen(
+            command(*arguments), env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        processes.append(process)
+        return process
+
+    yield start
+    for process in processes:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
 
 
 def rows_of(folder: pathlib.Path) -> dict[str, dict]:
@@ -92,19 +105,19 @@ def outputs(folder: pathlib.Path) -> dict[str, tuple[bytes, int]]:
 
 
 def test_a_job_outlives_a_node_and_a_picture_and_makes_what_the_single_command_makes(
-    cluster, environment, tmp_path
+    cluster, started, tmp_path
 ):
     source, packed, single = tmp_path / "in", tmp_path / "packed", tmp_path / "single"
     names = pictures.make(source, COUNT)
     bulk = ["bulk", "compress", source, packed, f"--address={cluster.address}", "--batch_size=4"]
-    job = started(*bulk, environment=environment)
+    job = started(*bulk)
 
     until = time.monotonic() + SECONDS
     while len(list(packed.glob("*.tfh"))) < COUNT // 6:
         assert job.poll() is None, finished(job)
         assert time.monotonic() < until
         time.sleep(0.1)
-    cluster.remove_node(cluster.worker_nodes[-1], allow_graceful=False)
+    cluster.remove_node(next(iter(cluster.worker_nodes)), allow_graceful=False)
     at_the_kill = len(list(packed.glob("*.tfh")))
     code, out, err = finished(job)
 
@@ -128,9 +141,7 @@ def test_a_job_outlives_a_node_and_a_picture_and_makes_what_the_single_command_m
         assert rows[name]["bytes"] == len(data)
 
     (source / pictures.KILLER).rename(tmp_path / pictures.KILLER)
-    code, _, err = finished(
-        started("compress", source, "-o", single, "--json", environment=environment)
-    )
+    code, _, err = finished(started("compress", source, "-o", single, "--json"))
     assert code == 1, err
     assert {name: data for name, (data, _) in outputs(single).items()} == {
         name: data for name, (data, _) in made.items()
@@ -139,7 +150,7 @@ def test_a_job_outlives_a_node_and_a_picture_and_makes_what_the_single_command_m
 
     # Nothing is left to do: no cluster is asked for.
     again = [*bulk[:4], "--address=192.0.2.1:1"]
-    code, out, err = finished(started(*again, environment=environment))
+    code, out, err = finished(started(*again))
     assert out.startswith(f"0 done, {len(good)} skipped, 0 failed, {len(broken)} failed before"), (
         err
     )
@@ -147,7 +158,7 @@ def test_a_job_outlives_a_node_and_a_picture_and_makes_what_the_single_command_m
     assert outputs(packed) == made
 
     added = [pictures.save(source, number) for number in (90_001, 90_002)]
-    code, out, err = finished(started(*bulk, environment=environment))
+    code, out, err = finished(started(*bulk))
     assert out.startswith(f"2 done, {len(good)} skipped, 0 failed, {len(broken)} failed before"), (
         err
     )

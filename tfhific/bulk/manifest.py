@@ -95,11 +95,6 @@ class Manifest:
         self._parts = []
 
 
-def is_of_manifest(path: str) -> bool:
-    """Whether a path of a destination is the manifest's, and no output."""
-    return path == NAME or path.startswith(_PARTS)
-
-
 def _number_after(parts: list[str]) -> int:
     numbers = [path[len(_PARTS) :].partition(".")[0] for path in parts]
     return max((int(each) for each in numbers if each.isdecimal()), default=-1) + 1
