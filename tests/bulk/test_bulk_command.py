@@ -13,7 +13,7 @@ from tfhific.commands import bulk, launcher
 
 WITHOUT_RAY = """
 import sys
-sys.modules.update(ray=None, pyarrow=None)
+sys.modules.update(ray=None, pyarrow=None, fsspec=None)
 from tfhific.commands.main import run
 run()
 """
@@ -32,8 +32,8 @@ def test_missing_extra_is_told_in_a_line_and_nothing_is_made(run_python, tmp_pat
     assert (done.returncode, done.stdout) == (1, b"")
     said = done.stderr.decode()
     assert said == (
-        "error: bulk needs ray and pyarrow, which tfhific's extra `bulk` brings: "
-        "pip install ray pyarrow\n"
+        "error: bulk needs ray and pyarrow and fsspec, which tfhific's extra `bulk` brings: "
+        "pip install ray pyarrow fsspec\n"
     )
     assert not out.exists()
 

@@ -71,7 +71,7 @@ def row_of(values: Mapping[str, Any], where: str) -> Row:
     Raises:
       TfhificError: a column is missing or holds what it can't.
     """
-    found = {}
+    found: dict[str, Any] = {}
     for name, kind in KINDS.items():
         value = values.get(name)
         if kind is float and type(value) is int:
