@@ -76,7 +76,7 @@ def row_of(values: Mapping[str, Any], where: str) -> Row:
         value = values.get(name)
         if kind is float and type(value) is int:
             value = float(value)
-        if value is not None and type(value) is not kind:
+        if value is not None and not _is_a(value, kind):
             raise _damaged(where, name, f"expected {_SAID[kind]}, received {_short(value)}")
         if kind is int and value is not None and not -_WHOLE <= value < _WHOLE:
             raise _damaged(where, name, f"expected 64 bits, received {_short(value)}")
@@ -95,6 +95,11 @@ def row_of(values: Mapping[str, Any], where: str) -> Row:
         if found[name] is not None and not _HEXADECIMAL.fullmatch(found[name]):
             raise _damaged(where, name, f"expected hexadecimal, received {_short(found[name])}")
     return row
+
+
+def _is_a(value: object, kind: type) -> bool:
+    # Not isinstance: True is no whole number here.
+    return type(value) is kind
 
 
 _SAID = {str: "a text", int: "a whole number", float: "a number"}
