@@ -15,7 +15,7 @@ ROOT = pathlib.Path(tfhific.__file__).parents[1]
 FLOORS = (
     {"__main__"},
     {"commands"},
-    {"training", "evaluation", "interop", "serving"},
+    {"training", "evaluation", "interop", "serving", "bulk"},
     {"publishing"},
     {"models"},
     {"losses", "data", "pillow"},

@@ -209,6 +209,7 @@ RECIPES: tuple[tuple[str, Recipe], ...] = (
     (r"bin/digits\.py ", Recipe(change=shorter_digits)),
     (r"bin/bench\.py ", Recipe(change=shorter_bench)),
     (r"bin/(import|export)_torch\.py ", Recipe()),
+    (r"bin/bulk\.py ", Recipe("needs a Ray cluster; tests/bulk/test_cluster.py runs it on one")),
     (r"bin/(export|batch|make_shards)\.py ", Recipe()),
 )
 

@@ -147,6 +147,11 @@ def define_file_flags() -> None:
     """Flags of the commands that turn pictures into files or back by a codec of this process."""
     define_output_flags()
     flags.DEFINE_bool("json", False, "Print one JSON object per file.")
+    define_codec_flags()
+
+
+def define_codec_flags() -> None:
+    """Flags of how a codec runs, for `codec_options`."""
     flags.DEFINE_integer("max_pixels", 178_956_970, "Larger pictures are refused.", lower_bound=1)
     flags.DEFINE_integer(
         "tile", None, "Side of the tiles that networks run on, pixels; default: by the picture."

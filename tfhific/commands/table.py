@@ -51,6 +51,7 @@ COMMANDS: dict[str, Command] = {
         ("evaluate", "compare codecs on pictures: table, curves, page"),
         ("export", "export a model for TensorFlow Serving"),
         ("batch", "put files through an exported model"),
+        ("bulk", "put pictures through a Ray cluster"),
         ("bench", "time codecs, whole commands and servers"),
         ("make-shards", "pack pictures into TFRecord shards"),
         ("import-torch", "import a checkpoint of HiFiC in PyTorch"),

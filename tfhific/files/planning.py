@@ -57,6 +57,24 @@ class Plan:
         return [job for job in self.jobs if not job.done and job.problem is None]
 
 
+def nothing_to_do(
+    source: str, extensions: Sequence[str], recursive: bool, left_out: LeftOut
+) -> str:
+    """Says that no file of a folder is taken.
+
+    Args:
+      source: the folder.
+      extensions: that are taken.
+      recursive: whether the folders below were searched.
+      left_out: what is there instead.
+    """
+    what = left_out.line()
+    hint = "" if recursive else " (folders below it are searched with `recursive`)"
+    return f"{source}: no files that end in {', '.join(extensions)} in this folder{hint}" + (
+        f"; it has {what}." if what else "."
+    )
+
+
 def folder_problem(folder: str, reason: str) -> str:
     """Says that a folder can't be read."""
     return f"{folder}: this folder can't be read ({reason})."
@@ -149,18 +167,13 @@ def _plan_folder(
     if source in unreadable:
         raise TfhificError(folder_problem(source, unreadable[source]))
     if not listing.paths:
-        what = listing.left_out.line()
-        hint = "" if recursive else " (folders below it are searched with `recursive`)"
-        raise TfhificError(
-            f"{source}: no files that end in {', '.join(extensions)} in this folder{hint}"
-            + (f"; it has {what}." if what else ".")
-        )
+        raise TfhificError(nothing_to_do(source, extensions, recursive, listing.left_out))
     sources = [Entry(os.path.relpath(p, source), _modified(p)) for p in listing.paths]
     jobs = [
         _job(os.path.join(source, each.source), os.path.join(target, each.output), each, suffix)
         for each in _pairs(sources, target, extensions, suffix, overwrite)
     ]
-    return Plan(_without_own_inputs(jobs, beside), folder=True, left_out=listing.left_out)
+    return Plan(without_own_inputs(jobs, beside), folder=True, left_out=listing.left_out)
 
 
 def takes_folder(sources: Sequence[str], output: str, endings: Sequence[str]) -> bool:
@@ -247,7 +260,7 @@ def plan_several(
     for source in given:
         if source not in jobs:
             jobs[source] = Job(source, folder, problem=_no_file(source))
-    return Plan(_without_own_inputs([jobs[source] for source in given], beside), folder=True)
+    return Plan(without_own_inputs([jobs[source] for source in given], beside), folder=True)
 
 
 def _no_file(source: str) -> str:
@@ -268,13 +281,25 @@ def _pairs(
     return pair(sources, present, extensions=extensions, suffix=suffix, overwrite=overwrite)
 
 
-def _job(source: str, destination: str, each: Pair, suffix: str) -> Job:
+def job_of(
+    each: Pair, source: str, destination: str, *, suffix: str, together: bool, is_folder: bool
+) -> Job:
+    """The job of a pair, with what keeps it from being done.
+
+    Args:
+      each: as `pair` made it.
+      source: what is read, as messages name it.
+      destination: what is written, likewise.
+      suffix: of the outputs, with the dot.
+      together: whether sources and outputs lie in one folder.
+      is_folder: whether a folder has the output's name.
+    """
     job = Job(source, destination)
-    if os.path.isdir(destination):
+    if is_folder:
         problem = f"{source}: its output {destination} is a folder; move that away."
         return dataclasses.replace(job, problem=problem)
     if each.state == "outdated":
-        if suffix != CODED_EXTENSION and _beside(source, destination):
+        if suffix != CODED_EXTENSION and together:
             problem = (
                 f"{source}: {destination} is there already, and may be the original; "
                 "name another output folder."
@@ -287,12 +312,23 @@ def _job(source: str, destination: str, each: Pair, suffix: str) -> Job:
     return dataclasses.replace(job, done=each.state == "done")
 
 
+def _job(source: str, destination: str, each: Pair, suffix: str) -> Job:
+    return job_of(
+        each,
+        source,
+        destination,
+        suffix=suffix,
+        together=_beside(source, destination),
+        is_folder=os.path.isdir(destination),
+    )
+
+
 def _beside(source: str, destination: str) -> bool:
     folders = (os.path.realpath(os.path.dirname(os.path.abspath(p))) for p in (source, destination))
     return len(set(folders)) == 1
 
 
-def _without_own_inputs(jobs: list[Job], beside: Sequence[str | None]) -> tuple[Job, ...]:
+def without_own_inputs(jobs: Sequence[Job], beside: Sequence[str | None]) -> tuple[Job, ...]:
     """The same jobs; those that would write over an input have that as their problem."""
     threatened = [job for job in jobs if not job.done and os.path.exists(job.destination)]
     if not threatened:

@@ -1,0 +1,84 @@
+"""What a user of `bulk` may get wrong is a line, before anything is started."""
+
+from __future__ import annotations
+
+import pathlib
+import types
+
+import pytest
+from absl import flags
+from PIL import Image
+
+from tfhific.commands import bulk, launcher
+
+WITHOUT_RAY = """
+import sys
+sys.modules.update(ray=None, pyarrow=None, fsspec=None)
+from tfhific.commands.main import run
+run()
+"""
+
+
+def picture(folder: pathlib.Path) -> str:
+    folder.mkdir()
+    Image.new("RGB", (8, 8)).save(folder / "a.png")
+    return str(folder)
+
+
+@pytest.mark.parametrize("more", [[], ["--dry_run"]])
+def test_missing_extra_is_told_in_a_line_and_nothing_is_made(run_python, tmp_path, more):
+    out = tmp_path / "out"
+    done = run_python("-c", WITHOUT_RAY, "bulk", "compress", picture(tmp_path / "in"), out, *more)
+    assert (done.returncode, done.stdout) == (1, b"")
+    said = done.stderr.decode()
+    assert said == (
+        "error: bulk needs ray and pyarrow and fsspec, which tfhific's extra `bulk` brings: "
+        "pip install ray pyarrow fsspec\n"
+    )
+    assert not out.exists()
+
+
+@pytest.fixture
+def call_bulk(capfd):
+    """A function that calls the command in this process; no model is made for it."""
+
+    def call(*arguments) -> types.SimpleNamespace:
+        before = set(flags.FLAGS)
+        try:
+            bulk.define_flags()
+            code = launcher.call(bulk.main, ["bulk", *map(str, arguments)])
+        finally:
+            for flag in set(flags.FLAGS) - before:
+                delattr(flags.FLAGS, flag)
+        out, err = capfd.readouterr()
+        return types.SimpleNamespace(code=code, out=out, err=err)
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "Expected compress or decompress, SRC and DST"),
+        (["compress", "in"], "Expected compress or decompress, SRC and DST"),
+        (["pack", "in", "out"], "Expected compress or decompress, SRC and DST"),
+        (["compress", "in", "out", "more"], "Expected compress or decompress, SRC and DST"),
+        (["compress", "", "out"], "Received an empty name"),
+        (["compress", "in", "out", "--cores=0"], "cores"),
+        (["compress", "in", "out", "--limit=none"], "limit"),
+        (["compress", "in", "out", "--quality=9"], "quality"),
+        (["decompress", "in", "out", "--quality=3"], "--quality and --strip are for compressing"),
+        (["compress", "in", "out", "--tile=3"], "--tile: expected at least 64 pixels"),
+        (["compress", "in", "out", "--storage_options=[1]"], "expected a JSON object"),
+        (["compress", "in", "out", "--storage_options={"], "expected a JSON object"),
+        (["compress", "strange+kind://in", "out"], "this kind of URL can't be opened"),
+    ],
+)
+def test_what_can_be_told_beforehand_is_a_line(call_bulk, tmp_path, monkeypatch, arguments, said):
+    monkeypatch.chdir(tmp_path)
+    done = call_bulk(*arguments)
+    assert (done.code, done.out) == (1, "")
+    assert said in done.err
+    assert done.err.startswith("error: ")
+    assert len(done.err.splitlines()) == 1
+    assert not list(tmp_path.iterdir())

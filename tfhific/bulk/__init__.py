@@ -1,0 +1,1 @@
+"""Many pictures on many machines: places, a plan, a manifest, and workers on Ray."""
