@@ -38,6 +38,8 @@ def test_coding_cost_is_bytes_over_the_estimate(call_script, tiny_codec):
         (["--serving", "--server=http://:0"], "expected an address"),
         (["--serving", "--server=localhost:8500", "--header=none"], "expected NAME: VALUE"),
         (["--quality=120%"], "0% to 100%"),
+        (["--runtime=onnx"], "runtime among auto, tensorflow, litert"),
+        (["--runtime="], "--runtime: expected auto, tensorflow or litert"),
         (["a.png", "b.png"], "unexpected argument 'b.png'"),
     ],
 )
@@ -66,6 +68,63 @@ def test_commands_of_several_sizes_are_timed_in_turns_and_medians_shown(monkeypa
     assert len(lines) == 4
 
 
+def test_runtimes_are_compared_in_turns_each_with_its_own_lines(monkeypatch, capsys):
+    calls = []
+
+    def measured(name, *arguments) -> Cost:
+        runtimes = [text for text in arguments if text.startswith("--runtime=")]
+        calls.append((name, *runtimes))
+        return Cost(3.0 if runtimes == ["--runtime=tensorflow"] else 1.0, 100.0, 0.5)
+
+    monkeypatch.setattr(bench_commands, "measure_command", measured)
+    coding = Coding("tiny", "float32", None, 2, ("tensorflow", "litert"))
+    bench_commands.time_commands(synthetic_picture(40, 30), coding)
+    turn = [
+        (name, f"--runtime={runtime}")
+        for runtime in ("tensorflow", "litert")
+        for name in ("compress", "decompress")
+    ]
+    assert calls == turn
+    assert [line.partition(", peak")[0] for line in capsys.readouterr().out.splitlines()] == [
+        f"bin/{name}.py, {runtime}, whole process: median {seconds} s"
+        for name in ("compress", "decompress")
+        for runtime, seconds in (("tensorflow", "3.00"), ("litert", "1.00"))
+    ]
+
+
+@pytest.mark.parametrize("job", ["--coding_cost", "--serving"])
+def test_what_measures_tensorflow_alone_refuses_another_runtime(job, call_script):
+    pytest.importorskip("ai_edge_litert")
+    done = call_script("bench", "--model=tiny", job, "--runtime=tensorflow,litert")
+    assert (done.code, done.out) == (1, "")
+    assert re.fullmatch(r"error: --\w+ measures TensorFlow alone: [^\n]*\n", done.err)
+
+
+def test_a_loaded_codec_is_timed_by_litert_alone_without_tensorflow(run_python, models_folder):
+    pytest.importorskip("ai_edge_litert")
+    code = (
+        "import sys; from tfhific.commands import bench, bench_commands; "
+        "bench_commands.time_commands = lambda *_: print('tensorflow' in sys.modules); bench.run()"
+    )
+    done = run_python(
+        "-c",
+        code,
+        "--model=tiny",
+        "--runtime=litert",
+        "--runs=1",
+        "--size=64,48",
+        environment={"TFHIFIC_MODELS": str(models_folder)},
+    )
+    assert (done.returncode, done.stderr) == (0, b""), done.stderr.decode()
+    first, *times, loaded = done.stdout.decode().splitlines()
+    assert first.startswith("64x48, quality 5, ")
+    assert [line[:28] for line in times] == [
+        "encode, loaded, coder python",
+        "decode, loaded, coder python",
+    ]
+    assert loaded == "False"
+
+
 def test_a_command_that_fails_while_it_is_timed_is_told(call_script, monkeypatch):
     def fails(name, *arguments):
         raise bench_commands.TfhificError(f"bin/{name}.py, whose time was taken, ended")
@@ -81,6 +140,10 @@ def test_a_command_that_fails_while_it_is_timed_is_told(call_script, monkeypatch
     [
         (["--runs=1", "--size=64,48"], ["encode, loaded, coder", "decompress.py, whole process"]),
         (["--runs=1", "--sizes=64x48"], ["compress.py, 64x48", "peak"]),
+        (
+            ["--runs=1", "--size=64,48", "--runtime=tensorflow,litert"],
+            ["decode, loaded, litert, coder python", "compress.py, litert, whole process"],
+        ),
         (["--coding_cost", "--sizes=768x512"], ["768x512: "]),
         (["--serving", "--runs=1", "--seconds=.2", "--concurrency=2"], ["8 at a time: Python"]),
         (["--random_weights=hific-tiny", "--runs=1", "--sizes=64x48"], ["compress.py, 64x48"]),

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import tfhific
-from tests.clients import web_files
+from tests.clients import changed_files, web_files
 from tfhific.bitstream import container
 from tfhific.pictures.images import read_picture
 
@@ -81,6 +81,28 @@ def test_damaged_and_hostile_files_are_refused_in_one_line(
     (tmp_path / "mutated.json").write_text(json.dumps(verdicts))
     model = tiny_model_folder / "model.safetensors"
     passes("damage.test.js", TFH_FILES=str(tmp_path), TFH_MODEL=str(model))
+
+
+def agree_on_changed(folder: pathlib.Path, codec, model: pathlib.Path, photo, count: int) -> None:
+    """The module decodes the changed files that Python decodes, and refuses the others."""
+    decoded, refused = changed_files.fill(folder, codec, photo, count, seed=300)
+    print(f"{count} files, {decoded} decoded and {refused} refused by both")
+    assert min(decoded, refused) > count // 20
+    passes("changed.test.js", TFH_FILES=str(folder), TFH_MODEL=str(model / "model.safetensors"))
+
+
+def test_changed_files_are_decoded_or_refused_as_by_python(
+    tmp_path, tiny_codec, tiny_model_folder, photo
+):
+    agree_on_changed(tmp_path, tiny_codec, tiny_model_folder, photo, 200)
+
+
+@pytest.mark.slow
+def test_5000_changed_files_are_decoded_or_refused_as_by_python(
+    tmp_path, tiny_codec, tiny_model_folder, photo
+):
+    agree_on_changed(tmp_path, tiny_codec, tiny_model_folder, photo, 5000)
+    shutil.rmtree(tmp_path)  # the pictures, which pytest would keep
 
 
 @pytest.mark.parametrize("size", [(3, 5), (66, 81)])

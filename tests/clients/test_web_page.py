@@ -16,6 +16,7 @@ from PIL import Image
 
 from tests.serving import pictures
 from tfhific.pictures.images import Picture, encode_png, read_picture
+from tfhific.pictures.profile import profile_of_code_points
 
 pytestmark = pytest.mark.slow
 
@@ -207,6 +208,33 @@ def test_a_photo_is_compressed_to_a_file_that_the_codec_reads(browser, address, 
     wait(lambda: saved.stat().st_size)
     decoded = tiny_codec.decompress(saved.read_bytes())
     assert far_apart(pixels_of(browser, "#picture canvas")[..., :3], decoded) <= 1
+
+
+@pytest.mark.parametrize("kind", ["jpg", "png"])
+def test_a_photo_keeps_its_profile_its_samples_and_its_exif(
+    kind, browser, address, site, tiny_codec, photo
+):
+    # Display P3: samples that a browser made sRGB of would be others.
+    icc = profile_of_code_points(12, 13)
+    path = site / f"profiled.{kind}"
+    options = {"quality": 100, "subsampling": 0} if kind == "jpg" else {}
+    image = Image.fromarray(photo(*SIZE))
+    image.save(path, icc_profile=icc, exif=pictures.exif(6), **options)
+    expected = read_picture(path)
+    assert expected.icc == icc
+    browser.get(address)
+    choose(browser, path)
+    wait_for_picture(browser, "profiled.tfh")
+    assert "ICC profile, EXIF" in text_of(browser, "facts")
+    browser.find_element("id", "save-tfh").click()
+    saved = wait(lambda: list(browser.saved.glob("profiled.tfh")))[0]
+    wait(lambda: saved.stat().st_size)
+    found = tiny_codec.decompress_picture(saved.read_bytes())
+    assert (found.icc, found.exif) == (expected.icc, expected.exif)
+    own = tiny_codec.decompress(tiny_codec.compress(expected.pixels, 5.0))
+    # A latent at the edge between two symbols may fall to either side of it.
+    assert np.abs(found.pixels.astype(int) - own).mean() < 0.2
+    assert not complaints(browser)
 
 
 def test_a_dropped_file_is_shown(browser, address):

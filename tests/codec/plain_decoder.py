@@ -351,6 +351,7 @@ def read_alpha(data: bytes, height: int, width: int) -> np.ndarray:
     inflater = zlib.decompressobj()
     try:
         need(len(inflater.decompress(rows, wanted + 1)) == wanted, "too few rows, or too many")
+        need(inflater.eof and not inflater.unused_data, "rows that do not end, or something behind")
         with Image.open(io.BytesIO(data)) as image:
             return np.asarray(image)
     except (zlib.error, OSError) as error:

@@ -211,6 +211,39 @@ def test_commands_work_in_new_processes_where_tensorflow_is_not(
     np.testing.assert_array_equal(found[..., 3], pixels[..., 3])
 
 
+def test_folders_are_done_by_litert_in_new_processes_without_tensorflow(
+    run_python, models_folder, photo, tiny_codec, tmp_path
+):
+    names = ("a", "b", "deep/a")
+    (tmp_path / "in" / "deep").mkdir(parents=True)
+    for number, name in enumerate(names):
+        Image.fromarray(photo(30 + number, 41, number)).save(tmp_path / "in" / f"{name}.png")
+
+    def run(script: str, *arguments) -> bytes:
+        done = run_python(
+            "-c",
+            WITHOUT_TENSORFLOW,
+            ROOT / "bin" / f"{script}.py",
+            *(tmp_path / name for name in arguments),
+            "--recursive",
+            "--runtime=litert",
+            *(["--model=tiny"] if script == "compress" else []),
+            environment={"TFHIFIC_MODELS": str(models_folder)},
+        )
+        assert done.returncode == 0, done.stderr.decode()
+        return done.stdout
+
+    run("compress", "in", "packed")
+    run("decompress", "packed", "out")
+    packed = [(tmp_path / "packed" / f"{name}.tfh").read_bytes() for name in names]
+    for name, data in zip(names, packed):
+        found = np.asarray(Image.open(tmp_path / "out" / f"{name}.png")).astype(int)
+        assert np.abs(found - tiny_codec.decompress(data)).max() <= 1, name
+    (tmp_path / "packed" / "b.tfh").unlink()
+    run("compress", "in", "packed")
+    assert [(tmp_path / "packed" / f"{name}.tfh").read_bytes() for name in names] == packed
+
+
 def test_the_command_says_nothing_but_its_line_and_loads_no_tensorflow(run_script, photo, tmp_path):
     Image.fromarray(photo(40, 50)).save(tmp_path / "a.png")
     done = run_script("compress", tmp_path / "a.png", "--model=tiny", "--runtime=litert")

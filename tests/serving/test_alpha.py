@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import io
 import struct
 import sys
@@ -17,7 +18,7 @@ from tfhific.bitstream import container
 from tfhific.errors import BitstreamError
 from tfhific.pictures.header import PNG_SIGNATURE
 from tfhific.pictures.images import encode_png
-from tfhific.pictures.plane import decode_plane, encode_plane
+from tfhific.pictures.plane import MAX_CHUNKS, decode_plane, encode_plane
 
 HEIGHT, WIDTH = 21, 34
 
@@ -96,6 +97,20 @@ def read() -> dict[str, bytes]:
     }
 
 
+def behind() -> dict[str, bytes]:
+    """Planes that are whole, with something behind their last row."""
+    end, stream, more = (b"IEND", b""), zlib.compress(rows()), zlib.compress(rows() + bytes(9999))
+    cases = {
+        "a byte": [zlib.compress(rows() + b"\0")],
+        "rows": [more],
+        "rows without end": [zlib.compress(rows() + bytes(1 << 22), 9)],
+        "garbage": [stream + b"garbage"],
+        "garbage in a chunk of its own": [stream, b"garbage"],
+        "another stream": [stream, stream],
+    }
+    return {name: built(*((b"IDAT", part) for part in parts), end) for name, parts in cases.items()}
+
+
 @pytest.fixture(scope="module")
 def contents(tiny_codec, photo) -> container.Contents:
     return container.unpack(tiny_codec.compress(photo(HEIGHT, WIDTH, seed=5)))
@@ -136,16 +151,41 @@ def test_pixels_alone_are_not_given_of_a_file_with_another_alpha_section(
         tiny_codec.decompress(file)
 
 
-def test_without_tensorflow_the_same_planes_are_read_and_refused(monkeypatch):
-    bad, good = refused(), read()
-    monkeypatch.delitem(sys.modules, "tensorflow")
-    for alpha in bad.values():
-        with pytest.raises(BitstreamError, match="alpha plane can't be read"):
+@pytest.mark.parametrize("loaded", [True, False])
+def test_the_same_planes_are_read_and_refused_whether_tensorflow_is_loaded(loaded, monkeypatch):
+    bad, good = refused() | behind(), [*read().values(), encode_plane(plane())]
+    if loaded:
+        importlib.import_module("tensorflow")
+    else:
+        monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
+    for name, alpha in bad.items():
+        said = ""
+        try:
             decode_plane(alpha, (HEIGHT, WIDTH))
-    for alpha in (*good.values(), encode_plane(plane())):
+        except BitstreamError as error:
+            said = str(error)
+        assert "alpha plane can't be read" in said, name
+    for alpha in (*good, encode_plane(plane())):
         found = decode_plane(alpha, (HEIGHT, WIDTH))
         assert found.dtype == np.uint8
         np.testing.assert_array_equal(found, plane())
+
+
+def test_a_graph_ignores_what_is_behind_the_last_row(call, contents):
+    cases = behind()
+    files = [container.pack(dataclasses.replace(contents, alpha=alpha)) for alpha in cases.values()]
+    out = call("decompress", compressed_bytes=files)
+    for name, png, error in zip(cases, out["image_bytes"], out["error"]):
+        assert error == b"", name
+        assert np.array_equal(np.asarray(Image.open(io.BytesIO(png)))[..., 3], plane()), name
+
+
+def test_a_plane_has_65536_chunks_of_data_at_most():
+    stream, end = zlib.compress(rows()), (b"IEND", b"")
+    most = [(b"IDAT", stream), *[(b"IDAT", b"")] * (MAX_CHUNKS - 1)]
+    assert np.array_equal(decode_plane(built(*most, end), (HEIGHT, WIDTH)), plane())
+    with pytest.raises(BitstreamError, match="alpha plane can't be read"):
+        decode_plane(built(*most, (b"IDAT", b""), end), (HEIGHT, WIDTH))
 
 
 def test_a_damaged_plane_is_told_in_one_line():

@@ -1,7 +1,8 @@
 """Times the codec: bench.py [IMAGE]. Medians and ratios, what is compared interleaved.
 
 Encode and decode of a loaded codec, by implementation of the entropy coder; then whole commands
-from a cold start, with their peak memory. `--sizes=2000x1500,4000x3000` instead compares whole
+from a cold start, with their peak memory. `--runtime=tensorflow,litert` compares what runs the
+networks. `--sizes=2000x1500,4000x3000` instead compares whole
 commands on pictures of several sizes: time by the megapixel and peak memory, also with
 `--random_weights=hific-lo` for a full-size HiFiC that nobody has trained. `--coding_cost` compares
 files' bytes with the float model's estimate, and fails where one takes more than 1 % and 64 bytes
@@ -34,6 +35,12 @@ def define_flags() -> None:
     )
     flags.DEFINE_enum("variant", "pytorch", ["official", "pytorch"], "Of --random_weights.")
     flags.DEFINE_enum("precision", "float32", ["float32", "bfloat16"], "Of the picture networks.")
+    flags.DEFINE_list(
+        "runtime",
+        ["auto"],
+        "What runs the networks: auto, tensorflow or litert; several, separated by commas, are "
+        "compared.",
+    )
     define_quality(None, "; default: the model's own.")
     flags.DEFINE_integer("runs", 7, "Timed runs of each.", lower_bound=1)
     flags.DEFINE_bool("loaded", True, "Also time a loaded codec, not whole commands alone.")
@@ -73,12 +80,35 @@ def _numbers(name: str, count: int | None = None) -> list[int]:
     return [int(text) for text in texts]
 
 
+def _runtimes() -> tuple[str, ...]:
+    """What `--runtime` names, each once."""
+    from tfhific.errors import TfhificError
+    from tfhific.runtimes.choice import RUNTIMES, choose
+
+    names = tuple(dict.fromkeys(FLAGS.runtime))
+    if not names:
+        raise TfhificError(
+            f"--runtime: expected auto, {' or '.join(RUNTIMES)}, or several of them. "
+            "Received: nothing."
+        )
+    for name in names:
+        choose(name, RUNTIMES, "bench.py")
+    only = [flag for flag in ("coding_cost", "serving") if FLAGS[flag].value]
+    if only and any(name not in ("auto", "tensorflow") for name in names):
+        raise TfhificError(
+            f"--{only[0]} measures TensorFlow alone: expected no other --runtime. "
+            f"Received: {','.join(names)}."
+        )
+    return names
+
+
 def _serving(images: Sequence[str]) -> int:
     from absl import logging
 
     from tfhific.commands.bench_serving import LoadTest, Server, load_test
     from tfhific.errors import TfhificError
 
+    _runtimes()
     server = None
     if FLAGS.server:
         server = Server(FLAGS.server, FLAGS.model, FLAGS.timeout, FLAGS.header, FLAGS.tls, FLAGS.ca)
@@ -106,7 +136,8 @@ def _measure(model: str, images: Sequence[str]) -> int:
     from tfhific.commands.bench_commands import Coding, compare_sizes, parse_sizes, time_commands
 
     sizes = parse_sizes(FLAGS.sizes)
-    coding = Coding(model, FLAGS.precision, FLAGS.quality, FLAGS.runs)
+    runtimes = _runtimes()
+    coding = Coding(model, FLAGS.precision, FLAGS.quality, FLAGS.runs, runtimes)
     if FLAGS.coding_cost:
         from tfhific.commands.bench_cost import DEFAULT_SIZES, coding_cost
 
@@ -116,7 +147,6 @@ def _measure(model: str, images: Sequence[str]) -> int:
         compare_sizes(sizes, coding)
         return 0
     width, height = _numbers("size", 2)
-    common.start_tensorflow()
     if images:
         from tfhific.pictures.images import read_picture
 
@@ -125,20 +155,26 @@ def _measure(model: str, images: Sequence[str]) -> int:
         from tfhific.commands.synthetic import synthetic_picture
 
         pixels = synthetic_picture(width, height)
-    _time_codecs(pixels, model)
+    _time_codecs(pixels, model, runtimes)
     time_commands(pixels, coding)
     return 0
 
 
-def _time_codecs(pixels, model: str) -> None:
-    """A loaded codec by implementation of the entropy coder, in turns."""
+def _time_codecs(pixels, model: str, runtimes: Sequence[str]) -> None:
+    """A loaded codec by runtime and implementation of the entropy coder, in turns."""
     import tfhific
     from tfc_port import coding
 
-    codecs = {
-        name: tfhific.load(model, coder=name, precision=FLAGS.precision)
-        for name in coding.available()
-    }
+    codecs = {}
+    for wanted in runtimes:
+        # TFC's kernels come with TensorFlow: beside another runtime there is one coder.
+        chosen = common.start_runtime(model, wanted)
+        coders = coding.available() if chosen == "tensorflow" else ("python",)
+        for coder in coders:
+            name = f"{chosen}, coder {coder}" if len(runtimes) > 1 else f"coder {coder}"
+            codecs[name] = tfhific.load(
+                model, coder=coder, precision=FLAGS.precision, runtime=chosen
+            )
     height, width = pixels.shape[:2]
     codec = next(iter(codecs.values()))
     data = codec.compress(pixels, FLAGS.quality)
@@ -159,7 +195,7 @@ def _time_codecs(pixels, model: str) -> None:
     for (name, what), values in times.items():
         ratio = statistics.median(own / other for own, other in zip(values, times[first, what]))
         print(
-            f"{what}, loaded, coder {name:8} median {statistics.median(values):.3f} s "
+            f"{what}, loaded, {name:14} median {statistics.median(values):.3f} s "
             f"(min {min(values):.3f}, max {max(values):.3f}), {ratio:.2f} x {first}"
         )
 

@@ -57,12 +57,18 @@ class Coding:
       precision: arithmetic of the picture networks.
       quality: of the files; None for the model's own.
       runs: how often; medians are shown.
+      runtimes: what runs the networks; several are compared, in turns.
     """
 
     model: str
     precision: str
     quality: float | None
     runs: int
+    runtimes: tuple[str, ...] = ("auto",)
+
+    def by(self, runtime: str) -> str:
+        """What tells a line of this runtime from others': nothing where there is one."""
+        return f", {runtime}" if len(self.runtimes) > 1 else ""
 
 
 def measure_command(name: str, *arguments: str) -> Cost:
@@ -120,11 +126,12 @@ def time_commands(pixels: np.ndarray, coding: Coding) -> None:
     with tempfile.TemporaryDirectory() as folder:
         files = [_written(pixels, folder, "picture")]
         options = (f"--model={coding.model}", f"--precision={coding.precision}")
-        costs = _in_turns(files, (coding.runs + 1) // 2, options, ())
-    for (name, _), values in costs.items():
+        costs = _in_turns(files, (coding.runs + 1) // 2, coding.runtimes, options, ())
+    for (name, _, runtime), values in costs.items():
         cost = _median(values)
         print(
-            f"bin/{name}.py, whole process: median {cost.seconds:.2f} s, peak {cost.memory:.0f} MiB"
+            f"bin/{name}.py{coding.by(runtime)}, whole process: median {cost.seconds:.2f} s, "
+            f"peak {cost.memory:.0f} MiB"
         )
 
 
@@ -142,11 +149,12 @@ def compare_sizes(sizes: Sequence[Size], coding: Coding) -> None:
             for number, size in enumerate(sizes)
         ]
         quality = () if coding.quality is None else (f"--quality={coding.quality}",)
-        costs = _in_turns(files, coding.runs, options, quality)
-    for (name, number), values in costs.items():
+        costs = _in_turns(files, coding.runs, coding.runtimes, options, quality)
+    for (name, number, runtime), values in costs.items():
         cost, millions = _median(values), pixels_of[number] / 1e6
         print(
-            f"bin/{name}.py, {sizes[number][0]}x{sizes[number][1]}, {millions:.1f} megapixels: "
+            f"bin/{name}.py{coding.by(runtime)}, {sizes[number][0]}x{sizes[number][1]}, "
+            f"{millions:.1f} megapixels: "
             f"{cost.seconds:.1f} s, {cost.seconds / millions:.2f} s a megapixel, "
             f"{cost.busy / millions:.2f} s of processor time a megapixel, "
             f"peak {cost.memory:.0f} MiB"
@@ -165,18 +173,25 @@ def _written(pixels: np.ndarray, folder: str, name: str) -> tuple[str, str, str]
 def _in_turns(
     files: Sequence[tuple[str, str, str]],
     runs: int,
+    runtimes: Sequence[str],
     options: Sequence[str],
     compressing: Sequence[str],
-) -> dict[tuple[str, int], list[Cost]]:
-    """Costs by command and number of the picture."""
-    costs: dict[tuple[str, int], list[Cost]] = {
-        (name, number): [] for number in range(len(files)) for name in ("compress", "decompress")
+) -> dict[tuple[str, int, str], list[Cost]]:
+    """Costs by command, number of the picture and runtime."""
+    costs: dict[tuple[str, int, str], list[Cost]] = {
+        (name, number, runtime): []
+        for number in range(len(files))
+        for name in ("compress", "decompress")
+        for runtime in runtimes
     }
     for _ in range(runs):
         for number, (image, packed, back) in enumerate(files):
-            to = (*options, "--overwrite")
-            costs["compress", number].append(
-                measure_command("compress", image, packed, *to, *compressing)
-            )
-            costs["decompress", number].append(measure_command("decompress", packed, back, *to))
+            for runtime in runtimes:
+                to = (*options, f"--runtime={runtime}", "--overwrite")
+                costs["compress", number, runtime].append(
+                    measure_command("compress", image, packed, *to, *compressing)
+                )
+                costs["decompress", number, runtime].append(
+                    measure_command("decompress", packed, back, *to)
+                )
     return costs

@@ -54,24 +54,30 @@ def start_tensorflow(configure: Callable[[], None] = lambda: None) -> None:
         tf.constant(0)
 
 
-def start_runtime(model: str) -> None:
-    """Starts what `--runtime` says that networks are run by, without its notices.
+def start_runtime(model: str, wanted: str | None = None) -> str:
+    """Starts what networks are run by, without its notices.
 
     Args:
       model: what it is wanted for, for the message.
+      wanted: a runtime or `auto`; None for what `--runtime` says.
+
+    Returns:
+      Which it is.
 
     Raises:
-      TfhificError: where it is not installed.
+      TfhificError: where it is not installed, or there is none of that name.
     """
     from tfhific.runtimes.choice import RUNTIMES, choose
 
-    if choose(FLAGS.runtime, RUNTIMES, model) == "tensorflow":
+    chosen = choose(FLAGS.runtime if wanted is None else wanted, RUNTIMES, model)
+    if chosen == "tensorflow":
         start_tensorflow()
-        return
+        return chosen
     with streams.without_stderr():
         from tfhific.runtimes.litert import network
 
         network.start()
+    return chosen
 
 
 def say(message: str) -> None:

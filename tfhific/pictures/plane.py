@@ -3,8 +3,9 @@
 What such a section may be is the format's rule (docs/format.md), of which `tfhific.serving` has a
 second writing for graphs: whatever is changed here is to be changed there too.
 
-A process that has TensorFlow loaded writes and reads it by its ops, as a SavedModel's graph does;
-one that has not by Pillow: other bytes, the same planes, and the same files refused.
+A process that has TensorFlow loaded writes it by its ops, as a SavedModel's graph does; one that
+has not by Pillow: other bytes, the same planes. Both read it by zlib and Pillow: what is refused
+does not depend on what is loaded.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import sys
 import zlib
 
 import numpy as np
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from tfhific.errors import BitstreamError
 from tfhific.pictures.header import PNG_SIGNATURE
@@ -24,7 +25,7 @@ COMPRESSION = 9
 """zlib's highest level."""
 
 MAX_CHUNKS = 1 << 16
-"""Encoders fill chunks of 8 KiB and more."""
+"""Chunks of data, that is: encoders fill some of 8 KiB and more."""
 
 _LAST_FILTER = 4
 
@@ -69,7 +70,7 @@ def _fault(data: bytes, shape: tuple[int, int]) -> str:
         return "it is no PNG"
     at, count, length = len(PNG_SIGNATURE), 0, 0
     kinds: list[bytes] = []
-    while at + 12 <= len(data) and count < MAX_CHUNKS:
+    while at + 12 <= len(data) and count < MAX_CHUNKS + 2:
         length, kind = struct.unpack_from(">I4s", data, at)
         if kind == HEAD and not kinds:
             if length != 13 or at + 25 > len(data):
@@ -97,25 +98,18 @@ def decode_plane(data: bytes, shape: tuple[int, int]) -> np.ndarray:
       BitstreamError: when it is damaged, of another shape, or not as `check_plane` wants it.
     """
     check_plane(data, shape)
-    if "tensorflow" not in sys.modules:
-        if not _is_whole(data, shape):
-            raise BitstreamError("The file's alpha plane can't be read: it is damaged.")
-        with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
-            return np.array(image)
-    import tensorflow as tf
-
-    try:
-        with tf.device("/cpu:0"):
-            plane = tf.io.decode_png(data, channels=1).numpy()[..., 0]
-    except tf.errors.InvalidArgumentError:
-        plane = np.zeros([0, 0], np.uint8)
-    if plane.shape != tuple(shape):
+    if not _is_whole(data, shape):
         raise BitstreamError("The file's alpha plane can't be read: it is damaged.")
-    return np.ascontiguousarray(plane)
+    # Not by `Image.open`, which has a limit on pixels of its own.
+    with PngImagePlugin.PngImageFile(io.BytesIO(data)) as image:
+        return np.array(image)
 
 
 def _is_whole(data: bytes, shape: tuple[int, int]) -> bool:
-    """Whether checksums, the compressed rows and their filters are in order: Pillow reads on."""
+    """Whether checksums, the compressed rows and their filters are in order, and nothing is behind.
+
+    Pillow reads on over most of that.
+    """
     samples, at, headers = [], len(PNG_SIGNATURE), 0
     while at < len(data):
         length, kind = struct.unpack_from(">I4s", data, at)
@@ -132,6 +126,8 @@ def _is_whole(data: bytes, shape: tuple[int, int]) -> bool:
         rows = inflate.decompress(b"".join(samples), height * (width + 1) + 1)
     except zlib.error:
         return False
-    if headers != 1 or not inflate.eof or len(rows) != height * (width + 1):
+    if not inflate.eof or inflate.unused_data or len(rows) != height * (width + 1):
+        return False
+    if headers != 1:
         return False
     return max(rows[:: width + 1]) <= _LAST_FILTER

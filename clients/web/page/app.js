@@ -2,6 +2,7 @@
 
 import { TfhClient } from "./client.js";
 import { modelsBeside } from "./models.js";
+import { openPhoto } from "./photo.js";
 
 /** Models that were built into this page's folder. @type {{ fingerprint: string, name: string }[]} */
 // @ts-ignore: by the bundler
@@ -23,7 +24,7 @@ const reveal = /** @type {HTMLInputElement} */ (element("reveal"));
 let wish = 0;
 /** @type {{ name: string, bytes: Uint8Array, picture: import("../src/decode.js").Picture } | null} */
 let shown = null;
-/** @type {{ name: string, image: ImageData } | null} */
+/** @type {{ name: string, image: import("./photo.js").Photo, layer?: HTMLElement } | null} */
 let photo = null;
 
 /** @param {string} text */
@@ -105,25 +106,26 @@ function describe(facts) {
 
 /** @param {import("../src/decode.js").Picture} picture @param {string} name */
 async function draw(picture, name) {
-  const layers = [];
-  if (picture.icc) {
-    // A canvas has no place for a profile; the browser manages the colours of a PNG file.
-    const image = new Image();
-    const url = URL.createObjectURL(pngBlob(await client.png(picture)));
-    image.src = url;
-    await image.decode();
-    URL.revokeObjectURL(url);
-    image.alt = `The decoded picture ${name}`;
-    layers.push(image);
-  } else {
-    layers.push(canvasOf(new ImageData(picture.data, picture.width, picture.height), `The decoded picture ${name}`));
-  }
+  const layers = [await layerOf(picture, `The decoded picture ${name}`)];
   if (photo) {
-    const original = canvasOf(photo.image, `The original of ${name}`);
-    original.classList.add("original");
-    layers.push(original);
+    photo.layer ??= await layerOf(photo.image, `The original of ${name}`);
+    photo.layer.classList.add("original");
+    layers.push(photo.layer);
   }
   figure.replaceChildren(...layers);
+}
+
+/** A picture to be shown. @param {import("./photo.js").Photo} picture @param {string} label @returns {Promise<HTMLElement>} */
+async function layerOf(picture, label) {
+  if (!picture.icc) return canvasOf(new ImageData(picture.data, picture.width, picture.height), label);
+  // A canvas has no place for a profile; the browser manages the colours of a PNG file.
+  const image = new Image();
+  const url = URL.createObjectURL(pngBlob(await client.png(picture)));
+  image.src = url;
+  await image.decode();
+  URL.revokeObjectURL(url);
+  image.alt = label;
+  return image;
 }
 
 /** @param {ImageData} image @param {string} label */
@@ -149,26 +151,12 @@ async function compressPhoto(isCurrent) {
   if (isCurrent()) await openTfh(name, bytes, isCurrent);
 }
 
-/** @param {File} file @returns {Promise<ImageData>} its pixels, orientation applied, as sRGB */
-async function pixelsOf(file) {
-  let bitmap;
-  try {
-    bitmap = await createImageBitmap(file);
-  } catch {
-    throw new Error(`Expected a .tfh file or a photo. Received ${file.name}, which this browser can't read.`);
-  }
-  const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
-  const context = /** @type {OffscreenCanvasRenderingContext2D} */ (canvas.getContext("2d"));
-  context.drawImage(bitmap, 0, 0);
-  return context.getImageData(0, 0, bitmap.width, bitmap.height);
-}
-
 /** @param {File} file */
 function openFile(file) {
   return attempt(async (isCurrent) => {
     const bytes = new Uint8Array(await file.arrayBuffer());
     const isTfh = file.name.toLowerCase().endsWith(".tfh") || String.fromCharCode(...bytes.subarray(0, 3)) === "TFH";
-    const image = isTfh ? null : await pixelsOf(file);
+    const image = isTfh ? null : await openPhoto(file);
     if (!isCurrent()) return;
     photo = image && { name: file.name, image };
     element("encoding").hidden = photo === null;

@@ -141,19 +141,20 @@ export class TfhClient {
   }
 
   /**
-   * @param {{ data: Uint8ClampedArray, width: number, height: number }} picture such as ImageData
+   * @param {import("../src/encode.js").Source} picture such as ImageData; with its profile and EXIF
+   *   block, where it has them
    * @param {number} quality 1 to 8
    * @param {string} fingerprint of the model
    * @param {(share: number) => void} [progress]
    * @returns {Promise<Uint8Array>} a `.tfh` file
    */
-  async encode({ data, width, height }, quality, fingerprint, progress) {
+  async encode({ data, width, height, icc, exif }, quality, fingerprint, progress) {
     const helper = this.#helper(0);
     await this.#load(helper, fingerprint);
-    return helper.ask("encode", { picture: { data, width, height }, quality, fingerprint }, progress);
+    return helper.ask("encode", { picture: { data, width, height, icc, exif }, quality, fingerprint }, progress);
   }
 
-  /** @param {Picture} picture @returns {Promise<Uint8Array>} a PNG file */
+  /** @param {import("../src/png_write.js").Source} picture @returns {Promise<Uint8Array>} a PNG file */
   png(picture) {
     return this.#helper(0).ask("png", { picture });
   }

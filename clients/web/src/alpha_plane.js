@@ -2,6 +2,7 @@
 
 import { concatenate } from "./container.js";
 import { TfhError } from "./errors.js";
+import { inflateInto } from "./inflate.js";
 import { SIGNATURE, crc32, paeth } from "./png.js";
 
 const MAX_CHUNKS = 65536;
@@ -66,7 +67,11 @@ export function checkPlane(data, height, width) {
  */
 export async function decodePlane(data, height, width) {
   const parts = checkPlane(data, height, width);
-  const raw = await inflate(concatenate(parts), height * (width + 1));
+  const raw = new Uint8Array(height * (width + 1));
+  const { size, end } = await inflateInto(concatenate(parts), raw);
+  if (end === "more") throw unreadable("it holds more than its picture");
+  if (end === "damaged") throw unreadable("it is damaged");
+  if (size !== raw.length) throw unreadable("it holds less than its picture");
   const plane = new Uint8Array(height * width);
   for (let i = 0; i < height; i++) {
     const filter = raw[i * (width + 1)];
@@ -86,38 +91,4 @@ export async function decodePlane(data, height, width) {
     }
   }
   return plane;
-}
-
-/**
- * Inflates a zlib stream of which the size is known; no more than that is ever held.
- *
- * @param {Uint8Array} data
- * @param {number} size
- * @returns {Promise<Uint8Array>}
- */
-async function inflate(data, size) {
-  const stream = new DecompressionStream("deflate");
-  const writer = stream.writable.getWriter();
-  // What is wrong with the data shows on the reading side.
-  writer.write(/** @type {BufferSource} */ (data)).catch(() => {});
-  writer.close().catch(() => {});
-  const reader = stream.readable.getReader();
-  const raw = new Uint8Array(size);
-  let at = 0;
-  try {
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (done) break;
-      if (at + value.length > size) {
-        await reader.cancel();
-        throw unreadable("it holds more than its picture");
-      }
-      raw.set(value, at);
-      at += value.length;
-    }
-  } catch (error) {
-    throw error instanceof TfhError ? error : unreadable("it is damaged");
-  }
-  if (at !== size) throw unreadable("it holds less than its picture");
-  return raw;
 }

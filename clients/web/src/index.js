@@ -7,4 +7,5 @@ export { PlainEngine } from "./engine_plain.js";
 export { WasmEngine } from "./engine_wasm.js";
 export { TfhError } from "./errors.js";
 export { loadModel, Model } from "./model.js";
+export { photoMetadata } from "./photo_metadata.js";
 export { writePng } from "./png_write.js";

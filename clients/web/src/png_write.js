@@ -8,10 +8,18 @@ const EXIF_PREFIX = "Exif\0\0";
 /** Filtered rows are handed to the compressor in pieces of about so many bytes. */
 const PIECE = 1 << 20;
 
-/** @typedef {import("./decode.js").Picture} Picture */
+/**
+ * @typedef {object} Source
+ * @property {Uint8ClampedArray} data RGBA, row by row, not premultiplied
+ * @property {number} width pixels
+ * @property {number} height pixels
+ * @property {boolean} hasAlpha whether the alphas are written
+ * @property {Uint8Array | null} icc ICC profile
+ * @property {Uint8Array | null} exif EXIF block
+ */
 
 /**
- * @param {Picture} picture
+ * @param {Source} picture such as `decode` gives
  * @returns {Promise<Uint8Array>}
  */
 export async function writePng(picture) {

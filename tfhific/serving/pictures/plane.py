@@ -1,4 +1,8 @@
-"""The alpha plane of a `.tfh` file in a graph: what `tfhific.pictures.plane` does."""
+"""The alpha plane of a `.tfh` file in a graph: what `tfhific.pictures.plane` does.
+
+But for one thing: what a plane's data inflate to behind its last row, which no operation refuses
+without holding all of it, is ignored (docs/format.md).
+"""
 
 from __future__ import annotations
 
@@ -83,7 +87,7 @@ def _is_whole(octets: tf.Tensor) -> tf.Tensor:
             tf.constant(False),
             tf.constant(True),
         ),
-        maximum_iterations=plain.MAX_CHUNKS,
+        maximum_iterations=plain.MAX_CHUNKS + 2,
         parallel_iterations=1,
     )
     return done & sound & tf.equal(at, total)
