@@ -174,11 +174,11 @@ class Engine:
         left = True
         while left or self._alone or self._working or self._suspects:
             while self._idle and (left or self._alone):
-                batch = [self._alone.popleft()] if self._alone else next(batches, None)
-                if batch is None:
-                    left = False
-                else:
+                batch = [self._alone.popleft()] if self._alone else next(batches, [])
+                if batch:
                     self._give(self._idle.pop(), batch)
+                else:
+                    left = False
             yield from self._judged()
             waited = [*self._working, *self._starting]
             if not waited:

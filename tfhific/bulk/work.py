@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import dataclasses
+import functools
 import hashlib
 import io
 import os
@@ -103,7 +104,7 @@ class Work:
             reads = _ahead(pool, self._read, tasks)
             writing: concurrent.futures.Future[Row] | None = None
             for task, read in zip(tasks, reads):
-                made = _tried(task, lambda read=read, task=task: self._make(task, read))
+                made = _tried(task, functools.partial(self._make, task, read))
                 if writing is not None:
                     rows.append(writing.result())
                 writing = pool.submit(self._finish, task, made)
