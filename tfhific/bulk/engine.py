@@ -11,6 +11,7 @@ import collections
 import contextlib
 import dataclasses
 import os
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -104,7 +105,9 @@ def connected(address: str) -> Iterator[None]:
             "`address=local`."
         ) from None
     try:
-        yield
+        # Ray prints what it has to say of lost workers among the command's own output.
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
     finally:
         ray.shutdown()
 
