@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import uuid
 
 import pytest
 
@@ -29,7 +30,7 @@ def options():
     try:
         yield {
             **secrets,
-            "client_kwargs": {"endpoint_url": f"http://{host}:{port}", "region_name": "us-east-1"},
+            "client_kwargs": {"endpoint_url": f"http://{host}:{port}", "region_name": "eu-west-1"},
         }
     finally:
         server.stop()
@@ -39,8 +40,10 @@ def options():
 def bucket(options) -> str:
     import s3fs
 
-    s3fs.S3FileSystem(**options).mkdir("shop")
-    return "s3://shop"
+    # Another for each test: the servers of a process share what they hold.
+    name = f"shop-{uuid.uuid4().hex}"
+    s3fs.S3FileSystem(**options).mkdir(name)
+    return f"s3://{name}"
 
 
 def test_a_bucket_is_a_place(bucket, options):
