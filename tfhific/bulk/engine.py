@@ -94,22 +94,22 @@ def connected(address: str) -> Iterator[None]:
     # Ray reports how it is used unless it is told not to.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     options: dict[str, Any] = {"include_dashboard": False} if address == LOCAL else {}
-    try:
-        ray.init(address=address, log_to_driver=False, logging_level="error", **options)
-    except Exception as error:
-        # Ray raises plain `Exception` for what it can't start, and many kinds for what it can't
-        # reach.
-        reason = " ".join(str(error).split())[:200]
-        raise TfhificError(
-            f"no Ray cluster at {address} ({reason}). Start one with ray start --head, or use "
-            "`address=local`."
-        ) from None
-    try:
-        # Ray prints what it has to say of lost workers among the command's own output.
-        with contextlib.redirect_stdout(sys.stderr):
+    # What it has to say of lost workers it prints among the command's own output, to the very end.
+    with contextlib.redirect_stdout(sys.stderr):
+        try:
+            ray.init(address=address, log_to_driver=False, logging_level="error", **options)
+        except Exception as error:
+            # Ray raises plain `Exception` for what it can't start, and many kinds for what it
+            # can't reach.
+            reason = " ".join(str(error).split())[:200]
+            raise TfhificError(
+                f"no Ray cluster at {address} ({reason}). Start one with ray start --head, or use "
+                "`address=local`."
+            ) from None
+        try:
             yield
-    finally:
-        ray.shutdown()
+        finally:
+            ray.shutdown()
 
 
 def workers_of(cores: int) -> int:
