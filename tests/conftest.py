@@ -350,10 +350,16 @@ def run_script(run_python, models_folder):
 
 
 @pytest.fixture
-def call_script(tiny_search, capfd):
+def call_script(tiny_search, call_command):
+    """`call_command`, where the tiny model can be found."""
+    return call_command
+
+
+@pytest.fixture
+def call_command(capfd):
     """A function that calls a command in this process, as its process would.
 
-    `call_script("compress", "a.png", "--quality=2")` returns `code`, `out` and `err`.
+    `call_command("compress", "a.png", "--quality=2")` returns `code`, `out` and `err`.
     """
     import importlib
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import pathlib
-import types
 
 import pytest
-from absl import flags
 from PIL import Image
-
-from tfhific.commands import bulk, launcher
 
 WITHOUT_RAY = """
 import sys
@@ -39,21 +36,9 @@ def test_missing_extra_is_told_in_a_line_and_nothing_is_made(run_python, tmp_pat
 
 
 @pytest.fixture
-def call_bulk(capfd):
+def call_bulk(call_command):
     """A function that calls the command in this process; no model is made for it."""
-
-    def call(*arguments) -> types.SimpleNamespace:
-        before = set(flags.FLAGS)
-        try:
-            bulk.define_flags()
-            code = launcher.call(bulk.main, ["bulk", *map(str, arguments)])
-        finally:
-            for flag in set(flags.FLAGS) - before:
-                delattr(flags.FLAGS, flag)
-        out, err = capfd.readouterr()
-        return types.SimpleNamespace(code=code, out=out, err=err)
-
-    return call
+    return functools.partial(call_command, "bulk")
 
 
 @pytest.mark.parametrize(

@@ -57,14 +57,14 @@ class Remote(Place):
         self._open()
 
     def files(self) -> dict[str, Found]:
-        return dict(self._list(recursive=True, missing_is_empty=True))
+        return dict(self._list(missing_is_empty=True))
 
     def taken(
         self, extensions: Sequence[str], recursive: bool, ignored: Sequence[str]
     ) -> tuple[dict[str, Found], LeftOut]:
         found, left_out = {}, LeftOut()
         below = set()
-        for path, facts in self._list(recursive=True, missing_is_empty=False):
+        for path, facts in self._list(missing_is_empty=False):
             name = posixpath.basename(path)
             if not recursive and "/" in path.lstrip("/"):
                 below.add(path.partition("/")[0])
@@ -77,11 +77,10 @@ class Remote(Place):
         left_out.folders_below = len(below)
         return dict(sorted(found.items())), left_out
 
-    def _list(self, recursive: bool, missing_is_empty: bool) -> Iterator[tuple[str, Found]]:
+    def _list(self, missing_is_empty: bool) -> Iterator[tuple[str, Found]]:
         try:
             self._system.invalidate_cache()
-            depth = None if recursive else 1
-            listed = self._system.find(self._root, maxdepth=depth, detail=True)
+            listed = self._system.find(self._root, detail=True)
             if not listed and not missing_is_empty and not self._system.isdir(self._root):
                 raise FileNotFoundError
         except FileNotFoundError:
