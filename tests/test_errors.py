@@ -26,6 +26,9 @@ BARE = {
     ("published/tensor_file.py", "OSError"): "caught where the model's file is read",
     ("evaluation/features.py", "ValueError"): "caught in the module: the network can't be used",
     ("evaluation/results.py", "ValueError"): "caught in the module: a line that can't be read",
+    ("bulk/archives.py", "OSError"): "caught in the method: the message that reading ends in",
+    ("bulk/remote.py", "FileNotFoundError"): "caught in the method, as if fsspec had raised it",
+    ("bulk/remote.py", "FileExistsError"): "caught in the method, as if fsspec had raised it",
     # What Python's own protocols ask for.
     ("pictures/pieces.py", "ValueError"): "as `io.IOBase.seek` has it, for Pillow",
     ("evaluation/__init__.py", "AttributeError"): "as `__getattr__` of a module has it",

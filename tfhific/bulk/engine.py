@@ -48,8 +48,7 @@ class Worker:
 
     def batch(self, tasks: list[Task]) -> list[Row]:
         """The rows of pictures, in their order."""
-        if self._work is None:
-            raise RuntimeError("a batch came before the start")
+        assert self._work is not None, "a batch came before the start"
         return self._work.batch(tasks)
 
 
@@ -103,8 +102,8 @@ def connected(address: str) -> Iterator[None]:
             # can't reach.
             reason = " ".join(str(error).split())[:200]
             raise TfhificError(
-                f"no Ray cluster at {address} ({reason}). Start one with ray start --head, or use "
-                "`address=local`."
+                f"no Ray cluster at {address} ({reason}). Start one with Ray's own command, "
+                "ray start, or use `address=local`."
             ) from None
         try:
             yield
