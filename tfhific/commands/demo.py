@@ -1,7 +1,8 @@
 """Compresses a picture, decompresses it, and puts it beside JPEG, WebP and AVIF: demo.py [IMAGE].
 
 Without IMAGE it takes the photograph that ships inside matplotlib. Where results of that name are
-there already, new ones get a number.
+there already, new ones get a number. `--decoder` names another decoder for the model's files, whose
+picture is shown too.
 """
 
 from __future__ import annotations
@@ -20,16 +21,25 @@ from tfhific.commands.quality import define_quality
 if TYPE_CHECKING:
     import numpy as np
 
+    from tfhific.codec.base import Codec
+
 FLAGS = flags.FLAGS
 
 _RIVALS = {"JPEG": "JPEG", "WEBP": "WebP", "AVIF": "AVIF"}
 """What it is compared with, by Pillow's names."""
 
 _OUTPUTS = (".tfh", ".decoded.png", ".comparison.png")
+_ANOTHER = ".another.png"
+"""What the other decoder makes of the file."""
 
 
 def define_flags() -> None:
     paths.define_path("model", "mini", "Name or folder of the model.")
+    paths.define_path(
+        "decoder",
+        None,
+        "Name or folder of a model with another decoder for the same files, to show beside it.",
+    )
     define_quality(None, "; default 3.")
     paths.define_path("out", "out", "Folder for the results.", short_name="o")
 
@@ -51,7 +61,9 @@ def _free_stem(stem: str) -> str:
     """The beginning of names that no file has yet: `stem` itself, or `stem-2` and so on."""
     numbered = (stem if number == 1 else f"{stem}-{number}" for number in itertools.count(1))
     return next(
-        free for free in numbered if not any(os.path.lexists(free + end) for end in _OUTPUTS)
+        free
+        for free in numbered
+        if not any(os.path.lexists(free + end) for end in (*_OUTPUTS, _ANOTHER))
     )
 
 
@@ -87,6 +99,22 @@ def _beside(pixels: np.ndarray, most: int) -> Iterator[tuple[str, int, np.ndarra
         yield f"{name} quality {found.setting}", len(found.data), classical.decode(found.data)
 
 
+def _another(codec: Codec) -> Codec | None:
+    """The codec with another decoder for the files of `codec`, where one is named."""
+    import tfhific
+    from tfhific.errors import TfhificError
+
+    if FLAGS.decoder is None:
+        return None
+    another = tfhific.load(FLAGS.decoder)
+    if another.fingerprint != codec.fingerprint:
+        raise TfhificError(
+            f"{another.name} is no decoder for files of {codec.name}: it reads the streams of "
+            f"{another.fingerprint.hex()}. Expected those of {codec.fingerprint.hex()}."
+        )
+    return another
+
+
 def demo(argv: list[str]) -> int:
     import tfhific
     from tfhific.evaluation.metrics import ms_ssim, psnr
@@ -100,6 +128,7 @@ def demo(argv: list[str]) -> int:
     common.start_tensorflow()
     ensure_folder(FLAGS.out)
     codec = tfhific.load(FLAGS.model)
+    another = _another(codec)
     asked = 3.0 if FLAGS.quality is None and not codec.rates.single else FLAGS.quality
     codec.compress(picture.pixels[:64, :64], asked)  # The first call loads kernels.
 
@@ -115,22 +144,29 @@ def demo(argv: list[str]) -> int:
     write_image(decoded, stem + ".decoded.png", overwrite=False)
 
     height, width = picture.pixels.shape[:2]
-    rivals = [(codec.name, len(data), decoded.pixels), *_beside(picture.pixels, len(data))]
+    own = [(codec.name, decoded.pixels)]
+    if another is not None:
+        redecoded = another.decompress_picture(data)
+        write_image(redecoded, stem + _ANOTHER, overwrite=False)
+        own.append((another.name, redecoded.pixels))
+    rivals = [(name, len(data), pixels) for name, pixels in own]
+    rivals += _beside(picture.pixels, len(data))
     print(f"{source}: {width}x{height}, {os.path.getsize(source):,} bytes")
-    print(f"{'':18}{'bytes':>9}{'ratio':>8}{'bits/pixel':>12}{'PSNR':>10}{'MS-SSIM':>9}")
+    column = max(18, *(len(name) + 1 for name, _, _ in rivals))
+    print(f"{'':{column}}{'bytes':>9}{'ratio':>8}{'bits/pixel':>12}{'PSNR':>10}{'MS-SSIM':>9}")
     captions = ["original"]
     for name, size, pixels in rivals:
         quality, similarity = psnr(picture.pixels, pixels), ms_ssim(picture.pixels, pixels)
         bpp = 8 * size / (width * height)
         print(
-            f"{name:18}{size:>9,}{3 * width * height / size:>7.0f}x{bpp:>12.3f}"
+            f"{name:{column}}{size:>9,}{3 * width * height / size:>7.0f}x{bpp:>12.3f}"
             f"{quality:>7.2f} dB{similarity:>9.4f}"
         )
         captions.append(f"{name}: {size:,} bytes, {quality:.2f} dB")
     print(f"encoded in {seconds[0]:.2f} s, decoded in {seconds[1]:.2f} s")
     sheet = _sheet([picture.pixels, *(pixels for _, _, pixels in rivals)], captions)
     write_image(sheet, stem + ".comparison.png", overwrite=False)
-    for suffix in _OUTPUTS:
+    for suffix in (*_OUTPUTS, *([] if another is None else [_ANOTHER])):
         print(f"wrote {stem}{suffix}")
     return 0
 

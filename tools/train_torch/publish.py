@@ -1,19 +1,25 @@
 """Makes a published model of a run of `train.py`: publish.py WEIGHTS NAME --data=DIR --out=DIR.
 
-WEIGHTS is the run's `weights.safetensors`, or the candidate kept in the repository. Needs the
-packages of the project and not PyTorch.
+WEIGHTS is the run's `weights.safetensors`, or the candidate kept in the repository. Of a run of
+`realistic.py`, `--stream_of=MODEL` publishes another decoder for MODEL's files. Needs the packages
+of the project and not PyTorch.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+if TYPE_CHECKING:
+    from tfhific.published.hyperprior import HyperpriorModel
 
 CALIBRATION_QUALITIES = (1.0, 2.5, 4.0, 6.0, 8.0)
 
@@ -24,6 +30,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("name", help="of the published model")
     parser.add_argument("--out", type=Path, required=True, help="folder for the model's folder")
     parser.add_argument("--data", type=Path, help="photographs to fit the tables to")
+    parser.add_argument("--stream_of", help="model whose files a run's decoder is for")
     parser.add_argument("--images", type=int, default=48, help="how many of them, spread evenly")
     parser.add_argument("--training", type=json.loads, default={}, help="JSON: how it came about")
     return parser.parse_args()
@@ -53,17 +60,56 @@ def keras_model(weights: Path):
     return model
 
 
+def another_decoder(run: HyperpriorModel, other: HyperpriorModel) -> HyperpriorModel:
+    """`other` with the synthesis transform of a run that began with its weights.
+
+    Raises:
+      SystemExit: where the run's other networks are not `other`'s.
+    """
+    for name, network in other.networks.items():
+        if name == "synthesis":
+            continue
+        own = run.networks[name].weights
+        for key, value in network.weights.items():
+            # A run's weights were rounded to half precision, what is published once more.
+            near = own[key].shape == value.shape and np.allclose(
+                own[key].astype(np.float32), value.astype(np.float32), rtol=0.01, atol=2e-3
+            )
+            if not near:
+                raise SystemExit(
+                    f"error: expected a run that began with the weights of {other.name} and "
+                    f"trained the synthesis transform alone; {key} differs."
+                )
+    return dataclasses.replace(
+        other,
+        name=run.name,
+        networks={**other.networks, "synthesis": run.networks["synthesis"]},
+        training=run.training,
+    )
+
+
 def main() -> None:
     options = parse()
+    if options.stream_of and options.data:
+        raise SystemExit(
+            "error: expected --stream_of or --data, not both: tables are taken or fitted."
+        )
     from tfhific.data.folders import list_images
+    from tfhific.errors import TfhificError
     from tfhific.pictures.images import read_picture
-    from tfhific.published.store import save_model
+    from tfhific.published.store import load_hyperprior, save_model
     from tfhific.publishing.calibration import calibrate
     from tfhific.publishing.hyperprior import publish
+    from tfhific.zoo import find_by_name
 
     model = keras_model(options.weights)
     published = publish(model, options.name, {"system": "mini2", **options.training})
-    if options.data:
+    if options.stream_of:
+        try:
+            published = another_decoder(published, load_hyperprior(find_by_name(options.stream_of)))
+        except TfhificError as error:
+            raise SystemExit(f"error: {error}") from None
+    elif options.data:
         paths = list_images(str(options.data))
         paths = paths[:: max(len(paths) // options.images, 1)][: options.images]
         images = (read_picture(path).pixels for path in paths)

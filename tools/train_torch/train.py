@@ -29,6 +29,13 @@ from networks import Mini2
 SAVE_SECONDS = 600
 
 
+def existing_file(name: str) -> Path:
+    """A flag's value that has to be a file."""
+    if not Path(name).is_file():
+        raise argparse.ArgumentTypeError(f"expected a file; there is none at {name}")
+    return Path(name)
+
+
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--run_dir", type=Path, required=True, help="the run's folder")
@@ -49,7 +56,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--bfloat16", action="store_true", help="autocast, where it is quicker")
     parser.add_argument("--settings", type=json.loads, default={}, help="JSON of Mini2Config")
-    parser.add_argument("--init_from", type=Path, help="weights (.safetensors) to begin with")
+    parser.add_argument(
+        "--init_from", type=existing_file, help="weights (.safetensors) to begin with"
+    )
     parser.add_argument("--measure_minutes", type=float, default=15)
     return parser.parse_args()
 

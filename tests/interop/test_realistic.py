@@ -1,0 +1,195 @@
+"""`tools/train_torch/realistic.py`: another decoder for the files of a trained model."""
+
+from __future__ import annotations
+
+import csv
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip("torch", reason="PyTorch is not installed")
+
+TOOLS = pathlib.Path(__file__).resolve().parents[2] / "tools" / "train_torch"
+SMALL = (
+    '{"latent_channels": 16, "hyper_channels": 6, "width": 16, "encoder_blocks": 1, '
+    '"decoder_blocks": 1, "fine_channels": 4, "context_channels": 8}'
+)
+SETTINGS = (*("--crop=64", "--batch_size=2", "--window=32"), "--decay_share=1e-9")
+
+
+def call(script: str, *arguments: object) -> subprocess.CompletedProcess:
+    command = [sys.executable, str(TOOLS / script), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=600)
+
+
+@pytest.fixture(scope="module")
+def networks(tmp_path_factory) -> dict[str, pathlib.Path]:
+    """Files of an AlexNet with heads and of a VGG16 without, of few channels."""
+    rng = np.random.default_rng(3)
+    folder = tmp_path_factory.mktemp("networks")
+
+    def convolutions(sizes: dict[str, int], width: int) -> dict[str, np.ndarray]:
+        arrays, before = {}, 3
+        for name, side in sizes.items():
+            kernel = rng.normal(0, 1 / side / np.sqrt(before), (side, side, before, width))
+            arrays[f"{name}/kernel"] = kernel.astype(np.float32)
+            arrays[f"{name}/bias"] = np.full([width], 0.1, np.float32)
+            before = width
+        return arrays
+
+    alex = convolutions({"conv1": 11, "conv2": 5, "conv3": 3, "conv4": 3, "conv5": 3}, 6)
+    heads = {f"lin{i}": rng.uniform(0.1, 1, 6).astype(np.float32) for i in range(5)}
+    depths = {1: 2, 2: 2, 3: 3, 4: 3}
+    vgg = convolutions({f"conv{b}_{i + 1}": 3 for b, n in depths.items() for i in range(n)}, 4)
+    np.savez(folder / "alex.npz", **alex, **heads)
+    np.savez(folder / "vgg.npz", **vgg)
+    return {"lpips": folder / "alex.npz", "features": folder / "vgg.npz"}
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory, photo) -> pathlib.Path:
+    folder = tmp_path_factory.mktemp("photos")
+    for number in range(2):
+        Image.fromarray(photo(150, 170, seed=number)).save(folder / f"{number}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def codec_run(tmp_path_factory, photos) -> pathlib.Path:
+    folder = tmp_path_factory.mktemp("codec")
+    done = call(
+        "train.py",
+        *(f"--run_dir={folder}", f"--data={photos}", "--steps=2", f"--settings={SMALL}"),
+        *("--crop=64", "--batch_size=2"),
+    )
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def train(codec_run, photos, networks, run, steps, *more) -> subprocess.CompletedProcess:
+    files = (f"--{name}={path}" for name, path in networks.items())
+    done = call(
+        "realistic.py",
+        *(f"--run_dir={run}", f"--init_from={codec_run / 'weights.safetensors'}"),
+        *(f"--data={photos}", f"--steps={steps}", *files, *SETTINGS, *more),
+    )
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, codec_run, photos, networks) -> pathlib.Path:
+    folder = tmp_path_factory.mktemp("realistic")
+    train(codec_run, photos, networks, folder, 4, "--gan_from=0.5", f"--kodak={photos}")
+    return folder
+
+
+def test_nothing_but_the_synthesis_transform_changes(run, codec_run):
+    from safetensors.numpy import load_file
+
+    before, after = (load_file(folder / "weights.safetensors") for folder in (codec_run, run))
+    changed = {name for name, value in before.items() if not np.array_equal(value, after[name])}
+    assert before.keys() == after.keys()
+    assert changed
+    assert all(name.startswith("synthesis.") for name in changed)
+
+
+def test_a_run_measures_where_it_began_and_where_it_ended(run):
+    with (run / "curve.csv").open() as file:
+        first, last = csv.DictReader(file)
+    assert (first["step"], last["step"]) == ("0", "4")
+    assert float(first["psnr_1"]) > 10
+    assert 0 < float(last["lpips_1"]) != float(first["lpips_1"])
+
+
+def test_a_resumed_run_has_the_weights_of_an_uninterrupted_one(
+    run, codec_run, photos, networks, tmp_path
+):
+    # The discriminator comes in at step 2 of either.
+    train(codec_run, photos, networks, tmp_path, 2, "--gan_from=1")
+    train(codec_run, photos, networks, tmp_path, 4, "--gan_from=0.5")
+    import torch
+
+    ours, theirs = (
+        torch.load(folder / "checkpoint.pt", weights_only=True) for folder in (tmp_path, run)
+    )
+    for kind in ("synthesis", "discriminator", "average"):
+        for name, value in ours[kind].items():
+            torch.testing.assert_close(value, theirs[kind][name], rtol=1e-4, atol=1e-6)
+
+
+def test_its_decoder_reads_the_files_of_the_model_it_began_with(
+    run, codec_run, photos, tmp_path, photo
+):
+    options = (f"--data={photos / '0.png'}", "--images=1", f"--out={tmp_path}")
+    done = call("publish.py", codec_run / "weights.safetensors", "plain", *options)
+    assert done.returncode == 0, done.stderr
+    own = (f"--stream_of={tmp_path / 'plain'}", f"--out={tmp_path}")
+    done = call("publish.py", run / "weights.safetensors", "real", *own)
+    assert done.returncode == 0, done.stderr
+    import tfhific
+
+    plain, real = (tfhific.load(str(tmp_path / name)) for name in ("plain", "real"))
+    assert plain.fingerprint == real.fingerprint
+    data = plain.compress(photo(70, 90), 3.0)
+    assert data == real.compress(photo(70, 90), 3.0)
+    assert not np.array_equal(plain.decompress(data), real.decompress(data))
+
+    done = call("publish.py", run / "weights.safetensors", "real", own[0], *options[:1], own[1])
+    assert done.stderr.startswith("error: expected --stream_of or --data, not both")
+
+
+def test_a_run_that_began_with_other_weights_is_refused(run, photos, tmp_path):
+    begun = tmp_path / "begun"
+    done = call(
+        "train.py",
+        *(f"--run_dir={begun}", f"--data={photos}", "--steps=1", f"--settings={SMALL}"),
+        *("--crop=64", "--batch_size=2", "--seed=5"),
+    )
+    assert done.returncode == 0, done.stderr
+    done = call("publish.py", begun / "weights.safetensors", "plain", f"--out={tmp_path}")
+    assert done.returncode == 0, done.stderr
+    own = (f"--stream_of={tmp_path / 'plain'}", f"--out={tmp_path}")
+    done = call("publish.py", run / "weights.safetensors", "real", *own)
+    assert done.returncode == 1
+    assert "error: expected a run that began with the weights of plain" in done.stderr
+    assert not (tmp_path / "real").exists()
+
+
+@pytest.mark.parametrize("flag", ["lpips", "features"])
+def test_a_file_that_holds_no_network_is_refused(flag, codec_run, photos, networks, tmp_path):
+    (tmp_path / "wrong.npz").write_bytes(b"no arrays")
+    files = {**networks, flag: tmp_path / "wrong.npz"}
+    done = call(
+        "realistic.py",
+        *(f"--run_dir={tmp_path / 'run'}", f"--init_from={codec_run / 'weights.safetensors'}"),
+        *(f"--data={photos}", *(f"--{name}={path}" for name, path in files.items()), *SETTINGS),
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: {tmp_path / 'wrong.npz'}: expected an npz file")
+    assert "Traceback" not in done.stderr
+
+
+def test_distances_are_lpips(photo, monkeypatch, tmp_path):
+    """Those of `tfhific.losses.lpips`, which is held against the published values."""
+    monkeypatch.syspath_prepend(str(TOOLS))
+    import perceptual
+    import torch
+
+    from tfhific.losses.lpips import LPIPS
+
+    shared = TOOLS.parents[2] / "shared" / "data" / "weights"
+    names = ("lpips_alex_v0.1.npz", "lpips_squeeze_v0.1.npz")
+    if not all((shared / name).exists() for name in names):
+        pytest.skip("needs ../shared/data/weights")
+    one, other = (photo(96, 128, seed=seed)[None].astype(np.float32) for seed in (0, 1))
+    for name in names:
+        wanted = LPIPS(shared / name)((one / 127.5 - 1, other / 127.5 - 1)).numpy()
+        first, second = (torch.tensor(x.transpose(0, 3, 1, 2)) for x in (one, other))
+        with torch.no_grad():
+            found = perceptual.lpips(shared / name)(first, second).numpy()
+        np.testing.assert_allclose(found, wanted, rtol=1e-3)

@@ -1,0 +1,322 @@
+"""Trains another decoder for the files of a trained `mini-v2`: one whose pictures look real.
+
+    python tools/train_torch/realistic.py --run_dir RUN --init_from WEIGHTS --data PHOTOS \
+        --lpips lpips_alex_v0.1.npz --features vgg16.npz
+
+Encoder and prior stay as they are: the synthesis transform alone learns, from rounded latents.
+
+F. Mentzer, G. Toderici, M. Tschannen, E. Agustsson: "High-Fidelity Generative Image Compression",
+NeurIPS 2020, arXiv 2006.09965 (squared error, LPIPS and a patch discriminator that sees latents).
+M. J. Muckley, A. El-Nouby, K. Ullrich, H. Jégou, J. Verbeek: "Improving Statistical Fidelity for
+Neural Image Compression with Implicit Local Likelihood Models", ICML 2023, arXiv 2301.11189 (a
+decoder alone, after training for squared error).
+
+A run is a folder like `train.py`'s; its `weights.safetensors` holds all networks, the synthesis
+transform in place of the one that was there. Called again it goes on where the last checkpoint
+stands. First there is no discriminator: `--gan_from` of the time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import measure
+import numpy as np
+import perceptual
+import torch
+from configuration import NUM_QUALITIES, Mini2Config
+from crops import Crops
+from discriminator import Discriminator
+from networks import Mini2, checkerboard, smallest_side
+from torch import Tensor
+from torch.nn import functional
+from train import SAVE_SECONDS, Average, append, existing_file, learning_rate
+
+MEASURED = (1.0, 2.0, 3.0, 4.0, 6.0)
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--run_dir", type=Path, required=True, help="the run's folder")
+    parser.add_argument(
+        "--init_from", type=existing_file, required=True, help="weights of the codec"
+    )
+    parser.add_argument("--data", type=Path, required=True, help="folder of photographs")
+    parser.add_argument(
+        "--lpips", type=existing_file, required=True, help="LPIPS to train for, npz"
+    )
+    parser.add_argument(
+        "--features", type=existing_file, required=True, help="VGG16 to train for, npz"
+    )
+    parser.add_argument(
+        "--judge", type=existing_file, help="LPIPS to measure by and not to train for, npz"
+    )
+    parser.add_argument("--kodak", type=Path, help="folder of pictures to measure on")
+    parser.add_argument("--minutes", type=float, default=90, help="of training, in all")
+    parser.add_argument("--steps", type=int, default=0, help="at most so many, in all; 0: no bound")
+    parser.add_argument("--decay_share", type=float, default=0.5, help="of it with a falling rate")
+    parser.add_argument("--gan_from", type=float, default=0.3, help="share of it before a GAN")
+    parser.add_argument("--batch_size", type=int, default=4)
+    parser.add_argument("--crop", type=int, default=192, help="side, a multiple of 64")
+    parser.add_argument("--window", type=int, default=128, help="side of what VGG16 sees of it")
+    parser.add_argument("--learning_rate", type=float, default=3e-4)
+    parser.add_argument("--warmup_steps", type=int, default=100)
+    parser.add_argument("--ema", type=float, default=0.998)
+    parser.add_argument("--clip_norm", type=float, default=1.0)
+    parser.add_argument("--mse", type=float, default=0.0015, help="weight at quality 1")
+    parser.add_argument("--gan", type=float, default=0.1, help="weight at quality 1")
+    parser.add_argument("--spread", type=float, default=0.4, help="exponent of lambda for both")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    parser.add_argument("--measure_minutes", type=float, default=15)
+    return parser.parse_args()
+
+
+@torch.no_grad()
+def coded(model: Mini2, images: Tensor, quality: Tensor) -> Tensor:
+    """What a decoder's synthesis transform is given: [b, latent channels, h, w].
+
+    Args:
+      model: the codec.
+      images: [b, 3, H, W] in 0..255.
+      quality: [b], 1..8.
+    """
+    gain, inverse_gain = model.gains(quality)
+    y = model.analysis(images / 255.0 - 0.5) * gain
+    features = model.context.features(torch.round(model.hyper_analysis(y)))
+    first = checkerboard(y)
+    mean, step = model.context.first_half(features)
+    known = (torch.round(y / step - mean) + mean) * step * first
+    mean, step = model.context.second_half(features, known)
+    later = (torch.round(y / step - mean) + mean) * step
+    return torch.where(first > 0, known, later) * inverse_gain
+
+
+def pixels(synthesis: torch.nn.Module, code: Tensor) -> Tensor:
+    """Pictures in 0..255, not clipped."""
+    return (synthesis(code).float() + 0.5) * 255.0
+
+
+class Run:
+    """What a checkpoint holds, and how it is written and read."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        from safetensors import safe_open
+
+        self.options = options
+        torch.manual_seed(options.seed)
+        with safe_open(str(options.init_from), "pt") as file:
+            settings = json.loads((file.metadata() or {})["config"])
+            state = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+        self.config = Mini2Config(**settings)
+        self.model = Mini2(self.config)
+        self.model.load_state_dict(state)
+        self.model.requires_grad_(False)
+        self.model.to(options.device, memory_format=torch.channels_last)
+        self.synthesis = self.model.synthesis
+        self.synthesis.requires_grad_(True)
+        self.discriminator = Discriminator(self.config.latent_channels).to(
+            options.device, memory_format=torch.channels_last
+        )
+        self.average = Average(self.synthesis, options.ema)
+        self.optimisers = {
+            "synthesis": torch.optim.Adam(self.synthesis.parameters(), options.learning_rate),
+            "discriminator": torch.optim.Adam(
+                self.discriminator.parameters(), options.learning_rate, betas=(0.5, 0.9)
+            ),
+        }
+        self.step, self.seconds, self.pixels = 0, 0.0, 0
+        path = options.run_dir / "checkpoint.pt"
+        if path.exists():
+            saved = torch.load(path, map_location=options.device, weights_only=True)
+            self.synthesis.load_state_dict(saved["synthesis"])
+            self.discriminator.load_state_dict(saved["discriminator"])
+            for name, optimiser in self.optimisers.items():
+                optimiser.load_state_dict(saved["optimisers"][name])
+            self.average.shadow, self.average.count = saved["average"], saved["count"]
+            self.step, self.seconds = saved["step"], saved["seconds"]
+            self.pixels = saved["pixels"]
+
+    def save(self) -> None:
+        """Writes the checkpoint, and the averaged weights, beside the old ones and then over."""
+        from safetensors.torch import save_file
+
+        folder = self.options.run_dir
+        torch.save(
+            {
+                "synthesis": self.synthesis.state_dict(),
+                "discriminator": self.discriminator.state_dict(),
+                "optimisers": {k: v.state_dict() for k, v in self.optimisers.items()},
+                "average": self.average.shadow,
+                "count": self.average.count,
+                "step": self.step,
+                "seconds": self.seconds,
+                "pixels": self.pixels,
+            },
+            folder / "checkpoint.new",
+        )
+        os.replace(folder / "checkpoint.new", folder / "checkpoint.pt")
+        own = {f"synthesis.{name}": value for name, value in self.average.shadow.items()}
+        state = {n: v.half().contiguous() for n, v in (self.model.state_dict() | own).items()}
+        metadata = {"config": json.dumps(dataclasses.asdict(self.config))}
+        save_file(state, folder / "weights.new", metadata=metadata)
+        os.replace(folder / "weights.new", folder / "weights.safetensors")
+
+    def averaged(self) -> torch.nn.Module:
+        made = type(self.synthesis)(self.config).to(self.options.device)
+        made.load_state_dict(self.average.shadow)
+        return made.to(memory_format=torch.channels_last).eval()
+
+
+@dataclasses.dataclass
+class Losses:
+    """What the pictures of a step are judged by."""
+
+    options: argparse.Namespace
+    config: Mini2Config
+    lpips: perceptual.Distance
+    features: perceptual.Distance
+
+    def weights(self, quality: Tensor) -> tuple[Tensor, Tensor]:
+        """Of the squared error and of the discriminator, [b] each: files of high rates keep more
+        of the picture than a discriminator can add."""
+        grown = self.config.log_lambda(quality) - self.config.log_lambda(torch.ones_like(quality))
+        grown = torch.exp(self.options.spread * grown)
+        return self.options.mse * grown, self.options.gan / grown
+
+    def distances(self, images: Tensor, made: Tensor, draw: np.random.Generator) -> Tensor:
+        """[b]: LPIPS, and VGG16's distance in a window of the crop."""
+        side, window = images.shape[-1], min(self.options.window, images.shape[-1])
+        # AlexNet steps by four pixels: from a fixed place it would not see what lies between.
+        top, left = draw.integers(4, size=2)
+        near = self.lpips(images[..., top:, left:], made[..., top:, left:])
+        top, left = draw.integers(side - window + 1, size=2)
+        rows, columns = slice(top, top + window), slice(left, left + window)
+        return near + self.features(images[..., rows, columns], made[..., rows, columns])
+
+
+def step_of(run: Run, losses: Losses, images: Tensor, quality: Tensor, draw, gan: bool) -> dict:
+    """One step of the synthesis transform, and of the discriminator where there is one."""
+    code = coded(run.model, images, quality)
+    made = pixels(run.synthesis, code)
+    mse = (images - made).square().mean((1, 2, 3))
+    keep, real = losses.weights(quality)
+    distance = losses.distances(images, made, draw)
+    loss = keep * mse + distance
+    parts = {"mse": mse, "distance": distance}
+    if gan:
+        judged = run.discriminator(made, code)
+        parts["generator"] = functional.softplus(-judged).mean((1, 2, 3))
+        loss = loss + real * parts["generator"]
+    run.optimisers["synthesis"].zero_grad()
+    loss.mean().backward()
+    norm = torch.nn.utils.clip_grad_norm_(run.synthesis.parameters(), run.options.clip_norm)
+    if not torch.isfinite(norm):
+        raise SystemExit(f"error: the gradient at step {run.step} is not finite.")
+    run.optimisers["synthesis"].step()
+    run.average.update(run.synthesis)
+    if gan:
+        # The generator's gradient reached these weights too.
+        run.optimisers["discriminator"].zero_grad()
+        true, false = run.discriminator(images, code), run.discriminator(made.detach(), code)
+        parts["discriminator"] = (
+            functional.softplus(-true).mean() + functional.softplus(false).mean()
+        )
+        parts["discriminator"].backward()
+        run.optimisers["discriminator"].step()
+    return {k: float(v.detach().mean()) for k, v in (parts | {"loss": loss}).items()}
+
+
+@torch.no_grad()
+def report(run: Run, judges: dict[str, perceptual.Distance], tested: list[np.ndarray]) -> None:
+    """Measures the averaged weights on whole pictures and appends to `curve.csv`."""
+    synthesis, device = run.averaged(), run.options.device
+    row: dict = {"step": run.step, "seconds": round(run.seconds), "pixels": run.pixels}
+    for quality in MEASURED:
+        found: dict[str, list[float]] = {"psnr": [], **{name: [] for name in judges}}
+        for image in tested:
+            height, width = (side // smallest_side() * smallest_side() for side in image.shape[:2])
+            x = torch.tensor(image[:height, :width].transpose(2, 0, 1)[None].astype(np.float32))
+            x = x.to(device).contiguous(memory_format=torch.channels_last)
+            code = coded(run.model, x, torch.tensor([quality], device=device))
+            made = pixels(synthesis, code).round().clamp(0, 255)
+            error = float((x - made).square().mean())
+            found["psnr"].append(10 * np.log10(255.0**2 / max(error, 1e-9)))
+            for name, judge in judges.items():
+                found[name].append(float(judge(x, made)))
+        row |= {f"{n}_{quality:g}": round(float(np.mean(v)), 4) for n, v in found.items()}
+    append(run.options.run_dir / "curve.csv", row)
+    print(row, flush=True)
+
+
+def main() -> None:
+    options = parse()
+    torch.set_num_threads(options.threads)
+    options.run_dir.mkdir(parents=True, exist_ok=True)
+    stop: list[bool] = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.append(True))
+    run, device = Run(options), options.device
+    judges = {"lpips": perceptual.lpips(options.lpips).to(device)}
+    losses = Losses(
+        options, run.config, judges["lpips"], perceptual.vgg16(options.features).to(device)
+    )
+    if options.judge:
+        judges["judge"] = perceptual.lpips(options.judge).to(device)
+    crops = Crops(options.data, options.crop, options.seed)
+    tested = measure.pictures(options.kodak, 4) if options.kodak else []
+    print(f"{len(crops.images)} pictures, step {run.step}", flush=True)
+    if tested and not run.step:
+        report(run, judges, tested)
+    clock = time.process_time if device == "cpu" and options.threads == 1 else time.monotonic
+    saved, measured = time.monotonic(), run.seconds
+    logged: list[dict] = []
+    while not stop:
+        begun = clock()
+        elapsed = run.seconds / (options.minutes * 60)
+        if options.steps:
+            elapsed = max(elapsed, run.step / options.steps)
+        if elapsed >= 1:
+            break
+        for optimiser in run.optimisers.values():
+            for group in optimiser.param_groups:
+                group["lr"] = learning_rate(options, run.step, elapsed)
+        draw = np.random.default_rng([options.seed, run.step])
+        batch = crops.batch(run.step, options.batch_size).transpose(0, 3, 1, 2).copy()
+        images = torch.from_numpy(batch).to(device).float()
+        images = images.contiguous(memory_format=torch.channels_last)
+        # As many crops of the lower half of the rates as of all: there a decoder has most to add.
+        share = (np.arange(options.batch_size) + draw.random(options.batch_size)) / len(images)
+        share[::2] *= 0.5
+        quality = torch.tensor(1.0 + (NUM_QUALITIES - 1.0) * share, dtype=torch.float32)
+        gan = elapsed >= options.gan_from
+        logged.append(step_of(run, losses, images, quality.to(device), draw, gan))
+        run.step += 1
+        run.pixels += images.shape[0] * options.crop**2
+        run.seconds += clock() - begun
+        if len(logged) == 50:
+            means = {
+                k: round(float(np.mean([r[k] for r in logged if k in r])), 5) for k in logged[-1]
+            }
+            print({"step": run.step, "seconds": round(run.seconds)} | means, flush=True)
+            logged = []
+        if time.monotonic() - saved > SAVE_SECONDS:
+            run.save()
+            saved = time.monotonic()
+        if tested and run.seconds - measured > options.measure_minutes * 60:
+            report(run, judges, tested)
+            measured = run.seconds
+    run.save()
+    if tested:
+        report(run, judges, tested)
+
+
+if __name__ == "__main__":
+    main()
