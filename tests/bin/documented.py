@@ -151,6 +151,17 @@ def shorter_bench(words: list[str]) -> list[str]:
 _SERVER = "needs a server; tests/serving/test_docs.py and test_clients.py run it against one"
 RECIPES: tuple[tuple[str, Recipe], ...] = (
     (r"bin/test\b", Recipe("is what runs this")),
+    (
+        r"bin/(demo|decompress)\b.*--decoder=models/my-v2-realistic",
+        Recipe(
+            before=(
+                "mkdir -p models",
+                "cp -r tfhific/zoo/candidates/mini-v2 models/my-v2",
+                "cp -r tfhific/zoo/candidates/mini-v2 models/my-v2-realistic",
+                "bin/compress.py photo.jpg --overwrite --model=models/my-v2",
+            )
+        ),
+    ),
     (r"bin/demo\b", Recipe()),
     (r"source \.venv", Recipe("the tests' own environment is on the PATH")),
     (r"[A-Z]+=['\"]", Recipe("a shell variable, put into the commands after it")),
@@ -172,7 +183,10 @@ RECIPES: tuple[tuple[str, Recipe], ...] = (
         r"python3 -m venv \.venv-docs|\.venv-docs/",
         Recipe("tests/docs/test_site.py builds the site"),
     ),
-    (r"python tools/train_torch/", Recipe("tests/interop/test_train_torch.py runs it")),
+    (
+        r"python tools/train_torch/",
+        Recipe("tests/interop/test_train_torch.py and test_realistic.py run it"),
+    ),
     (r"python tools/", Recipe("makes the documentation's own figures from models that took hours")),
     (r"python -m tfc_port run ", Recipe("tests/tfc_port/test_alias.py runs it")),
     (r"python -m tfc_port\.convert ", Recipe("tests/tfc_port/test_convert.py converts")),
