@@ -85,6 +85,7 @@ def another_decoder(run: HyperpriorModel, other: HyperpriorModel) -> HyperpriorM
         name=run.name,
         networks={**other.networks, "synthesis": run.networks["synthesis"]},
         training=run.training,
+        config=run.config,
     )
 
 

@@ -69,9 +69,15 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--warmup_steps", type=int, default=100)
     parser.add_argument("--ema", type=float, default=0.998)
     parser.add_argument("--clip_norm", type=float, default=1.0)
-    parser.add_argument("--mse", type=float, default=0.0015, help="weight at quality 1")
-    parser.add_argument("--gan", type=float, default=0.1, help="weight at quality 1")
+    parser.add_argument("--mse", type=float, default=0.0004, help="weight at quality 1")
+    parser.add_argument("--gan", type=float, default=0.15, help="weight at quality 1")
+    parser.add_argument("--pace", type=float, default=3.0, help="of the discriminator's rate")
     parser.add_argument("--spread", type=float, default=0.4, help="exponent of lambda for both")
+    parser.add_argument(
+        "--decoder_blocks",
+        type=int,
+        help="of the synthesis transform; more than the codec's begin as nothing",
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
@@ -115,9 +121,17 @@ class Run:
         with safe_open(str(options.init_from), "pt") as file:
             settings = json.loads((file.metadata() or {})["config"])
             state = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
-        self.config = Mini2Config(**settings)
+        count = options.decoder_blocks or settings["decoder_blocks"]
+        if count < settings["decoder_blocks"]:
+            raise SystemExit(
+                f"error: --decoder_blocks: expected at least the {settings['decoder_blocks']} of "
+                f"{options.init_from}. Received: {count}."
+            )
+        self.config = Mini2Config(**{**settings, "decoder_blocks": count})
         self.model = Mini2(self.config)
-        self.model.load_state_dict(state)
+        missing, unknown = self.model.load_state_dict(state, strict=False)
+        if unknown or not all(name.startswith("synthesis.blocks.") for name in missing):
+            raise SystemExit(f"error: {options.init_from} does not hold the weights of a mini2.")
         self.model.requires_grad_(False)
         self.model.to(options.device, memory_format=torch.channels_last)
         self.synthesis = self.model.synthesis
@@ -285,9 +299,10 @@ def main() -> None:
             elapsed = max(elapsed, run.step / options.steps)
         if elapsed >= 1:
             break
-        for optimiser in run.optimisers.values():
+        rate = learning_rate(options, run.step, elapsed)
+        for name, optimiser in run.optimisers.items():
             for group in optimiser.param_groups:
-                group["lr"] = learning_rate(options, run.step, elapsed)
+                group["lr"] = rate * (options.pace if name == "discriminator" else 1.0)
         draw = np.random.default_rng([options.seed, run.step])
         batch = crops.batch(run.step, options.batch_size).transpose(0, 3, 1, 2).copy()
         images = torch.from_numpy(batch).to(device).float()
