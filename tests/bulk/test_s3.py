@@ -14,7 +14,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(
         any(importlib.util.find_spec(name) is None for name in ("s3fs", "moto", "flask_cors")),
-        reason="needs s3fs and moto[server]",
+        reason="needs requirements-bulk.txt and requirements-s3.txt",
     ),
 ]
 
