@@ -11,7 +11,14 @@ import subprocess
 import pytest
 
 DEPLOY = pathlib.Path(__file__).resolve().parents[2] / "deploy"
-FILES = ("kubernetes.yaml", "compose.yaml", "training/jobset.yaml", "bulk/rayjob.yaml")
+FILES = (
+    "kubernetes.yaml",
+    "compose.yaml",
+    "training/jobset.yaml",
+    "bulk/rayjob.yaml",
+    "queue/autoscaler.yaml",
+    "queue/adapter.yaml",
+)
 
 
 @pytest.mark.parametrize("name", FILES)
