@@ -1,6 +1,6 @@
 """S3's listings, a page at a time: what is held of a bucket is one answer of the server's.
 
-`find` of s3fs gathers a dictionary of every key's facts, some 1.5 kB for each, before the first is
+`find` of s3fs gathers a dictionary of every key's facts, some 1.2 kB for each, before the first is
 seen.
 """
 
