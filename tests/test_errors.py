@@ -27,6 +27,8 @@ BARE = {
     ("evaluation/features.py", "ValueError"): "caught in the module: the network can't be used",
     ("evaluation/results.py", "ValueError"): "caught in the module: a line that can't be read",
     ("bulk/archives.py", "OSError"): "caught in the method: the message that reading ends in",
+    ("bulk/tables.py", "OSError"): "caught in the class: the message that reading ends in",
+    ("bulk/s3_pages.py", "OSError"): "caught where a store is listed, as if s3fs had raised it",
     ("bulk/remote.py", "FileNotFoundError"): "caught in the method, as if fsspec had raised it",
     ("bulk/remote.py", "FileExistsError"): "caught in the method, as if fsspec had raised it",
     # What Python's own protocols ask for.

@@ -5,6 +5,9 @@ Every message is one line: what was expected, what was received, what to do abou
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 
 class TfhificError(Exception):
     """Base of all errors that tfhific raises on purpose."""
@@ -44,3 +47,17 @@ class OutputError(TfhificError):
 
 class PictureWarning(UserWarning):
     """A file is damaged, and its picture is not."""
+
+
+@contextlib.contextmanager
+def named(name: str, kind: type[TfhificError] = TfhificError) -> Iterator[None]:
+    """Puts a file's name in front of what goes wrong with it.
+
+    Args:
+      name: of the file, as the user knows it.
+      kind: of errors; others pass as they are.
+    """
+    try:
+        yield
+    except kind as error:
+        raise type(error)(f"{name}: {error}") from None

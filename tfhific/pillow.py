@@ -83,7 +83,7 @@ class Codecs:
         Raises:
           BitstreamError: when the bytes are damaged, or of a model that is not here.
         """
-        fingerprint = container.unpack(data, sys.maxsize).fingerprint
+        fingerprint = container.unpack(data, self._options["max_pixels"]).fingerprint
         with self._lock:
             if fingerprint not in self._by_fingerprint:
                 self._by_fingerprint[fingerprint] = tfhific.load_for(data, **self._options)

@@ -11,6 +11,8 @@ import types
 from collections.abc import Callable
 from typing import Any
 
+OWN = "own"
+
 
 class RayError(Exception):
     pass
@@ -24,7 +26,7 @@ class RayDouble:
     """Stands for the module `ray`.
 
     Attributes:
-      nodes_alive: by their names.
+      nodes_alive: by their names; `OWN` is the one that the job runs on, where no worker is.
       on_batch: called with a node and tasks before a batch is done; raises `Lost` for a death.
       held: tasks that are with a worker, at most, at any moment.
     """
@@ -32,12 +34,15 @@ class RayDouble:
     exceptions = types.SimpleNamespace(RayError=RayError)
 
     def __init__(self, nodes: dict[str, int], work: Callable, model: Callable = lambda node: {}):
-        self.nodes_alive = dict.fromkeys(nodes, True)
+        self.nodes_alive = dict.fromkeys([*nodes, OWN], True)
         self._free = [node for node, cores in nodes.items() for _ in range(cores)]
         self._work, self._model = work, model
         self._calls: dict[int, tuple[Any, str, list]] = {}
         self._numbers = itertools.count()
         self.held = 0
+
+    def get_runtime_context(self):
+        return types.SimpleNamespace(get_node_id=lambda: OWN)
 
     def put(self, value):
         return value
@@ -69,6 +74,8 @@ class RayDouble:
 
     def wait(self, references, num_returns, timeout):
         assert num_returns == 1
+        if not self.nodes_alive[OWN]:
+            return [], references
         for reference in sorted(references):
             actor, method, _ = self._calls[reference]
             if method == "start" and actor.node is None:

@@ -18,7 +18,7 @@ import pytest
 from tests.bulk import cluster_pictures as pictures
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-NODES = 3
+KILLED = "127.0.0.2"
 COUNT = int(os.environ.get("TFHIFIC_BULK_PICTURES", "60"))
 SECONDS = 60 * max(30, COUNT // 20)
 
@@ -56,8 +56,10 @@ def cluster(environment, monkeypatch):
         initialize_head=True,
         head_node_args={"num_cpus": 1, "include_dashboard": False, "object_store_memory": 80 << 20},
     )
-    for _ in range(NODES - 1):
-        made.add_node(num_cpus=1, object_store_memory=80 << 20)
+    # A job joins the node of its own address, which is the head's or the one last made; the other
+    # may be killed.
+    for address in (KILLED, "127.0.0.3"):
+        made.add_node(num_cpus=1, object_store_memory=80 << 20, node_ip_address=address)
     try:
         yield made
     finally:
@@ -117,7 +119,8 @@ def test_a_job_outlives_a_node_and_a_picture_and_makes_what_the_single_command_m
         assert job.poll() is None, finished(job)
         assert time.monotonic() < until
         time.sleep(0.1)
-    cluster.remove_node(next(iter(cluster.worker_nodes)), allow_graceful=False)
+    (node,) = (each for each in cluster.worker_nodes if each.node_ip_address == KILLED)
+    cluster.remove_node(node, allow_graceful=False)
     at_the_kill = len(list(packed.glob("*.tfh")))
     code, out, err = finished(job)
 

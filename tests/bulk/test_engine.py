@@ -11,7 +11,7 @@ import sys
 
 import pytest
 
-from tests.bulk.ray_double import Lost, RayDouble
+from tests.bulk.ray_double import OWN, Lost, RayDouble
 from tfhific.bulk import engine
 from tfhific.bulk.opening import open_place
 from tfhific.bulk.places import Found
@@ -107,12 +107,12 @@ def test_a_node_that_is_lost_costs_no_picture(run):
     rows = run(double, batches(40))
     assert_one_row_each(rows, 40)
     assert {row.status for row in rows} == {DONE}
-    assert sorted(double.nodes_alive.values()) == [False, True, True]
+    assert sorted(double.nodes_alive.values()) == [False, True, True, True]
 
 
 def test_a_picture_alone_on_two_nodes_that_are_lost_is_not_to_blame(run):
     def work(ray, node, tasks):
-        if tasks[0].source == "0" and sum(ray.nodes_alive.values()) > 1:
+        if tasks[0].source == "0" and sum(ray.nodes_alive.values()) > 2:
             ray.lose(node)
             raise Lost(node)
         return done(tasks)
@@ -120,6 +120,15 @@ def test_a_picture_alone_on_two_nodes_that_are_lost_is_not_to_blame(run):
     rows = run(RayDouble(NODES, work), batches(12))
     assert_one_row_each(rows, 12)
     assert {row.status for row in rows} == {DONE}
+
+
+def test_a_job_whose_own_node_is_lost_ends_and_says_so(run):
+    def work(ray, node, tasks):
+        ray.lose(OWN)
+        return done(tasks)
+
+    with pytest.raises(TfhificError, match=r"was lost\. Start the job again"):
+        run(RayDouble(NODES, work), batches(30))
 
 
 def test_many_that_end_their_workers_are_all_recorded(run):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import datetime
 import pickle
 import uuid
 
 import pytest
 
+from tfhific.bulk import s3_pages
 from tfhific.bulk.opening import open_place
+from tfhific.bulk.places import Found
 from tfhific.bulk.plan import is_plain, plan
 from tfhific.errors import OutputError, TfhificError
 from tfhific.files.file_kinds import CODED_EXTENSION, IMAGE_EXTENSIONS
@@ -128,3 +131,57 @@ def test_keys_that_lead_elsewhere_are_told_and_not_followed(place):
     assert all(is_plain(task.destination) for task in found.tasks)
     assert len(found.problems) == 1
     assert "up.png" in found.problems[0]
+
+
+class Paged:
+    """Answers as S3 does: so many keys, in pages.
+
+    Attributes:
+      asked: how many pages were.
+    """
+
+    def __init__(self, count: int, stuck: bool = False) -> None:
+        self._keys = [f"photos/{number:05d}.png" for number in range(count)] + ["photos/below/"]
+        self._stuck = stuck
+        self.asked = 0
+
+    def call(self, method, *, Bucket, Prefix, MaxKeys, ContinuationToken="0"):
+        assert (method, Bucket, Prefix) == ("list_objects_v2", "shop", "photos/")
+        self.asked += 1
+        begin = int(ContinuationToken)
+        end = begin + MaxKeys
+        time = datetime.datetime(2026, 1, 1, tzinfo=datetime.timezone.utc)
+        contents = [
+            {"Key": key, "Size": 7, "LastModified": time, "ETag": "x"}
+            for key in self._keys[begin:end]
+        ]
+        more = {"NextContinuationToken": "0" if self._stuck else str(end)}
+        left = end < len(self._keys)
+        return {"Contents": contents, "IsTruncated": left, **(more if left else {})}
+
+
+def test_a_page_is_asked_for_when_the_one_before_is_taken():
+    server = Paged(2 * s3_pages.PAGE + 5)
+    found = s3_pages.listed(server.call, "shop", "photos/")
+    assert server.asked == 0
+    asked = [server.asked for _ in found]
+    assert asked == [1] * s3_pages.PAGE + [2] * s3_pages.PAGE + [3] * 5
+
+
+def test_a_listing_that_repeats_itself_ends():
+    server = Paged(3 * s3_pages.PAGE, stuck=True)
+    with pytest.raises(OSError, match="does not come to an end"):
+        list(s3_pages.listed(server.call, "shop", "photos/"))
+    assert server.asked < 5
+
+
+def test_a_bucket_is_listed_by_pages(place, monkeypatch):
+    server = Paged(s3_pages.PAGE + 1)
+    monkeypatch.setattr(memory.MemoryFileSystem, "protocol", "s3")
+    methods = {"call_s3": server.call, "split_path": lambda root: ("shop", "photos", None)}
+    for name, method in methods.items():
+        monkeypatch.setattr(memory.MemoryFileSystem, name, staticmethod(method), raising=False)
+    place._root = "shop/photos"
+    found = place.taken(IMAGE_EXTENSIONS, False, ())[0]
+    assert len(found) == s3_pages.PAGE + 1
+    assert found["00000.png"] == Found(7, 1_767_225_600 * 10**9)

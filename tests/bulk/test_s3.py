@@ -14,7 +14,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(
         any(importlib.util.find_spec(name) is None for name in ("s3fs", "moto", "flask_cors")),
-        reason="needs s3fs and moto[server]",
+        reason="needs requirements-bulk.txt and requirements-s3.txt",
     ),
 ]
 
@@ -114,3 +114,22 @@ def test_pictures_go_from_a_bucket_to_a_bucket(bucket, options, tmp_path):
     known = {row.source: row for row in rows}
     again = plan(sources, out, out.files(), known, **kinds)
     assert (again.tasks, again.skipped, again.failed_before) == ((), len(made), 3)
+
+
+def test_more_keys_than_a_page_are_listed_once_each_and_others_are_not(bucket, options):
+    from moto.core import DEFAULT_ACCOUNT_ID
+    from moto.s3.models import s3_backends
+
+    # Where the server keeps them: asking for each would take a minute.
+    backend = s3_backends[DEFAULT_ACCOUNT_ID]["aws"]
+    name = bucket.partition("://")[2]
+    for number in range(2_500):
+        backend.put_object(name, f"photos/{number % 7}/{number}.jpg", b"x")
+    for key in ("photos/", "photos/7/", "photos-2/a.jpg", "a.jpg"):
+        backend.put_object(name, key, b"")
+    taken, left_out = open_place(f"{bucket}/photos", options).taken((".jpg",), True, ())
+    assert set(taken) == {f"{number % 7}/{number}.jpg" for number in range(2_500)}
+    assert left_out.facts() == {}
+    assert {facts.bytes for facts in taken.values()} == {1}
+    whole, _ = open_place(bucket, options).taken((".jpg",), True, ())
+    assert len(whole) == 2_502

@@ -131,6 +131,23 @@ def test_metrics_are_where_the_deployment_says(kubernetes):
     assert template["annotations"]["prometheus.io/path"] == found[1]
 
 
+def test_the_autoscaler_by_the_queue_is_the_other_one_and_a_batchs_length_more(
+    kubernetes, documents
+):
+    (queue,) = documents("queue/autoscaler.yaml")
+    usual = kubernetes["HorizontalPodAutoscaler"]
+    assert queue["metadata"] == usual["metadata"]
+    processor, waiting = queue["spec"].pop("metrics")
+    assert usual["spec"]["metrics"] == [processor]
+    assert {**queue["spec"], "metrics": [processor]} == usual["spec"]
+    (values,) = documents("queue/adapter.yaml")
+    (rule,) = values["rules"]["custom"]
+    assert waiting["pods"]["metric"]["name"] == rule["name"]["as"]
+    batching = (DEPLOY / "batching.config").read_text()
+    size = re.search(r"max_batch_size \{ value: (\d+) \}", batching)[1]
+    assert waiting["pods"]["target"] == {"type": "AverageValue", "averageValue": size}
+
+
 def test_the_models_configuration_is_the_servers_message():
     pytest.importorskip("tensorflow_serving")
     from google.protobuf import text_format

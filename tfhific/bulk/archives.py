@@ -10,8 +10,8 @@ import zlib
 from collections.abc import Sequence
 from typing import Any
 
-from tfhific.bulk.places import Found, Place
-from tfhific.errors import OutputError, TfhificError
+from tfhific.bulk.places import Found, ReadOnly
+from tfhific.errors import TfhificError
 from tfhific.files.file_kinds import extension
 from tfhific.files.listing import LeftOut
 
@@ -19,11 +19,13 @@ ENDINGS = (".zip", ".tar")
 """Of files that may be read as a folder is. A compressed tar has no places to jump to."""
 
 
-class Archive(Place):
-    """The regular files in an archive; nothing is written to it.
+class Archive(ReadOnly):
+    """The regular files in an archive.
 
     Of members of one name the last counts, as when an archive is unpacked.
     """
+
+    what = "an archive"
 
     def __init__(self, path: str) -> None:
         """Opens it.
@@ -75,9 +77,6 @@ class Archive(Place):
     def __setstate__(self, state: dict[str, str]) -> None:
         self.__init__(state["name"])  # type: ignore[misc]
 
-    def files(self) -> dict[str, Found]:
-        raise OutputError(f"{self.name}: pictures are not written into archives; name a folder.")
-
     def taken(
         self, extensions: Sequence[str], recursive: bool, ignored: Sequence[str]
     ) -> tuple[dict[str, Found], LeftOut]:
@@ -117,18 +116,6 @@ class Archive(Place):
         ) as error:
             reason = " ".join(str(error).split())[:200]
             raise TfhificError(f"{self.shown(path)}: can't be read ({reason}).") from None
-
-    def write(self, path: str, data: bytes, overwrite: bool) -> None:
-        raise OutputError(f"{self.shown(path)}: nothing is written into an archive.")
-
-    def remove(self, path: str) -> None:
-        raise OutputError(f"{self.shown(path)}: nothing is removed from an archive.")
-
-    def shown(self, path: str) -> str:
-        return f"{self.name}/{path}"
-
-    def settle(self, path: str, source: Place, source_path: str) -> None:
-        """Nothing is written to it."""
 
 
 def is_archive(name: str) -> bool:

@@ -31,13 +31,18 @@ def batches(
     out in another order, and its file would be another than the one that `compress` writes.
 
     Args:
-      tasks: in any order; as many as `WINDOW` are looked at before the first batch is given.
+      tasks: in any order; as many as `WINDOW` are looked at before the first batch is given. Where
+        looking at one costs as much as reading it, they stay in their order.
       sources: where their files are.
       files: most of a batch.
       pixels: after so many in all a batch is full.
       threads: that look at files.
     """
     waiting = iter(tasks)
+    if sources.start_costs_all:
+        while batch := list(itertools.islice(waiting, files)):
+            yield batch
+        return
     with concurrent.futures.ThreadPoolExecutor(threads) as pool:
         while window := list(itertools.islice(waiting, WINDOW)):
             sizes = pool.map(lambda task: _look(task, sources), window)

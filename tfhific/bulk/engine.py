@@ -146,6 +146,7 @@ class Engine:
         import ray
 
         self._ray = ray
+        self._own_node = ray.get_runtime_context().get_node_id()
         self._settings = ray.put(settings)
         self._class = ray.remote(num_cpus=cores, max_restarts=0, max_task_retries=0)(Worker)
         self._starting: dict[Any, _Held] = {}
@@ -171,7 +172,8 @@ class Engine:
           on_wait: called at least every few seconds.
 
         Raises:
-          TfhificError: the workers can't start, or hold different models.
+          TfhificError: the workers can't start or hold different models, or this process's own node
+            is lost.
         """
         left = True
         while left or self._alone or self._working or self._suspects:
@@ -190,11 +192,21 @@ class Engine:
                 break
             ready, _ = self._ray.wait(waited, num_returns=1, timeout=_POLL_SECONDS)
             on_wait()
+            if not ready:
+                self._check_own_node()
             for reference in ready:
                 if reference in self._starting:
                     self._started(reference)
                 else:
                     yield from self._finished(reference)
+
+    def _check_own_node(self) -> None:
+        # Ray lets a process wait for ever that it has left without its node's part of the cluster.
+        if self._own_node not in self._alive():
+            raise TfhificError(
+                "the cluster's process on this machine, which the job has joined it by, was lost. "
+                "Start the job again: it goes on where it stopped."
+            )
 
     def stop(self) -> None:
         """Ends the workers."""
@@ -262,7 +274,7 @@ class Engine:
         """
         if not self._suspects:
             return []
-        alive = {each["NodeID"] for each in self._ray.nodes() if each["Alive"]}
+        alive = self._alive()
         rows, left = [], []
         for each in self._suspects:
             if each.node not in alive:
@@ -274,6 +286,9 @@ class Engine:
                 rows.append(failed(each.task, f"{each.task.source}: {reason}"))
         self._suspects = left
         return rows
+
+    def _alive(self) -> set[str]:
+        return {each["NodeID"] for each in self._ray.nodes() if each["Alive"]}
 
     def _end(self, held: _Held) -> None:
         with contextlib.suppress(Exception):  # it may be gone already

@@ -8,6 +8,8 @@ A job that was killed leaves parts, which the next one reads and goes on from.
 from __future__ import annotations
 
 import io
+import itertools
+import sys
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -55,6 +57,8 @@ class Manifest:
         Raises:
           OutputError: the part can't be written, or another job writes here too.
         """
+        # Of a million rows these texts are a few; each came from a worker as its own.
+        row = row._replace(status=sys.intern(row.status), model=row.model and sys.intern(row.model))
         self.rows[row.source] = row
         self._new.append(row)
         if len(self._new) >= _ROWS or time.monotonic() - self._written > _SECONDS:
@@ -108,9 +112,11 @@ def to_parquet(rows: Iterable[Row]) -> bytes:
     types = {str: pyarrow.string(), int: pyarrow.int64(), float: pyarrow.float64()}
     metadata = {_MARK: _VERSION}
     schema = pyarrow.schema([(n, types[kind]) for n, kind in KINDS.items()], metadata=metadata)
-    table = pyarrow.Table.from_pylist([row._asdict() for row in rows], schema=schema)
-    held = io.BytesIO()
-    pyarrow.parquet.write_table(table, held)
+    held, waiting = io.BytesIO(), iter(rows)
+    with pyarrow.parquet.ParquetWriter(held, schema) as writer:
+        # A few at a time: as dictionaries they take as much again as they do as rows.
+        while some := [row._asdict() for row in itertools.islice(waiting, _ROWS)]:
+            writer.write_table(pyarrow.Table.from_pylist(some, schema=schema))
     return held.getvalue()
 
 
@@ -131,16 +137,17 @@ def from_parquet(data: bytes, where: str) -> list[Row]:
         file = pyarrow.parquet.ParquetFile(io.BytesIO(data))
         _check_metadata(file.schema_arrow.metadata or {}, where)
         columns = [name for name in KINDS if name in file.schema_arrow.names]
-        values = [
-            each for batch in file.iter_batches(columns=columns) for each in batch.to_pylist()
-        ]
+        rows: list[Row] = []
+        for batch in file.iter_batches(_ROWS, columns=columns):
+            for each in batch.to_pylist():
+                rows.append(row_of(each, f"{where}, row {len(rows)}"))
     except (pyarrow.ArrowException, OSError, ValueError, KeyError) as error:
         reason = " ".join(str(error).split())[:120]
         raise TfhificError(
             f"{where}: expected a manifest in Parquet, received something else or a damaged one "
             f"({reason}). Move it away; outputs that are there are kept."
         ) from None
-    return [row_of(each, f"{where}, row {number}") for number, each in enumerate(values)]
+    return rows
 
 
 def _check_metadata(metadata: Mapping[Any, Any], where: str) -> None:

@@ -35,6 +35,9 @@ class Place(abc.ABC):
     name: str
     """As the user gave it; a folder with its whole path."""
 
+    start_costs_all = False
+    """Whether reading a file's beginning takes as long as reading it all."""
+
     @abc.abstractmethod
     def files(self) -> dict[str, Found]:
         """Everything that is in it; nothing where it is missing.
@@ -182,3 +185,25 @@ def _stat(path: str) -> Found:
     except OSError:
         return Found()
     return Found(found.st_size, found.st_mtime_ns)
+
+
+class ReadOnly(Place):
+    """A file that pictures are read out of, as out of a folder."""
+
+    what = "a file"
+    """Of which kind it is, for messages."""
+
+    def files(self) -> dict[str, Found]:
+        raise OutputError(f"{self.name}: pictures are not written into {self.what}; name a folder.")
+
+    def write(self, path: str, data: bytes, overwrite: bool) -> None:
+        raise OutputError(f"{self.shown(path)}: nothing is written into {self.what}.")
+
+    def remove(self, path: str) -> None:
+        raise OutputError(f"{self.shown(path)}: nothing is removed from {self.what}.")
+
+    def shown(self, path: str) -> str:
+        return f"{self.name}/{path}"
+
+    def settle(self, path: str, source: Place, source_path: str) -> None:
+        """Nothing is written to it."""

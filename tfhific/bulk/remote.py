@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from tfhific.bulk import s3_pages
 from tfhific.bulk.places import Found, Place
 from tfhific.errors import OutputError, TfhificError
 from tfhific.files.file_kinds import extension
@@ -78,10 +79,15 @@ class Remote(Place):
         return dict(sorted(found.items())), left_out
 
     def _list(self, missing_is_empty: bool) -> Iterator[tuple[str, Found]]:
+        begin = f"{self._root}/"
         try:
             self._system.invalidate_cache()
-            listed = self._system.find(self._root, detail=True)
-            if not listed and not missing_is_empty and not self._system.isdir(self._root):
+            empty = True
+            for path, facts in self._listed():
+                empty = False
+                if path.startswith(begin):
+                    yield path[len(begin) :], _found(facts)
+            if empty and not missing_is_empty and not self._system.isdir(self._root):
                 raise FileNotFoundError
         except FileNotFoundError:
             if missing_is_empty:
@@ -89,9 +95,21 @@ class Remote(Place):
             raise TfhificError(f"{self.name}: expected a folder; there is none.") from None
         except Exception as error:
             raise TfhificError(f"{self.name}: can't be listed ({_said(error)}).") from None
-        for path, facts in listed.items():
-            if facts.get("type") != "directory" and path.startswith(f"{self._root}/"):
-                yield path[len(self._root) + 1 :], _found(facts)
+
+    def _listed(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Whole paths of files with what the system says of each."""
+        if "s3" in self._protocols():
+            bucket, key, _ = self._system.split_path(self._root)
+            yield from s3_pages.listed(self._system.call_s3, bucket, f"{key}/" if key else "")
+            return
+        # One answer of the system's: only S3's is known to come in pages.
+        for path, facts in self._system.find(self._root, detail=True).items():
+            if facts.get("type") != "directory":
+                yield path, facts
+
+    def _protocols(self) -> tuple[str, ...]:
+        protocol = self._system.protocol
+        return (protocol,) if isinstance(protocol, str) else tuple(protocol)
 
     def read(self, path: str, start: int | None = None) -> bytes:
         try:
@@ -105,9 +123,7 @@ class Remote(Place):
         try:
             if not overwrite and self._system.exists(whole):
                 raise FileExistsError
-            protocol = self._system.protocol
-            names = (protocol,) if isinstance(protocol, str) else tuple(protocol)
-            if set(names) & set(_WHOLE_OR_NOT):
+            if set(self._protocols()) & set(_WHOLE_OR_NOT):
                 self._system.pipe_file(whole, data, mode="overwrite" if overwrite else "create")
             else:
                 self._write_and_move(whole, data)

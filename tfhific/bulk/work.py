@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from tfhific.bulk.places import Place
 from tfhific.bulk.plan import Task
 from tfhific.bulk.rows import DONE, FAILED, Row
-from tfhific.errors import TfhificError
+from tfhific.errors import TfhificError, named
 
 if TYPE_CHECKING:
     from tfhific.codec.base import Codec
@@ -80,14 +80,13 @@ class Work:
           TfhificError: there is none, or it can't be run.
         """
         os.environ.update(settings.variables)
+        from tfhific.pillow import Codecs
+
         self._settings = settings
         self._max_pixels: int = settings.options["max_pixels"]
-        self._codecs: dict[bytes, Codec] = {}
-        self._codec: Codec | None = None
-        if settings.model is not None:
-            import tfhific
-
-            self._codec = tfhific.load(settings.model, **settings.options)
+        self._codecs = Codecs(**settings.options)
+        model = settings.model
+        self._codec: Codec | None = None if model is None else self._codecs.named(model)
 
     @property
     def fingerprint(self) -> str:
@@ -150,48 +149,31 @@ class Work:
             raise TfhificError("Expected a model to compress with.")
         picture = read_picture(_Named(data, shown), self._max_pixels)
         if self._settings.strip:
-            picture = dataclasses.replace(picture, icc=None, exif=None)
-        try:
+            picture = picture.stripped()
+        with named(shown):
             output = codec.compress_picture(picture, self._settings.quality)
             if self._settings.verify:
                 codec.verify(output, picture)
-        except TfhificError as error:
-            raise type(error)(f"{shown}: {error}") from None
         return output, _facts_of(output, self._max_pixels, codec)
 
     def _decompress(self, task: Task, data: bytes) -> tuple[bytes, dict[str, Any]]:
         from tfhific.pictures.images import encode_png
 
         shown = self._settings.sources.shown(task.source)
-        try:
-            codec = self._codec_for(data)
+        with named(shown):
+            codec = self._codec or self._codecs.of_file(data)
             picture = codec.decompress_picture(data)
-        except TfhificError as error:
-            raise type(error)(f"{shown}: {error}") from None
         output = encode_png(picture)
         if self._settings.verify:
             _verify_png(output, picture, shown)
         return output, _facts_of(data, self._max_pixels, codec)
 
-    def _codec_for(self, data: bytes) -> Codec:
-        if self._codec is not None:
-            return self._codec
-        import tfhific
-        from tfhific.bitstream import container
-
-        fingerprint = container.unpack(data, self._max_pixels).fingerprint
-        if fingerprint not in self._codecs:
-            self._codecs[fingerprint] = tfhific.load_for(data, **self._settings.options)
-        return self._codecs[fingerprint]
-
     def _kept(self, task: Task, output: bytes) -> _Made:
         """What can be told of an output that was there; whether it is whole is looked at."""
         shown = self._settings.destination.shown(task.destination)
         if self._settings.command == "compress":
-            try:
+            with named(shown):
                 return _Made(output, _facts_of(output, self._max_pixels))
-            except TfhificError as error:
-                raise type(error)(f"{shown}: {error}") from None
         from tfhific.pictures.images import read_picture
 
         height, width = read_picture(_Named(output, shown), self._max_pixels).pixels.shape[:2]

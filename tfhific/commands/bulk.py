@@ -1,7 +1,8 @@
 """Many pictures through a Ray cluster: bulk.py compress|decompress SRC DST --address=auto.
 
-SRC and DST are folders, or URLs of fsspec such as s3://bucket/photos. DST/manifest.parquet has a
-row for each picture; a job that ended early goes on where it stopped. See docs/scaling.md.
+SRC and DST are folders, or URLs of fsspec such as s3://bucket/photos; SRC may be a .zip, .tar or
+.parquet file. DST/manifest.parquet has a row for each picture; a job that ended early goes on where
+it stopped. See docs/scaling.md.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from tfhific.commands.quality import define_quality
 
 if TYPE_CHECKING:
     from tfhific.bulk.manifest import Manifest
+    from tfhific.bulk.opening import Columns
     from tfhific.bulk.places import Place
     from tfhific.bulk.plan import BulkPlan
     from tfhific.bulk.work import Settings
@@ -49,6 +51,8 @@ def define_flags() -> None:
     flags.DEFINE_integer(
         "batch_pixels", 1 << 24, "A batch is full after so many pixels.", lower_bound=1
     )
+    flags.DEFINE_string("image_column", None, "Column of SRC.parquet; default image.")
+    flags.DEFINE_string("name_column", None, "Column of names; default: numbers of rows.")
     flags.DEFINE_string("storage_options", "{}", "JSON object for fsspec, of both URLs.")
     common.define_codec_flags()
 
@@ -64,7 +68,7 @@ def bulk(argv: list[str]) -> int:
     if command == "decompress" and (FLAGS.quality is not None or FLAGS.strip):
         raise TfhificError("--quality and --strip are for compressing.")
     codec_options = common.codec_options()
-    sources = open_place(argv[2], options)
+    sources = open_place(argv[2], options, _columns())
     destination = open_place(argv[3], options)
     extras.require("bulk", "bulk", _NEEDED)
     present = destination.files()
@@ -98,6 +102,14 @@ def _storage_options() -> dict:
             f"--storage_options: expected a JSON object. Received: {FLAGS.storage_options}."
         )
     return options
+
+
+def _columns() -> Columns | None:
+    from tfhific.bulk.opening import Columns
+
+    if FLAGS.image_column is None and FLAGS.name_column is None:
+        return None
+    return Columns(FLAGS.image_column or "image", FLAGS.name_column)
 
 
 def _plan(

@@ -8,7 +8,6 @@ In a folder a.jpg gives a.tfh; pictures that differ in their ending alone give a
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import sys
 import time
 from collections.abc import Iterator
@@ -96,7 +95,7 @@ def _compress(codec, picture, side: dict) -> bytes:
 
 def _work(codec, job) -> dict:
     from tfhific.codec.side_information import side_information
-    from tfhific.errors import TfhificError
+    from tfhific.errors import named
     from tfhific.files.atomic import write_atomically
     from tfhific.files.jobs import unchanged
     from tfhific.pictures.images import read_picture
@@ -107,14 +106,12 @@ def _work(codec, job) -> dict:
     with unchanged(job.source):
         picture = read_picture(job.source, FLAGS.max_pixels)
         if FLAGS.strip:
-            picture = dataclasses.replace(picture, icc=None, exif=None)
-        try:
+            picture = picture.stripped()
+        with named(job.source):
             height, width = picture.pixels.shape[:2]
             side = side_information(codec, _requests(), job.source, (height, width))
             with _progress(job.source) as effort:
                 data = _compress(codec, picture, {**side, **effort})
-        except TfhificError as error:
-            raise type(error)(f"{job.source}: {error}") from None
         if FLAGS.verify:
             facts["psnr"] = _verified(codec, data, picture, job.source)
     quality = codec.quality_of(data)

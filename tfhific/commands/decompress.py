@@ -28,7 +28,7 @@ def define_flags() -> None:
 
 
 def _work(codec_for, job) -> dict:
-    from tfhific.errors import BitstreamError
+    from tfhific.errors import BitstreamError, named
     from tfhific.files.file_kinds import extension
     from tfhific.files.jobs import read_bytes
     from tfhific.pictures.images import WRITTEN_EXTENSIONS, write_image, write_png
@@ -36,11 +36,9 @@ def _work(codec_for, job) -> dict:
     common.refuse_existing(job.destination, FLAGS.overwrite)
     started = time.perf_counter()
     data = read_bytes(job.source)
-    try:
+    with named(job.source, BitstreamError):
         codec = codec_for(data)
         picture = codec.decompress_picture(data)
-    except BitstreamError as error:
-        raise BitstreamError(f"{job.source}: {error}") from None
     fits = job.destination == "-" or extension(job.destination) in WRITTEN_EXTENSIONS
     write = write_image if fits else write_png  # the latter with --force_name alone
     write(picture, job.destination, overwrite=FLAGS.overwrite)
@@ -77,32 +75,29 @@ def decompress(argv: list[str]) -> int:
         beside=(FLAGS.model, FLAGS.decoder),
     )
 
-    import tfhific
     from tfhific.bitstream import container
     from tfhific.errors import BitstreamError, TfhificError
+    from tfhific.pillow import Codecs
 
     if FLAGS.model and FLAGS.decoder:
         raise TfhificError("Expected one of --model and --decoder, not both.")
     if planned.to_do:
         common.start_runtime(FLAGS.model or FLAGS.decoder or "decompressing")
-    loaded = {}
-    named = None
+    codecs = Codecs(**options)
+    chosen = None
     if planned.to_do and (FLAGS.model or FLAGS.decoder):
-        named = tfhific.load(FLAGS.model or FLAGS.decoder, **options)
+        chosen = codecs.named(FLAGS.model or FLAGS.decoder)
 
     def codec_for(data: bytes):
-        if named is not None:
-            made_by = container.unpack(data, FLAGS.max_pixels).fingerprint
-            if FLAGS.decoder and made_by != named.fingerprint:
-                raise BitstreamError(
-                    f"{named.name} is no decoder for this file: it reads the streams of "
-                    f"{named.fingerprint.hex()}, and the file was made by {made_by.hex()}."
-                )
-            return named
-        fingerprint = container.unpack(data, FLAGS.max_pixels).fingerprint
-        if fingerprint not in loaded:
-            loaded[fingerprint] = tfhific.load_for(data, **options)
-        return loaded[fingerprint]
+        if chosen is None:
+            return codecs.of_file(data)
+        made_by = container.unpack(data, FLAGS.max_pixels).fingerprint
+        if FLAGS.decoder and made_by != chosen.fingerprint:
+            raise BitstreamError(
+                f"{chosen.name} is no decoder for this file: it reads the streams of "
+                f"{chosen.fingerprint.hex()}, and the file was made by {made_by.hex()}."
+            )
+        return chosen
 
     return common.run_files(planned, lambda job: _work(codec_for, job), _line, argv[1])
 

@@ -28,7 +28,7 @@ def define_flags() -> None:
 
 
 def import_torch(argv: list[str]) -> int:
-    from tfhific.errors import OutputError, TfhificError
+    from tfhific.errors import OutputError, TfhificError, named
     from tfhific.files.own_inputs import refuse_own_input
     from tfhific.published.store import FILE_NAME, save_model
 
@@ -47,10 +47,8 @@ def import_torch(argv: list[str]) -> int:
 
     use_torch = {"auto": None, "torch": True, "own": False}[FLAGS.reader]
     contents = read_checkpoint(checkpoint, use_torch)
-    try:
+    with named(checkpoint):
         imported = model_of(contents, FLAGS.ignore_extra)
-    except TfhificError as error:
-        raise type(error)(f"{checkpoint}: {error}") from None
     del contents
     name = os.path.basename(os.path.abspath(folder))
     training = {"system": "hific", "imported": imported.facts}

@@ -64,16 +64,14 @@ def shrunk(picture: Picture, size: int) -> Image.Image:
 
 
 def _work(codecs: Codecs, job: Job) -> dict:
-    from tfhific.errors import BitstreamError
+    from tfhific.errors import BitstreamError, named
     from tfhific.files.atomic import write_atomically
     from tfhific.files.jobs import read_bytes
 
     common.refuse_existing(job.destination, FLAGS.overwrite)
     data = read_bytes(job.source)
-    try:
+    with named(job.source, BitstreamError):
         picture = codecs.of_file(data).decompress_picture(data)
-    except BitstreamError as error:
-        raise BitstreamError(f"{job.source}: {error}") from None
     image = shrunk(picture, FLAGS.size)
     held = io.BytesIO()
     image.save(held, "PNG")

@@ -13,7 +13,7 @@ from __future__ import annotations
 import io
 import os
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -74,6 +74,10 @@ class Picture:
     alpha: np.ndarray | None = None
     icc: bytes | None = None
     exif: bytes | None = None
+
+    def stripped(self) -> Picture:
+        """The picture without ICC profile and EXIF block; alpha stays."""
+        return replace(self, icc=None, exif=None)
 
 
 def read_picture(source: Source, max_pixels: int = DEFAULT_MAX_PIXELS) -> Picture:
