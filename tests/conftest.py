@@ -180,6 +180,16 @@ def tiny_codec(tiny_model_folder):
 
 
 @pytest.fixture(scope="session")
+def light_codec(tiny_model_folder):
+    """The same as a command has it in a process of its own: by LiteRT, where it is installed."""
+    import tfhific
+    from tfhific.runtimes import choice
+
+    name = "litert" if choice.installed("litert") else "tensorflow"
+    return tfhific.load(tiny_model_folder, runtime=name)
+
+
+@pytest.fixture(scope="session")
 def stranger_codec(models_folder):
     """The codec of another model, which lies where nobody searches."""
     import tfhific

@@ -49,7 +49,7 @@ def load(model: str | os.PathLike = "mini", **options: Any) -> Codec:
     Args:
       model: a model's name (`mini`, `mini-v1`), or the folder of one.
       **options: `coder`, `tile`, `max_pixels`, `precision`, `runtime`; see
-        `tfhific.codec.base.Codec`.
+        `tfhific.codec.base.Codec`. `starting`: see `tfhific.systems.codec_of`.
 
     Raises:
       ModelError: when there is no such model, or it is damaged.

@@ -31,6 +31,7 @@ from tfhific.pictures.exif import ORIENTATION, upright_exif
 from tfhific.pictures.header import Header
 from tfhific.pictures.images import Picture, to_pillow
 from tfhific.pictures.plane import check_plane
+from tfhific.runtimes.choice import AUTO, LIGHT
 
 if TYPE_CHECKING:
     from tfhific.codec.base import Codec
@@ -43,6 +44,7 @@ MIME_TYPE = "image/x-tfh"
 class Codecs:
     """Models that were loaded, kept: each once, whichever thread asks for it first.
 
+    What starts soonest runs them, the runtime `light` of `tfhific.load`, unless told otherwise.
     Limits on pixels are Pillow's (`Image.MAX_IMAGE_PIXELS`), which has applied them when a picture
     is decoded.
     """
@@ -53,26 +55,34 @@ class Codecs:
         Args:
           **options: for each codec, see `tfhific.load`.
         """
-        self._options = {"max_pixels": sys.maxsize, **options}
+        self._options = {"max_pixels": sys.maxsize, "runtime": LIGHT, **options}
         self._lock = threading.Lock()
-        self._by_name: dict[str, Codec] = {}
+        self._by_name: dict[tuple[str, str], Codec] = {}
         self._by_fingerprint: dict[bytes, Codec] = {}
 
-    def named(self, model: str | os.PathLike[str] = "mini") -> Codec:
+    def named(self, model: str | os.PathLike[str] = "mini", effort: int | None = None) -> Codec:
         """The codec of a model, which from then on also opens files of that model.
 
         Args:
           model: see `tfhific.load`.
+          effort: that it is to compress with, which may take another runtime; None for 1.
 
         Raises:
           ModelError: when there is no such model, or it is damaged.
         """
-        name = os.fspath(model)
+        from tfhific.codec.effort import DEFAULT
+
+        name, runtime = os.fspath(model), self._options["runtime"]
+        if runtime == LIGHT and effort not in (None, DEFAULT):
+            runtime = AUTO
         with self._lock:
-            if name not in self._by_name:
-                codec = tfhific.load(name, **self._options)
-                self._by_name[name] = self._by_fingerprint.setdefault(codec.fingerprint, codec)
-            return self._by_name[name]
+            if (name, runtime) not in self._by_name:
+                codec = tfhific.load(name, **{**self._options, "runtime": runtime})
+                before = self._by_fingerprint.setdefault(codec.fingerprint, codec)
+                # Another decoder for the same files is another codec.
+                same = (before.runtime, before.name) == (codec.runtime, codec.name)
+                self._by_name[name, runtime] = before if same else codec
+            return self._by_name[name, runtime]
 
     def of_file(self, data: bytes) -> Codec:
         """The codec of the model that made a file.
@@ -254,7 +264,7 @@ def save(image: Image.Image, stream: IO[bytes], filename: str | bytes, *, codecs
     icc = given.get("icc_profile", image.info.get("icc_profile"))
     try:
         picture = picture_of(image, icc=icc or None, exif=exif or None)
-        codec = codecs.named(given.get("model") or "mini")
+        codec = codecs.named(given.get("model") or "mini", given.get("effort"))
         side = {name: given[name] for name in (*codec.needs, "effort") if name in given}
         if bounds:
             data = codec.compress_to(picture, **bounds, **side)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tfhific.errors import ModelError, TfhificError
@@ -262,21 +263,39 @@ def checkpoint_maker(published: PublishedModel) -> Any:
 # Coding and serving.
 
 
-def codec_of(published: PublishedModel, **options: Any) -> Codec:
+def codec_class(published: PublishedModel) -> type[Codec]:
+    """The `tfhific.codec.base.Codec` class of a published model.
+
+    Raises:
+      TfhificError: where models of its system are no codecs.
+    """
+    place = _system_of(published.system, published.training).codec
+    if not place:
+        raise TfhificError(f"Models of {published.system} are no codecs.")
+    return part(place)
+
+
+def codec_of(
+    published: PublishedModel, *, starting: Callable[[str], None] | None = None, **options: Any
+) -> Codec:
     """The codec of a published model.
 
     Args:
       published: the model.
-      **options: `coder`, `tile`, `max_pixels`, `precision`; see `tfhific.codec.base.Codec`.
+      starting: told the name of the runtime before it is used.
+      **options: `coder`, `tile`, `max_pixels`, `precision`, `runtime`; see
+        `tfhific.codec.base.Codec`.
 
     Raises:
       ModelError: when the model does not hold what one of its system holds.
       TfhificError: for options that the system doesn't have.
     """
-    place = _system_of(published.system, published.training).codec
-    if not place:
-        raise TfhificError(f"Models of {published.system} are no codecs.")
-    return part(place)(published, **options)
+    kind = codec_class(published)
+    if starting is not None:
+        asked = options.get("runtime", "auto"), options.get("precision", "float32")
+        options["runtime"] = kind.runtime_for(published, *asked)
+        starting(options["runtime"])
+    return kind(published, **options)
 
 
 def open_codec(folder: str | os.PathLike[str], **options: Any) -> Codec:

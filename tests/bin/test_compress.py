@@ -42,7 +42,7 @@ def refused(done, said) -> None:
     assert said in done.err
 
 
-def test_folder_of_good_and_bad_files_in_a_new_process(tmp_path, photo, tiny_codec, run_script):
+def test_folder_of_good_and_bad_files_in_a_new_process(tmp_path, photo, light_codec, run_script):
     source, target = tmp_path / "in", tmp_path / "out"
     (source / "deep").mkdir(parents=True)
     good = png(photo(40, 50))
@@ -85,7 +85,7 @@ def test_folder_of_good_and_bad_files_in_a_new_process(tmp_path, photo, tiny_cod
     }
     assert found == {"a good.tfh", "deep/e.tfh", "f.png.tfh", "f.webp.tfh", "g_done.tfh"}
     assert (target / "g_done.tfh").read_bytes() == b"kept"
-    expected = tiny_codec.compress(photo(40, 50), 2.5)
+    expected = light_codec.compress(photo(40, 50), 2.5)
     for name in ("a good", "deep/e", "f.png", "f.webp"):
         assert (target / f"{name}.tfh").read_bytes() == expected
     facts = lines["a good.png"]
@@ -94,11 +94,11 @@ def test_folder_of_good_and_bad_files_in_a_new_process(tmp_path, photo, tiny_cod
     assert facts["bpp"] == pytest.approx(8 * len(expected) / 2000, abs=1e-4)
 
 
-def test_standard_input_goes_to_standard_output_in_a_new_process(photo, tiny_codec, run_script):
+def test_standard_input_goes_to_standard_output_in_a_new_process(photo, light_codec, run_script):
     image = photo(21, 34)
     done = run_script("compress", "-", "--model=tiny", "--quality=7", stdin=png(image))
     assert done.returncode == 0, done.stderr
-    assert done.stdout == tiny_codec.compress(image, 7)
+    assert done.stdout == light_codec.compress(image, 7)
 
 
 def test_default_output_stands_beside_the_input_at_quality_5(work, compress, tiny_codec):

@@ -32,11 +32,11 @@ def refused(done, said) -> None:
 
 
 def test_folder_of_good_and_bad_files_in_a_new_process(
-    tmp_path, photo, tiny_codec, stranger_codec, run_script
+    tmp_path, photo, light_codec, stranger_codec, run_script
 ):
     source, target = tmp_path / "in", tmp_path / "out"
     (source / "deep").mkdir(parents=True)
-    coded = [tiny_codec.encode(photo(41, 57), quality) for quality in (1, 8)]
+    coded = [light_codec.encode(photo(41, 57), quality) for quality in (1, 8)]
     changed = bytearray(coded[0].data)
     changed[40] ^= 4
     for name, data in {
@@ -71,12 +71,16 @@ def test_folder_of_good_and_bad_files_in_a_new_process(
     assert (target / "h_done.png").read_bytes() == b"kept"
     for name, one in zip(("a", "deep/e"), coded):
         decoded = read_picture(target / f"{name}.png").pixels
-        np.testing.assert_array_equal(decoded, tiny_codec.reconstruct(one))
+        np.testing.assert_array_equal(decoded, light_codec.reconstruct(one))
 
 
+@pytest.mark.parametrize(("runtime", "others"), [("tensorflow", []), ("litert", ["tensorflow"])])
 def test_decoding_loads_nothing_that_only_training_needs(
-    photo, tiny_codec, run_python, models_folder
+    runtime, others, photo, tiny_codec, light_codec, run_python, models_folder
 ):
+    if runtime == "litert":
+        pytest.importorskip("ai_edge_litert")
+
     program = (
         "import runpy, sys\n"
         "sys.argv = sys.argv[1:]\n"
@@ -87,24 +91,27 @@ def test_decoding_loads_nothing_that_only_training_needs(
         "heavy = ('tensorflow_compression', 'tensorflow_probability', 'matplotlib',\n"
         "         'tfhific.backend', 'tfhific.models.layers', 'tfhific.training',\n"
         "         'tfhific.models.mini', 'tfhific.models.hific', 'tfc_port.layers')\n"
+        f"heavy += {tuple(others)!r}\n"
         "print([name for name in heavy if name in sys.modules], file=sys.stderr)\n"
         "sys.exit(code)\n"
     )
 
-    coded = tiny_codec.encode(photo(23, 31), 6)
+    codec = light_codec if runtime == "litert" else tiny_codec
+    coded = codec.encode(photo(23, 31), 6)
     environment = {"TFHIFIC_MODELS": str(models_folder)}
     done = run_python(
         "-c",
         program,
         SCRIPT,
         "-",
+        *([] if runtime == "litert" else ["--runtime=tensorflow"]),
         stdin=coded.data,
         environment=environment,
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr.decode().splitlines()[-1] == "[]"
     decoded = np.asarray(Image.open(io.BytesIO(done.stdout)))
-    np.testing.assert_array_equal(decoded, tiny_codec.reconstruct(coded))
+    np.testing.assert_array_equal(decoded, codec.reconstruct(coded))
 
 
 def test_default_output_is_a_png_beside_the_input(work, call_script, tiny_codec):

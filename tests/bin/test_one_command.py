@@ -105,7 +105,7 @@ def test_tensorflow_is_not_loaded_for_what_needs_none(
     assert done.returncode == 0, done.stderr.decode()
 
 
-def test_many_pictures_go_through_and_back_in_new_processes(tfhific, photo, tiny_codec, tmp_path):
+def test_many_pictures_go_through_and_back_in_new_processes(tfhific, photo, light_codec, tmp_path):
     for number, name in enumerate(("a.png", "b.png")):
         Image.fromarray(photo(24, 32, number)).save(tmp_path / name)
     pictures = sorted(tmp_path.glob("*.png"))
@@ -114,7 +114,7 @@ def test_many_pictures_go_through_and_back_in_new_processes(tfhific, photo, tiny
     assert done.returncode == 0, done.stderr
     facts = [json.loads(line) for line in done.stdout.decode().splitlines()]
     assert [each["quality"] for each in facts] == [6.25, 6.25]
-    assert (packed / "b.tfh").read_bytes() == tiny_codec.compress(photo(24, 32, 1), 6.25)
+    assert (packed / "b.tfh").read_bytes() == light_codec.compress(photo(24, 32, 1), 6.25)
     back = tmp_path / "back"
     done = tfhific("decompress", *sorted(packed.iterdir()), f"--out={back}/")
     assert done.returncode == 0, done.stderr

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import os
 import pathlib
+import sys
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import tfhific
+from tfhific import systems
 from tfhific.bitstream import fuzz
 from tfhific.codec.hyperprior import HyperpriorCodec
 from tfhific.errors import ArgumentError, BitstreamError, ModelError, TfhificError
 from tfhific.pictures.images import read_picture
 from tfhific.published.integer_branch import IntegerBranch
 from tfhific.published.network import Network
+from tfhific.published.ops import Gdn
+from tfhific.published.store import load_model
 from tfhific.runtimes import choice
 from tfhific.runtimes.base import Runtime
 
@@ -168,6 +172,32 @@ def test_what_the_runtime_can_not_do_is_told(whole_models_folder, tiny_model_fol
         tfhific.load(tiny_model_folder, runtime="tensorflow")
     with pytest.raises(TfhificError, match=r"not installed: .* pip install '.\[tensorflow\]'"):
         tfhific.load(whole_models_folder / "gc")
+
+
+def test_light_is_litert_where_that_does_what_is_asked_for_and_tensorflow_is_not_loaded(
+    tiny_published, whole_models_folder, monkeypatch
+):
+    from tfhific.runtimes.litert import layers
+
+    centres = load_model(whole_models_folder / "gc")
+
+    def light(published, precision="float32") -> str:
+        return systems.codec_class(published).runtime_for(published, "light", precision)
+
+    assert light(tiny_published) == "tensorflow"
+    monkeypatch.delitem(sys.modules, "tensorflow")
+    assert light(tiny_published) == "litert"
+    assert light(tiny_published, "bfloat16") == "tensorflow"
+    assert light(centres) == "tensorflow"
+    with monkeypatch.context() as untaught:
+        untaught.delitem(layers._WRITERS, Gdn)
+        assert light(tiny_published) == "tensorflow"
+    monkeypatch.setattr(choice, "installed", lambda name: name == "tensorflow")
+    assert light(tiny_published) == "tensorflow"
+    monkeypatch.setattr(choice, "installed", lambda name: name == "litert")
+    assert light(tiny_published) == "litert"
+    with pytest.raises(TfhificError, match="needs the runtime tensorflow, which is not installed"):
+        light(tiny_published, "bfloat16")
 
 
 WITHOUT_TENSORFLOW = """

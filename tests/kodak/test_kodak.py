@@ -40,7 +40,7 @@ def check(codec, paths, qualities, folder, run_script) -> None:
             (folder / f"{name}.tfh").write_bytes(coded.data)
             np.save(folder / f"{name}.npy", codec.reconstruct(coded))
             predicted[name] = len(coded.data), codec.estimate_bpp(pixels, quality), pixels.shape
-    done = run_script("decompress", folder)
+    done = run_script("decompress", folder, "--runtime=tensorflow")
     assert done.returncode == 0, done.stderr.decode()
     for name, (size, estimated, (height, width, _)) in predicted.items():
         decoded = read_picture(folder / f"{name}.png").pixels

@@ -82,7 +82,7 @@ def test_a_file_of_the_older_format_version_opens(plain, tiny_codec):
 
 
 LAZY = """
-import sys
+import importlib.util, sys
 from PIL import Image
 import tfhific.pillow
 heavy = {"tensorflow", "keras", "tf_keras", "tensorflow_compression", "ai_edge_litert"}
@@ -93,6 +93,8 @@ assert not heavy & set(sys.modules), heavy & set(sys.modules)
 image = Image.open(sys.argv[1])
 image.load()
 image.resize((7, 4)).save(sys.argv[2], model="tiny", quality=3)
+light = importlib.util.find_spec("ai_edge_litert") is not None
+assert ("tensorflow" in sys.modules) != light
 with Image.open(sys.argv[2]) as again:
     print(again.format, *again.size, "%d" % sum(image.getpixel((3, 4))))
 """
@@ -109,6 +111,20 @@ def test_opening_and_verifying_in_a_new_process_load_no_tensorflow(
     *facts, light = done.stdout.decode().split()
     assert facts == ["TFH", "7", "4"]
     assert abs(int(light) - int(tiny_codec.decompress(plain)[4, 3].astype(int).sum())) <= 3
+
+
+def test_an_effort_has_what_can_make_it_beside_what_starts_soonest(photo, codecs, monkeypatch):
+    pytest.importorskip("ai_edge_litert")
+    with monkeypatch.context() as bare:
+        bare.delitem(sys.modules, "tensorflow")
+        plain = codecs.named("tiny")
+        assert (plain.runtime, codecs.named("tiny", 1) is plain) == ("litert", True)
+    harder = codecs.named("tiny", 2)
+    assert (harder.runtime, codecs.named("tiny", 3) is harder) == ("tensorflow", True)
+    image = Image.fromarray(photo(33, 47))
+    assert saved(image, quality=4) == plain.compress(photo(33, 47), 4.0)
+    by_name = tfhific.pillow.Codecs(runtime="litert").named("tiny", 2)
+    assert by_name.runtime == "litert"
 
 
 def test_header_alone_is_read_before_the_picture_is_wanted(plain):

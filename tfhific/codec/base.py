@@ -28,7 +28,7 @@ from tfhific.errors import BitstreamError, ImageError, ModelError, TfhificError
 from tfhific.pictures.images import Picture, validate_array
 from tfhific.pictures.plane import check_plane, decode_plane, encode_plane
 from tfhific.published.model import PublishedModel
-from tfhific.runtimes.choice import choose
+from tfhific.runtimes import choice
 
 
 class Codec(abc.ABC):
@@ -68,8 +68,10 @@ class Codec(abc.ABC):
           precision: of the networks that see or make pictures, `float32` or `bfloat16`; any of
             them reads what any wrote. A model that sees the whole picture has `float32` alone.
           runtime: what runs the networks: `tensorflow`; `litert`, for which TensorFlow need not be
-            installed; or `auto`, the first of them that is. Files of either are read by both, and
-            pixels are within one of each other.
+            installed; `auto`, the first of them that is; or `light`, which starts soonest: `litert`
+            where it is installed and has the model's layers and the precision, unless TensorFlow is
+            imported already, and else `tensorflow`. Files of either are read by both, and pixels
+            are within one of each other.
 
         Raises:
           ModelError: when the model is of another kind than the codec's, or has layers that the
@@ -90,9 +92,31 @@ class Codec(abc.ABC):
         if precision != "float32" and not self.IN_TILES:
             raise TfhificError(f"{published.name} works in float32. Received: {precision!r}.")
         self.published = published
-        self.runtime = choose(runtime, self.RUNTIMES, published.name)
+        self.runtime = self.runtime_for(published, runtime, precision)
         self._coder = coder or _coder_for(self.runtime)
         self._max_pixels = max_pixels
+
+    @classmethod
+    def runtime_for(
+        cls, published: PublishedModel, wanted: str = choice.AUTO, precision: str = "float32"
+    ) -> str:
+        """The name of what would run a model's networks.
+
+        Args:
+          published: the model.
+          wanted: the `runtime` that a codec of it is to be made with.
+          precision: likewise.
+
+        Raises:
+          TfhificError: as the codec, for a runtime.
+        """
+        networks = published.networks.values()
+        return choice.choose(
+            wanted,
+            cls.RUNTIMES,
+            published.name,
+            lambda name: choice.suits(name, networks, precision),
+        )
 
     # What is true of a model.
 

@@ -9,6 +9,10 @@ from collections.abc import Callable
 from tfhific.errors import ArgumentError, TfhificError
 
 _ROUNDS = 10
+
+FILES = 2 + _ROUNDS
+"""So many files are made to find the largest that fits, mostly."""
+
 _TRIES = 3
 """So many files are made with effort at the most."""
 

@@ -20,7 +20,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from tfhific.commands import common, launcher, paths
+from tfhific.commands import common, launcher, paths, runtime
 from tfhific.commands.quality import define_quality
 
 FLAGS = flags.FLAGS
@@ -38,8 +38,8 @@ def define_flags() -> None:
     flags.DEFINE_list(
         "runtime",
         ["auto"],
-        "What runs the networks: auto, tensorflow or litert; several, separated by commas, are "
-        "compared.",
+        "What runs the networks: tensorflow, litert or auto, the first of them that is installed; "
+        "several, separated by commas, are compared.",
     )
     define_quality(None, "; default: the model's own.")
     flags.DEFINE_integer("runs", 7, "Timed runs of each.", lower_bound=1)
@@ -81,25 +81,24 @@ def _numbers(name: str, count: int | None = None) -> list[int]:
 
 
 def _runtimes() -> tuple[str, ...]:
-    """What `--runtime` names, each once."""
+    """Those that `--runtime` means, each once."""
     from tfhific.errors import TfhificError
     from tfhific.runtimes.choice import RUNTIMES, choose
 
-    names = tuple(dict.fromkeys(FLAGS.runtime))
+    names = tuple(FLAGS.runtime)
     if not names:
         raise TfhificError(
             f"--runtime: expected auto, {' or '.join(RUNTIMES)}, or several of them. "
             "Received: nothing."
         )
-    for name in names:
-        choose(name, RUNTIMES, "bench.py")
+    chosen = tuple(dict.fromkeys(choose(name, RUNTIMES, "bench.py") for name in names))
     only = [flag for flag in ("coding_cost", "serving") if FLAGS[flag].value]
     if only and any(name not in ("auto", "tensorflow") for name in names):
         raise TfhificError(
             f"--{only[0]} measures TensorFlow alone: expected no other --runtime. "
             f"Received: {','.join(names)}."
         )
-    return names
+    return chosen
 
 
 def _serving(images: Sequence[str]) -> int:
@@ -166,9 +165,9 @@ def _time_codecs(pixels, model: str, runtimes: Sequence[str]) -> None:
     from tfc_port import coding
 
     codecs = {}
-    for wanted in runtimes:
+    for chosen in runtimes:
         # TFC's kernels come with TensorFlow: beside another runtime there is one coder.
-        chosen = common.start_runtime(model, wanted)
+        runtime.start(chosen)
         coders = coding.available() if chosen == "tensorflow" else ("python",)
         for coder in coders:
             name = f"{chosen}, coder {coder}" if len(runtimes) > 1 else f"coder {coder}"

@@ -54,32 +54,6 @@ def start_tensorflow(configure: Callable[[], None] = lambda: None) -> None:
         tf.constant(0)
 
 
-def start_runtime(model: str, wanted: str | None = None) -> str:
-    """Starts what networks are run by, without its notices.
-
-    Args:
-      model: what it is wanted for, for the message.
-      wanted: a runtime or `auto`; None for what `--runtime` says.
-
-    Returns:
-      Which it is.
-
-    Raises:
-      TfhificError: where it is not installed, or there is none of that name.
-    """
-    from tfhific.runtimes.choice import RUNTIMES, choose
-
-    chosen = choose(FLAGS.runtime if wanted is None else wanted, RUNTIMES, model)
-    if chosen == "tensorflow":
-        start_tensorflow()
-        return chosen
-    with streams.without_stderr():
-        from tfhific.runtimes.litert import network
-
-        network.start()
-    return chosen
-
-
 def say(message: str) -> None:
     """Prints a line on standard error, in the words of this command."""
     print(_worded(message), file=sys.stderr, flush=True)
@@ -172,8 +146,8 @@ def define_codec_flags() -> None:
         "runtime",
         "auto",
         ["auto", "tensorflow", "litert"],
-        "What runs the networks; auto: tensorflow where it is installed. litert starts in a "
-        "fraction of the time; files of either are read by both.",
+        "What runs the networks; auto: litert, which starts in a fraction of the time, for a few "
+        "pictures, tensorflow for many. Files of either are read by both.",
     )
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 from absl import flags
 
-from tfhific.commands import common, launcher, paths
+from tfhific.commands import common, launcher, paths, runtime
 from tfhific.commands.quality import define_quality
 
 FLAGS = flags.FLAGS
@@ -91,6 +91,14 @@ def _compress(codec, picture, side: dict) -> bytes:
         return codec.compress_picture(picture, FLAGS.quality, **side)
     bounds = {"max_bytes": FLAGS.target_bytes, "max_bpp": FLAGS.target_bpp}
     return codec.compress_to(picture, **bounds, **side)
+
+
+def _passes() -> int:
+    """How often a picture goes through the networks, about."""
+    from tfhific.codec import rate_search
+
+    searched = FLAGS.target_bpp is not None or FLAGS.target_bytes is not None
+    return (rate_search.FILES if searched else 1) + (3 if FLAGS.verify else 0)
 
 
 def _work(codec, job) -> dict:
@@ -171,8 +179,9 @@ def compress(argv: list[str]) -> int:
 
     codec = None
     if planned.to_do:  # a folder that is done already takes no seconds to start
-        common.start_runtime(FLAGS.model)
-        codec = tfhific.load(FLAGS.model, **options)
+        if FLAGS.effort == 1:  # any other takes gradients
+            options["runtime"] = runtime.for_job(FLAGS.runtime, planned, _passes())
+        codec = tfhific.load(FLAGS.model, starting=runtime.start, **options)
         if FLAGS.effort != 1:
             codec.harder()  # refused once, rather than for each file
     return common.run_files(planned, lambda job: _work(codec, job), _line, argv[1])

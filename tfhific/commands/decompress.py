@@ -11,7 +11,7 @@ import time
 
 from absl import flags
 
-from tfhific.commands import common, launcher, paths
+from tfhific.commands import common, launcher, paths, runtime
 
 FLAGS = flags.FLAGS
 
@@ -81,8 +81,7 @@ def decompress(argv: list[str]) -> int:
 
     if FLAGS.model and FLAGS.decoder:
         raise TfhificError("Expected one of --model and --decoder, not both.")
-    if planned.to_do:
-        common.start_runtime(FLAGS.model or FLAGS.decoder or "decompressing")
+    options.update(runtime=runtime.for_job(FLAGS.runtime, planned), starting=runtime.start)
     codecs = Codecs(**options)
     chosen = None
     if planned.to_do and (FLAGS.model or FLAGS.decoder):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from tfhific.commands import common, launcher
+from tfhific.commands import common, launcher, runtime
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -87,15 +87,15 @@ def thumbnail(argv: list[str]) -> int:
     from tfhific.files.file_kinds import CODED_EXTENSION, refuse_other_kind
     from tfhific.pillow import Codecs
 
-    codecs = Codecs(**common.codec_options())
+    options = common.codec_options()
     planned = common.plan_files(
         argv,
         extensions=(CODED_EXTENSION,),
         suffix=".thumbnail.png",
         check_name=lambda name: refuse_other_kind(name, (".png",), "a PNG"),
     )
-    if planned.to_do:
-        common.start_runtime("a thumbnail")
+    options.update(runtime=runtime.for_job(FLAGS.runtime, planned), starting=runtime.start)
+    codecs = Codecs(**options)
     return common.run_files(planned, lambda job: _work(codecs, job), _line, argv[1])
 
 
