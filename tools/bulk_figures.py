@@ -7,8 +7,8 @@ Each way of compressing the same folder takes its turn in every round, so that a
 busy for a while is so for all. Of a run are measured, by what stands in /proc:
 
 - a second's pictures, from the first output to the last, without the start of programs and models;
-- the processor's seconds of all its processes, Ray's own among them, which a busy machine hardly
-  changes;
+- the processor's milliseconds for a picture, likewise after the first output, of all its processes,
+  Ray's own among them: a busy machine hardly changes these, and overheads by them are said too;
 - each kind of process's largest resident memory.
 
 Threads are one a worker. Medians over the rounds; overhead is the time of a picture against the
@@ -51,13 +51,15 @@ class Watch(threading.Thread):
 
     Attributes:
       seconds: the processor's, by process.
+      first: those of all, and the number of outputs, when some were first seen.
       memory: peaks in MiB, by process, as the system keeps them.
       kinds: of each process: `job`, `worker` or `ray`.
     """
 
-    def __init__(self, pid: int) -> None:
+    def __init__(self, pid: int, out: pathlib.Path) -> None:
         super().__init__(daemon=True)
-        self._pid = pid
+        self._pid, self._out = pid, out
+        self.first: tuple[float, int] | None = None
         self.seconds: dict[int, float] = {}
         self.memory: dict[int, float] = {}
         self.kinds: dict[int, str] = {}
@@ -69,6 +71,9 @@ class Watch(threading.Thread):
                     self._look(pid)
                 except (OSError, IndexError, ValueError):
                     continue  # gone meanwhile
+            made = 0 if self.first else len(list(self._out.glob("*.tfh")))
+            if made:
+                self.first = sum(self.seconds.values()), made
             time.sleep(0.25)
 
     def _family(self) -> list[int]:
@@ -100,7 +105,7 @@ def measured(command: list[str], out: pathlib.Path) -> dict[str, float]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
     started = time.time()
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
-    watch = Watch(process.pid)
+    watch = Watch(process.pid, out)
     watch.start()
     if process.wait() != 0:
         raise SystemExit(f"error: {' '.join(command)} ended with {process.returncode}.")
@@ -113,11 +118,14 @@ def measured(command: list[str], out: pathlib.Path) -> dict[str, float]:
         )
         for kind in ("job", "worker")
     }
+    total = sum(watch.seconds.values())
+    seconds, made = watch.first or (0.0, 0)
     return {
         "pictures": len(times),
         "wall": wall,
         "rate": (len(times) - 1) / max(times[-1] - times[0], 1e-9),
-        "cpu": sum(watch.seconds.values()),
+        "cpu": total,
+        "each": 1000 * (total - seconds) / max(len(times) - made, 1),
         **peaks,
     }
 
@@ -145,10 +153,11 @@ def main(arguments: list[str]) -> int:
     commands = ways(options.workers or ([2] if options.memory else [1, 2]))
     if options.memory:
         del commands["folder"]
-    print(
-        "| pictures | way | a second | ms each | overhead | cpu s | wall s | job MiB | worker MiB |"
+    columns = (
+        *("pictures", "way", "a second", "ms each", "overhead", "cpu ms each", "overhead"),
+        *("cpu s", "wall s", "job MiB", "worker MiB"),
     )
-    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |", flush=True)
+    print(f"| {' | '.join(columns)} |\n|{' --- |' * len(columns)}", flush=True)
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         for count in options.count or [200]:
@@ -168,20 +177,27 @@ def main(arguments: list[str]) -> int:
 
 def report(count: int, runs: dict[str, list[dict[str, float]]]) -> None:
     """Prints a line for each way."""
-    base = None
+    base: dict[str, float] | None = None
     for way, measurements in runs.items():
         middle = {
             key: statistics.median(each[key] for each in measurements) for key in measurements[0]
         }
-        base = base or (middle["rate"] if way == "folder" else None)
+        base = middle if way == "folder" else base
         workers = int(way.rpartition(" ")[2]) if way != "folder" else 1
-        overhead = f"{100 * (base * workers / middle['rate'] - 1):+.1f} %" if base else ""
-        print(
-            f"| {count} | {way} | {middle['rate']:.2f} | {1000 / middle['rate']:.1f} | {overhead} "
-            f"| {middle['cpu']:.1f} | {middle['wall']:.1f} | {middle['job']:.0f} "
-            f"| {middle['worker']:.0f} |",
-            flush=True,
+        by_clock = base["rate"] * workers / middle["rate"] if base else None
+        by_processor = middle["each"] / base["each"] if base else None
+        cells = (
+            *(str(count), way, f"{middle['rate']:.2f}", f"{1000 / middle['rate']:.1f}"),
+            *(percent(by_clock), f"{middle['each']:.1f}", percent(by_processor)),
+            *(f"{middle['cpu']:.1f}", f"{middle['wall']:.1f}"),
+            *(f"{middle['job']:.0f}", f"{middle['worker']:.0f}"),
         )
+        print(f"| {' | '.join(cells)} |", flush=True)
+
+
+def percent(ratio: float | None) -> str:
+    """How much more than 1, as it stands in the table."""
+    return "" if ratio is None else f"{100 * (ratio - 1):+.1f} %"
 
 
 if __name__ == "__main__":
