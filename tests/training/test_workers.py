@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import pathlib
-import re
-import socket
 import subprocess
 import sys
 
@@ -14,47 +13,33 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from tests.training.pairs import finish_two, lines, start_two
+
 SCRIPT = pathlib.Path(__file__).resolve().parents[2] / "bin" / "train.py"
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    for each in sockets:
-        each.bind(("127.0.0.1", 0))
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
+ROOT = SCRIPT.parents[1]
+TOGETHER = pathlib.Path(__file__).with_name("train_together.py")
 
 
 def work(environment, *flags: str) -> list[str]:
     """What two workers with the same flags say, when both are done, in `environment(**more)`."""
-    addresses = [f"127.0.0.1:{port}" for port in free_ports(2)]
-    processes = []
-    for index in range(2):
-        config = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
-        processes.append(
-            subprocess.Popen(
-                [sys.executable, SCRIPT, "--strategy=multiworker", *flags],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                text=True,
-                env=environment(TF_CONFIG=json.dumps(config), CUDA_VISIBLE_DEVICES=""),
-            )
-        )
-    try:
-        said = [process.communicate(timeout=500)[1] for process in processes]
-    finally:
-        for process in processes:
-            process.kill()
-    assert [process.returncode for process in processes] == [0, 0], said
-    return said
+    command = [sys.executable, SCRIPT, "--strategy=multiworker", *flags]
+    return [said for _, said in finish_two(start_two(command, environment))]
 
 
-def lines(text: str) -> dict[int, str]:
-    found = re.findall(r"^step (\d+)  .*? min  (.*)$", text, re.MULTILINE)
-    return {int(step): numbers for step, numbers in found}
+def weights_at(folder: pathlib.Path, step: int) -> dict[str, np.ndarray]:
+    """The model's arrays in a checkpoint."""
+    reader = tf.train.load_checkpoint(str(folder / "checkpoints" / f"ckpt-{step}"))
+    names = [n for n in reader.get_variable_to_shape_map() if n.startswith("model/")]
+    return {name: reader.get_tensor(name) for name in names}
+
+
+def check_same_weights(run_dir: pathlib.Path, step: int) -> None:
+    """Both workers' checkpoints of a step hold the same."""
+    first, second = weights_at(run_dir, step), weights_at(run_dir / "workers" / "1", step)
+    assert first.keys() == second.keys()
+    assert len(first) > 50
+    for name, value in first.items():
+        np.testing.assert_array_equal(value, second[name], name)
 
 
 @pytest.mark.slow
@@ -70,18 +55,47 @@ def test_two_workers_train_one_model_and_go_on(stage, photo, tmp_path, clean_she
     # Numbers are means over both workers' crops.
     assert lines(first) == lines(second)
     assert sorted(lines(first)) == [1, 2, 3, 4]
-    weights = []
-    for folder in (run_dir, run_dir / "workers" / "1"):
-        reader = tf.train.load_checkpoint(str(folder / "checkpoints" / "ckpt-4"))
-        names = [n for n in reader.get_variable_to_shape_map() if n.startswith("model/")]
-        weights.append({name: reader.get_tensor(name) for name in names})
-    assert weights[0].keys() == weights[1].keys()
-    assert len(weights[0]) > 50
-    for name, value in weights[0].items():
-        np.testing.assert_array_equal(value, weights[1][name], name)
+    check_same_weights(run_dir, 4)
 
     first, second = work(clean_shell, "--resume", "--steps=6", *keep)
     for said in (first, second):
         assert "from step 4" in said
         assert sorted(lines(said)) == [5, 6]
     assert lines(first) == lines(second)
+
+
+@pytest.mark.slow
+@pytest.mark.apart
+@pytest.mark.parametrize("system", ["mini"])
+def test_two_workers_take_the_steps_of_one_and_share_out_every_epoch(
+    system, photo, tmp_path, clean_shell, run_python
+):
+    count, steps = 12, 6  # batches of four: two epochs
+    for picture in range(count):
+        pixels = photo(80, 70, picture)
+        pixels[..., 2] = picture  # no crop, shrunk or mirrored, has another blue
+        Image.fromarray(pixels).save(tmp_path / f"{picture:02}.png")
+    command = [sys.executable, TOGETHER, system, tmp_path, steps]
+
+    def result(printed: str) -> dict:
+        return json.loads(printed.splitlines()[-1])
+
+    done = run_python(*command[1:])
+    assert done.returncode == 0, done.stderr.decode()[-3000:]
+    alone = result(done.stdout.decode())
+    pair = finish_two(
+        start_two(
+            command, lambda **more: clean_shell(PYTHONPATH=ROOT, **more), prints=subprocess.PIPE
+        )
+    )
+    first, second = (result(printed) for printed, _ in pair)
+    assert (alone["replicas"], first["replicas"], second["replicas"]) == (1, 2, 2)
+    # A step's pictures are those of one process, each seen by one worker, and by one an epoch.
+    shares = [a + b for a, b in zip(first["pictures"], second["pictures"])]
+    assert shares == alone["pictures"]
+    for epoch in (shares[:3], shares[3:]):
+        assert sorted(itertools.chain(*epoch)) == list(range(count))
+    assert first["curve"] == second["curve"]
+    assert len(first["curve"]) == steps
+    assert np.ptp([line[0] for line in alone["curve"]]) > 0.02 * abs(alone["curve"][0][0])
+    np.testing.assert_allclose(first["curve"], alone["curve"], rtol=2e-3, atol=1e-5)
