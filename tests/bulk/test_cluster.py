@@ -39,6 +39,8 @@ def environment(tmp_path, clean_shell) -> dict[str, str]:
     (site / "sitecustomize.py").write_text(pictures.SITE)
     # A busy machine is no broken one; a node that is killed is known at once all the same.
     patient = {"RAY_worker_register_timeout_seconds": 900, "RAY_health_check_timeout_ms": 120_000}
+    # Ray gives workers way to all else that runs; where that is other tests they would stand still.
+    patient["RAY_worker_niceness"] = 0
     return clean_shell(PYTHONPATH=f"{site}:{ROOT}", OMP_NUM_THREADS="1", **patient)
 
 
