@@ -85,6 +85,9 @@ def test_saving_twice_gives_the_same_bytes(tiny_model_folder, data, tmp_path):
 # another order.
 SAVED = {
     "mini-v1": "924b2cd3ef938d49fecac0decd38b89cb2c899934b1be7defa84c581b531d4e7",
+    "candidates/mini-v2-realistic": (
+        "83cd00b11498f1d4b1ffb820fa3e3ee418502238ad032fd33a3e46956ca2a2d6"
+    ),
     "candidates/mini-v2": "cc5dfd91f207cad95f6508deca4b93a15d7b0910ee85df4fa9de3ddbd88ad567",
 }
 
@@ -102,6 +105,18 @@ def test_models_that_ship_are_saved_again_as_the_same_bytes(name, tmp_path):
     assert sorted(ours) == sorted(theirs)
     assert all(ours[key].tobytes() == theirs[key].tobytes() for key in ours)
     assert (written == shipped) == (name != "mini-v1")
+
+
+def test_the_realistic_candidate_decodes_the_candidates_files():
+    folder = pathlib.Path(zoo.__file__).parent / "candidates"
+    plain, other = (load_model(folder / name) for name in ("mini-v2", "mini-v2-realistic"))
+    assert plain.fingerprint == other.fingerprint
+    for name, network in plain.networks.items():
+        same = all(
+            np.array_equal(value, other.networks[name].weights[key])
+            for key, value in network.weights.items()
+        )
+        assert same == (name != "synthesis")
 
 
 def test_description_is_read_without_the_arrays(tiny_model_folder, tiny_published):
