@@ -5,25 +5,16 @@ from __future__ import annotations
 import csv
 import pathlib
 import subprocess
-import sys
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from tests.interop.train_torch_calls import SMALL, TOOLS, call
+
 pytest.importorskip("torch", reason="PyTorch is not installed")
 
-TOOLS = pathlib.Path(__file__).resolve().parents[2] / "tools" / "train_torch"
-SMALL = (
-    '{"latent_channels": 16, "hyper_channels": 6, "width": 16, "encoder_blocks": 1, '
-    '"decoder_blocks": 1, "fine_channels": 4, "context_channels": 8}'
-)
 SETTINGS = (*("--crop=64", "--batch_size=2", "--window=32"), "--decay_share=1e-9")
-
-
-def call(script: str, *arguments: object) -> subprocess.CompletedProcess:
-    command = [sys.executable, str(TOOLS / script), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=600)
 
 
 @pytest.fixture(scope="module")
@@ -172,6 +163,42 @@ def test_a_file_that_holds_no_network_is_refused(flag, codec_run, photos, networ
     assert done.returncode == 1
     assert done.stderr.startswith(f"error: {tmp_path / 'wrong.npz'}: expected an npz file")
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("what", ["weights", "blocks"])
+def test_a_run_goes_on_with_what_it_began_with_alone(
+    what, run, codec_run, photos, networks, tmp_path
+):
+    from safetensors import safe_open
+    from safetensors.numpy import load_file, save_file
+
+    begun = codec_run / "weights.safetensors"
+    if what == "weights":
+        with safe_open(begun, "np") as file:
+            metadata = file.metadata()
+        arrays = load_file(begun)
+        arrays["log_gain"] = arrays["log_gain"] + np.float16(0.5)
+        begun = tmp_path / "other.safetensors"
+        save_file(arrays, begun, metadata=metadata)
+    done = call(
+        "realistic.py",
+        *(f"--run_dir={run}", f"--init_from={begun}", f"--data={photos}", "--steps=9"),
+        *(*(f"--{name}={path}" for name, path in networks.items()), *SETTINGS),
+        f"--decoder_blocks={2 if what == 'blocks' else 1}",
+    )
+    assert done.returncode == 1
+    assert f"error: {run / 'checkpoint.pt'} began with other weights" in done.stderr
+
+
+def test_weights_that_are_none_are_refused(photos, networks, tmp_path):
+    (tmp_path / "wrong").write_bytes(b"no weights")
+    done = call(
+        "realistic.py",
+        *(f"--run_dir={tmp_path / 'run'}", f"--init_from={tmp_path / 'wrong'}"),
+        *(f"--data={photos}", *(f"--{name}={path}" for name, path in networks.items())),
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: {tmp_path / 'wrong'}: expected the weights of a run")
 
 
 def test_distances_are_lpips(photo, monkeypatch, tmp_path):

@@ -3,27 +3,14 @@
 from __future__ import annotations
 
 import csv
-import pathlib
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from tests.interop.train_torch_calls import SMALL, TOOLS, call
+
 pytest.importorskip("torch", reason="PyTorch is not installed")
-
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-TOOLS = ROOT / "tools" / "train_torch"
-SMALL = (
-    '{"latent_channels": 16, "hyper_channels": 6, "width": 16, "encoder_blocks": 1, '
-    '"decoder_blocks": 1, "fine_channels": 4, "context_channels": 8}'
-)
-
-
-def call(script: str, *arguments: object) -> subprocess.CompletedProcess:
-    command = [sys.executable, str(TOOLS / script), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300)
 
 
 @pytest.fixture(scope="module")

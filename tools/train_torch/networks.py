@@ -312,20 +312,19 @@ class Mini2(nn.Module):
         deviation = torch.exp(self.log_scale_first + self.log_scale_step * index)
         first = checkerboard(y)
         mean, step = self.context.first_half(features)
-        known = _rounded(y, mean, step) * first
+        known = rounded(y, mean, step) * first
         mean2, step2 = self.context.second_half(features, known)
         mean = torch.where(first > 0, mean, mean2)
         step = torch.where(first > 0, step, step2)
         symbol = y / step - mean
-        rounded = symbol + (torch.round(symbol) - symbol).detach()
         coded = symbol + torch.rand_like(symbol) - 0.5 if noisy else torch.round(symbol)
         bits_y = gaussian_bits(coded, deviation).sum((1, 2, 3))
-        y_hat = (rounded + mean) * step
-        picture = self.synthesis(y_hat * inverse_gain).float()
+        picture = self.synthesis(rounded(y, mean, step) * inverse_gain).float()
         return {"picture": (picture + 0.5) * 255.0, "bits_y": bits_y, "bits_z": bits_z}
 
 
-def _rounded(y: Tensor, mean: Tensor, step: Tensor) -> Tensor:
+def rounded(y: Tensor, mean: Tensor, step: Tensor) -> Tensor:
+    """Latents as a decoder has them; gradients pass as if nothing had been rounded."""
     symbol = y / step - mean
     return (symbol + (torch.round(symbol) - symbol).detach() + mean) * step
 

@@ -20,8 +20,8 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import hashlib
 import json
-import os
 import signal
 import time
 from pathlib import Path
@@ -33,42 +33,39 @@ import torch
 from configuration import NUM_QUALITIES, Mini2Config
 from crops import Crops
 from discriminator import Discriminator
-from networks import Mini2, checkerboard, smallest_side
+from networks import Mini2, checkerboard, rounded, smallest_side
 from torch import Tensor
 from torch.nn import functional
-from train import SAVE_SECONDS, Average, append, existing_file, learning_rate
+from train import (
+    SAVE_SECONDS,
+    Average,
+    append,
+    define_run,
+    existing_file,
+    learning_rate,
+    on_device,
+    write_checkpoint,
+    write_weights,
+)
 
 MEASURED = (1.0, 2.0, 3.0, 4.0, 6.0)
 
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--run_dir", type=Path, required=True, help="the run's folder")
-    parser.add_argument(
-        "--init_from", type=existing_file, required=True, help="weights of the codec"
+    define_run(parser)
+    parser.set_defaults(
+        minutes=90, decay_share=0.5, learning_rate=3e-4, warmup_steps=100, ema=0.998
     )
-    parser.add_argument("--data", type=Path, required=True, help="folder of photographs")
-    parser.add_argument(
-        "--lpips", type=existing_file, required=True, help="LPIPS to train for, npz"
-    )
-    parser.add_argument(
-        "--features", type=existing_file, required=True, help="VGG16 to train for, npz"
-    )
-    parser.add_argument(
-        "--judge", type=existing_file, help="LPIPS to measure by and not to train for, npz"
-    )
-    parser.add_argument("--kodak", type=Path, help="folder of pictures to measure on")
-    parser.add_argument("--minutes", type=float, default=90, help="of training, in all")
-    parser.add_argument("--steps", type=int, default=0, help="at most so many, in all; 0: no bound")
-    parser.add_argument("--decay_share", type=float, default=0.5, help="of it with a falling rate")
+    for name, required, what in (
+        ("init_from", True, "weights of the codec"),
+        ("lpips", True, "LPIPS to train for, npz"),
+        ("features", True, "VGG16 to train for, npz"),
+        ("judge", False, "LPIPS to measure by and not to train for, npz"),
+    ):
+        parser.add_argument(f"--{name}", type=existing_file, required=required, help=what)
     parser.add_argument("--gan_from", type=float, default=0.3, help="share of it before a GAN")
-    parser.add_argument("--batch_size", type=int, default=4)
-    parser.add_argument("--crop", type=int, default=192, help="side, a multiple of 64")
-    parser.add_argument("--window", type=int, default=128, help="side of what VGG16 sees of it")
-    parser.add_argument("--learning_rate", type=float, default=3e-4)
-    parser.add_argument("--warmup_steps", type=int, default=100)
-    parser.add_argument("--ema", type=float, default=0.998)
-    parser.add_argument("--clip_norm", type=float, default=1.0)
+    parser.add_argument("--window", type=int, default=128, help="side of what VGG16 sees of a crop")
     parser.add_argument("--mse", type=float, default=0.0004, help="weight at quality 1")
     parser.add_argument("--gan", type=float, default=0.15, help="weight at quality 1")
     parser.add_argument("--pace", type=float, default=3.0, help="of the discriminator's rate")
@@ -78,10 +75,6 @@ def parse() -> argparse.Namespace:
         type=int,
         help="of the synthesis transform; more than the codec's begin as nothing",
     )
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--device", default="cpu", help="cpu or cuda")
-    parser.add_argument("--measure_minutes", type=float, default=15)
     return parser.parse_args()
 
 
@@ -99,9 +92,8 @@ def coded(model: Mini2, images: Tensor, quality: Tensor) -> Tensor:
     features = model.context.features(torch.round(model.hyper_analysis(y)))
     first = checkerboard(y)
     mean, step = model.context.first_half(features)
-    known = (torch.round(y / step - mean) + mean) * step * first
-    mean, step = model.context.second_half(features, known)
-    later = (torch.round(y / step - mean) + mean) * step
+    known = rounded(y, mean, step) * first
+    later = rounded(y, *model.context.second_half(features, known))
     return torch.where(first > 0, known, later) * inverse_gain
 
 
@@ -110,17 +102,32 @@ def pixels(synthesis: torch.nn.Module, code: Tensor) -> Tensor:
     return (synthesis(code).float() + 0.5) * 255.0
 
 
+def read_codec(path: Path) -> tuple[dict, dict[str, Tensor]]:
+    """The settings and weights of a `weights.safetensors`.
+
+    Raises:
+      SystemExit: it is something else.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(str(path), "pt") as file:
+            settings = json.loads((file.metadata() or {})["config"])
+            names = list(file.keys())
+            return settings, {name: file.get_tensor(name).float() for name in names}
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise SystemExit(
+            f"error: {path}: expected the weights of a run of train.py ({error!r:.100})."
+        ) from None
+
+
 class Run:
     """What a checkpoint holds, and how it is written and read."""
 
     def __init__(self, options: argparse.Namespace) -> None:
-        from safetensors import safe_open
-
         self.options = options
         torch.manual_seed(options.seed)
-        with safe_open(str(options.init_from), "pt") as file:
-            settings = json.loads((file.metadata() or {})["config"])
-            state = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+        settings, state = read_codec(options.init_from)
         count = options.decoder_blocks or settings["decoder_blocks"]
         if count < settings["decoder_blocks"]:
             raise SystemExit(
@@ -132,6 +139,10 @@ class Run:
         missing, unknown = self.model.load_state_dict(state, strict=False)
         if unknown or not all(name.startswith("synthesis.blocks.") for name in missing):
             raise SystemExit(f"error: {options.init_from} does not hold the weights of a mini2.")
+        # Of what stays as it is: a run goes on with the codec that it began with.
+        self.codec = hashlib.sha256()
+        for name in sorted(n for n in state if not n.startswith("synthesis.")):
+            self.codec.update(state[name].numpy().tobytes())
         self.model.requires_grad_(False)
         self.model.to(options.device, memory_format=torch.channels_last)
         self.synthesis = self.model.synthesis
@@ -150,6 +161,12 @@ class Run:
         path = options.run_dir / "checkpoint.pt"
         if path.exists():
             saved = torch.load(path, map_location=options.device, weights_only=True)
+            began = saved["config"], saved["codec"]
+            if began != (dataclasses.asdict(self.config), self.codec.hexdigest()):
+                raise SystemExit(
+                    f"error: {path} began with other weights, or another --decoder_blocks, than "
+                    f"{options.init_from} now. Give those, or another --run_dir."
+                )
             self.synthesis.load_state_dict(saved["synthesis"])
             self.discriminator.load_state_dict(saved["discriminator"])
             for name, optimiser in self.optimisers.items():
@@ -159,29 +176,22 @@ class Run:
             self.pixels = saved["pixels"]
 
     def save(self) -> None:
-        """Writes the checkpoint, and the averaged weights, beside the old ones and then over."""
-        from safetensors.torch import save_file
-
-        folder = self.options.run_dir
-        torch.save(
-            {
-                "synthesis": self.synthesis.state_dict(),
-                "discriminator": self.discriminator.state_dict(),
-                "optimisers": {k: v.state_dict() for k, v in self.optimisers.items()},
-                "average": self.average.shadow,
-                "count": self.average.count,
-                "step": self.step,
-                "seconds": self.seconds,
-                "pixels": self.pixels,
-            },
-            folder / "checkpoint.new",
-        )
-        os.replace(folder / "checkpoint.new", folder / "checkpoint.pt")
+        """Writes the checkpoint, and all of the codec's weights with the averaged ones."""
+        saved = {
+            "config": dataclasses.asdict(self.config),
+            "codec": self.codec.hexdigest(),
+            "synthesis": self.synthesis.state_dict(),
+            "discriminator": self.discriminator.state_dict(),
+            "optimisers": {k: v.state_dict() for k, v in self.optimisers.items()},
+            "average": self.average.shadow,
+            "count": self.average.count,
+            "step": self.step,
+            "seconds": self.seconds,
+            "pixels": self.pixels,
+        }
+        write_checkpoint(self.options.run_dir, saved)
         own = {f"synthesis.{name}": value for name, value in self.average.shadow.items()}
-        state = {n: v.half().contiguous() for n, v in (self.model.state_dict() | own).items()}
-        metadata = {"config": json.dumps(dataclasses.asdict(self.config))}
-        save_file(state, folder / "weights.new", metadata=metadata)
-        os.replace(folder / "weights.new", folder / "weights.safetensors")
+        write_weights(self.options.run_dir, self.model.state_dict() | own, self.config)
 
     def averaged(self) -> torch.nn.Module:
         made = type(self.synthesis)(self.config).to(self.options.device)
@@ -257,8 +267,7 @@ def report(run: Run, judges: dict[str, perceptual.Distance], tested: list[np.nda
         found: dict[str, list[float]] = {"psnr": [], **{name: [] for name in judges}}
         for image in tested:
             height, width = (side // smallest_side() * smallest_side() for side in image.shape[:2])
-            x = torch.tensor(image[:height, :width].transpose(2, 0, 1)[None].astype(np.float32))
-            x = x.to(device).contiguous(memory_format=torch.channels_last)
+            x = on_device(image[None, :height, :width], device)
             code = coded(run.model, x, torch.tensor([quality], device=device))
             made = pixels(synthesis, code).round().clamp(0, 255)
             error = float((x - made).square().mean())
@@ -304,9 +313,7 @@ def main() -> None:
             for group in optimiser.param_groups:
                 group["lr"] = rate * (options.pace if name == "discriminator" else 1.0)
         draw = np.random.default_rng([options.seed, run.step])
-        batch = crops.batch(run.step, options.batch_size).transpose(0, 3, 1, 2).copy()
-        images = torch.from_numpy(batch).to(device).float()
-        images = images.contiguous(memory_format=torch.channels_last)
+        images = on_device(crops.batch(run.step, options.batch_size), device)
         # As many crops of the lower half of the rates as of all: there a decoder has most to add.
         share = (np.arange(options.batch_size) + draw.random(options.batch_size)) / len(images)
         share[::2] *= 0.5

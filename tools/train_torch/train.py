@@ -36,8 +36,8 @@ def existing_file(name: str) -> Path:
     return Path(name)
 
 
-def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def define_run(parser: argparse.ArgumentParser) -> None:
+    """Flags of any run on crops of photographs; defaults that differ are the parser's own."""
     parser.add_argument("--run_dir", type=Path, required=True, help="the run's folder")
     parser.add_argument("--data", type=Path, required=True, help="folder of photographs")
     parser.add_argument("--kodak", type=Path, help="folder of pictures to measure on")
@@ -46,7 +46,6 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--decay_share", type=float, default=0.4, help="of it with a falling rate")
     parser.add_argument("--batch_size", type=int, default=4)
     parser.add_argument("--crop", type=int, default=192, help="side, a multiple of 64")
-    parser.add_argument("--large_crop", type=int, default=0, help="side in the final tenth")
     parser.add_argument("--learning_rate", type=float, default=8e-4)
     parser.add_argument("--warmup_steps", type=int, default=200)
     parser.add_argument("--ema", type=float, default=0.999)
@@ -54,12 +53,18 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    parser.add_argument("--measure_minutes", type=float, default=15)
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    define_run(parser)
+    parser.add_argument("--large_crop", type=int, default=0, help="side in the final tenth")
     parser.add_argument("--bfloat16", action="store_true", help="autocast, where it is quicker")
     parser.add_argument("--settings", type=json.loads, default={}, help="JSON of Mini2Config")
     parser.add_argument(
         "--init_from", type=existing_file, help="weights (.safetensors) to begin with"
     )
-    parser.add_argument("--measure_minutes", type=float, default=15)
     return parser.parse_args()
 
 
@@ -100,6 +105,28 @@ class Average:
         self.count += 1
 
 
+def write_checkpoint(folder: Path, saved: dict) -> None:
+    """Writes `checkpoint.pt` beside the old one and then in its place."""
+    torch.save(saved, folder / "checkpoint.new")
+    os.replace(folder / "checkpoint.new", folder / "checkpoint.pt")
+
+
+def write_weights(folder: Path, state: dict[str, torch.Tensor], config: Mini2Config) -> None:
+    """Writes a codec's weights in half precision, `weights.safetensors`, likewise."""
+    from safetensors.torch import save_file
+
+    halves = {name: value.half().contiguous() for name, value in state.items()}
+    metadata = {"config": json.dumps(dataclasses.asdict(config))}
+    save_file(halves, folder / "weights.new", metadata=metadata)
+    os.replace(folder / "weights.new", folder / "weights.safetensors")
+
+
+def on_device(batch: np.ndarray, device: str) -> torch.Tensor:
+    """Crops, uint8 [b, H, W, 3], as float32 [b, 3, H, W] in channels-last order."""
+    images = torch.from_numpy(batch.transpose(0, 3, 1, 2).copy()).to(device).float()
+    return images.contiguous(memory_format=torch.channels_last)
+
+
 class Run:
     """What a checkpoint holds, and how it is written and read."""
 
@@ -134,33 +161,23 @@ class Run:
             self.pixels = saved["pixels"]
 
     def save(self) -> None:
-        """Writes the checkpoint beside the old one and then in its place."""
-        path = self.options.run_dir / "checkpoint.pt"
-        torch.save(
-            {
-                "config": dataclasses.asdict(self.config),
-                "model": self.model.state_dict(),
-                "average": self.average.shadow,
-                "count": self.average.count,
-                "optimiser": self.optimiser.state_dict(),
-                "step": self.step,
-                "seconds": self.seconds,
-                "pixels": self.pixels,
-            },
-            path.with_suffix(".new"),
-        )
-        os.replace(path.with_suffix(".new"), path)
+        """Writes the checkpoint and the averaged weights."""
+        saved = {
+            "config": dataclasses.asdict(self.config),
+            "model": self.model.state_dict(),
+            "average": self.average.shadow,
+            "count": self.average.count,
+            "optimiser": self.optimiser.state_dict(),
+            "step": self.step,
+            "seconds": self.seconds,
+            "pixels": self.pixels,
+        }
+        write_checkpoint(self.options.run_dir, saved)
         self.export()
 
     def export(self) -> None:
         """Writes the averaged weights in half precision, `weights.safetensors`."""
-        from safetensors.torch import save_file
-
-        state = {n: v.half().contiguous() for n, v in self.average.shadow.items()}
-        path = self.options.run_dir / "weights.safetensors"
-        metadata = {"config": json.dumps(dataclasses.asdict(self.config))}
-        save_file(state, path.with_suffix(".new"), metadata=metadata)
-        os.replace(path.with_suffix(".new"), path)
+        write_weights(self.options.run_dir, self.average.shadow, self.config)
 
     def averaged(self) -> Mini2:
         model = Mini2(self.config).to(self.options.device, memory_format=torch.channels_last)
@@ -213,8 +230,7 @@ def main() -> None:
         for group in run.optimiser.param_groups:
             group["lr"] = rate
         batch = (large or crops).batch(run.step, size)
-        images = torch.from_numpy(batch.transpose(0, 3, 1, 2).copy()).to(device).float()
-        images = images.contiguous(memory_format=torch.channels_last)
+        images = on_device(batch, device)
         generator = np.random.default_rng([options.seed, run.step])
         torch.manual_seed(int(generator.integers(1 << 62)))
         # One quality from each of `size` equal intervals: every step sees low and high rates.
