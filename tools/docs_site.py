@@ -23,8 +23,8 @@ ELSEWHERE = {
     "SECURITY.md": "reporting.md",
     "clients/README.md": "clients.md",
     "tfhific/zoo/mini-v1/MODEL_CARD.md": "models/mini-v1.md",
-    "tfhific/zoo/candidates/mini-v2/CARD.md": "models/mini-v2.md",
-    "tfhific/zoo/candidates/mini-v2-realistic/CARD.md": "models/mini-v2-realistic.md",
+    "tfhific/zoo/mini-v2/MODEL_CARD.md": "models/mini-v2.md",
+    "tfhific/zoo/mini-v2-realistic/MODEL_CARD.md": "models/mini-v2-realistic.md",
 }
 """Pages of the site by the files, outside of `docs/`, that they are made of."""
 

@@ -156,8 +156,8 @@ RECIPES: tuple[tuple[str, Recipe], ...] = (
         Recipe(
             before=(
                 "mkdir -p models",
-                "cp -r tfhific/zoo/candidates/mini-v2 models/my-v2",
-                "cp -r tfhific/zoo/candidates/mini-v2 models/my-v2-realistic",
+                "cp -r tfhific/zoo/mini-v2 models/my-v2",
+                "cp -r tfhific/zoo/mini-v2 models/my-v2-realistic",
                 "bin/compress.py photo.jpg --overwrite --model=models/my-v2",
             )
         ),

@@ -222,12 +222,11 @@ def shared_kodak():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", ["mini", "mini-v2"])
+@pytest.mark.parametrize("model", ["mini-v1", "mini-v2"])
 def test_effort_saves_bits_on_photographs(model, shared_kodak):
     from tfhific.evaluation.bjontegaard_delta import rate_difference
 
-    folder = pathlib.Path(tfhific.__file__).parent / "zoo" / "candidates" / "mini-v2"
-    codec = tfhific.load("mini" if model == "mini" else folder)
+    codec = tfhific.load(model)
     image = shared_kodak
     curves = []
     for effort in (1, 8):

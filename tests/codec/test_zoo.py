@@ -36,10 +36,10 @@ def test_variable_may_name_a_model_itself_and_several_folders(
 def test_own_models_come_before_the_zoo_and_alias_finds_the_edition(
     tiny_model_folder, tmp_path, monkeypatch
 ):
-    shutil.copytree(tiny_model_folder, tmp_path / "mini-v1")
+    shutil.copytree(tiny_model_folder, tmp_path / "mini-v2")
     monkeypatch.setenv("TFHIFIC_MODELS", str(tmp_path))
-    for name in ("mini", "mini-v1"):
-        assert os.path.samefile(zoo.find_by_name(name), tmp_path / "mini-v1")
+    for name in ("mini", "mini-v2"):
+        assert os.path.samefile(zoo.find_by_name(name), tmp_path / "mini-v2")
 
 
 def test_unknown_name_is_told_with_the_known_ones(tiny_search):
@@ -100,4 +100,4 @@ def test_shipped_models_load_are_small_and_have_a_card(shipped):
         with open(os.path.join(folder, "MODEL_CARD.md"), encoding="utf-8") as card:
             assert name in card.read()
         assert model.training["step"] > 0
-    assert tfhific.load().name == "mini-v1"
+    assert tfhific.load().name == "mini-v2"

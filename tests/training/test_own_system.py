@@ -135,15 +135,16 @@ def test_scales_network_without_integer_form_is_refused_too(tiny_config):
         check_publishable(model)
 
 
-def test_run_begins_with_a_model_that_ships_by_its_name(images, tmp_path):
-    session = begin("mini", images, tmp_path / "run", settings={}, init_from="mini")
+@pytest.mark.parametrize(("system", "name"), [("mini", "mini-v1"), ("mini2", "mini-v2")])
+def test_run_begins_with_a_model_that_ships_by_its_name(system, name, images, tmp_path):
+    session = begin(system, images, tmp_path / "run", settings={}, init_from=name)
     import tfhific
 
-    shipped = trainable(tfhific.load("mini").published)
+    shipped = trainable(tfhific.load(name).published)
     for ours, theirs in zip(session.run.model.codec_model.variables, shipped.variables):
         np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
     with pytest.raises(TfhificError, match="`init_from`: expected a run or a model"):
-        begin("mini", images, tmp_path / "other", init_from="minimal")
+        begin(system, images, tmp_path / "other", init_from="minimal")
 
 
 def test_options_that_whole_pictures_have_no_use_for_are_refused():

@@ -2,7 +2,7 @@
 
 Without IMAGE it takes the photograph that ships inside matplotlib. Where results of that name are
 there already, new ones get a number. `--decoder` names another decoder for the model's files, whose
-picture is shown too.
+picture is shown too: `realistic`, where the model is `mini` and nothing else is said.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ def define_flags() -> None:
     paths.define_path(
         "decoder",
         None,
-        "Name or folder of a model with another decoder for the same files, to show beside it.",
+        "Name or folder of a model with another decoder for the same files, to show beside it; "
+        "default: realistic, of mini.",
     )
     define_quality(None, "; default 3.")
     paths.define_path("out", "out", "Folder for the results.", short_name="o")
@@ -100,14 +101,16 @@ def _beside(pixels: np.ndarray, most: int) -> Iterator[tuple[str, int, np.ndarra
 
 
 def _another(codec: Codec) -> Codec | None:
-    """The codec with another decoder for the files of `codec`, where one is named."""
+    """The codec with another decoder for the files of `codec`, where one is named or ships."""
     import tfhific
     from tfhific.errors import TfhificError
 
-    if FLAGS.decoder is None:
+    if FLAGS.decoder is None and FLAGS.model != "mini":
         return None
-    another = tfhific.load(FLAGS.decoder)
+    another = tfhific.load(FLAGS.decoder or "realistic")
     if another.fingerprint != codec.fingerprint:
+        if FLAGS.decoder is None:
+            return None  # `mini` is a model of the user's.
         raise TfhificError(
             f"{another.name} is no decoder for files of {codec.name}: it reads the streams of "
             f"{another.fingerprint.hex()}. Expected those of {codec.fingerprint.hex()}."

@@ -11,7 +11,7 @@ from tfhific.published.store import FILE_NAME, read_description
 MODELS_VARIABLE = "TFHIFIC_MODELS"
 """Environment variable: folders of models, separated as in PATH."""
 
-_ALIASES = {"mini": "mini-v1"}
+_ALIASES = {"mini": "mini-v2", "realistic": "mini-v2-realistic"}
 
 
 def _zoo_folder() -> str:
@@ -29,7 +29,10 @@ def _pass_over(what: str) -> None:
 
 
 def model_folders() -> dict[str, str]:
-    """Folders of all the models that can be found, by the folder's name."""
+    """Folders of all the models that can be found, by the folder's name.
+
+    Those of a folder come in the order of their names: `mini-v2` before `mini-v2-realistic`.
+    """
     found: dict[str, str] = {}
     for folder in _search_folders():
         if os.path.isfile(os.path.join(folder, FILE_NAME)):
@@ -68,7 +71,7 @@ def find_by_name(name: str | os.PathLike) -> str:
 
 
 def find_by_fingerprint(fingerprint: bytes) -> str:
-    """The folder of the model that made a file.
+    """The folder of the model that made a file: the first of those that read its streams.
 
     Raises:
       BitstreamError: when it is not among the models that can be found.

@@ -1,8 +1,8 @@
 """Makes a published model of a run of `train.py`: publish.py WEIGHTS NAME --data=DIR --out=DIR.
 
-WEIGHTS is the run's `weights.safetensors`, or the candidate kept in the repository. Of a run of
-`realistic.py`, `--stream_of=MODEL` publishes another decoder for MODEL's files. Needs the packages
-of the project and not PyTorch.
+WEIGHTS is the run's `weights.safetensors`, or what `weights_of.py` makes of a published model. Of a
+run of `realistic.py`, `--stream_of=MODEL` publishes another decoder for MODEL's files. Needs the
+packages of the project and not PyTorch.
 """
 
 from __future__ import annotations

@@ -67,12 +67,13 @@ function copyModel(folder, out) {
   return { fingerprint, name };
 }
 
-/** Folders of the models that ship. */
+/** Folders of the models that ship, the newest first, which encodes; no second decoders of a model's files. */
 const shipped = () =>
   fs
     .readdirSync(zoo)
-    .map((name) => path.join(zoo, name))
-    .filter((folder) => fs.existsSync(path.join(folder, "model.safetensors")));
+    .filter((name) => /^mini-v\d+$/.test(name))
+    .sort((one, other) => Number(other.slice(6)) - Number(one.slice(6)))
+    .map((name) => path.join(zoo, name));
 
 const named = process.argv.slice(2).filter((argument) => !argument.startsWith("--out="));
 const out = process.argv.find((argument) => argument.startsWith("--out="))?.slice("--out=".length);
