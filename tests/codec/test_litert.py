@@ -13,6 +13,7 @@ from PIL import Image
 import tfhific
 from tfhific import systems
 from tfhific.bitstream import fuzz
+from tfhific.bitstream.kept import Kept
 from tfhific.codec.hyperprior import HyperpriorCodec
 from tfhific.errors import ArgumentError, BitstreamError, ModelError, TfhificError
 from tfhific.pictures.images import read_picture
@@ -66,10 +67,24 @@ LAYERS = {
         {"op": "deconv", "stride": 4, "crop": [1, 2]},
         {"kernel": (7, 6, 3, 6), "bias": (3,)},
     ),
+    "plain conv": (
+        {"op": "plain_conv", "stride": 2, "padding": "SAME"},
+        kernel(3, 3, 6, 4),
+    ),
+    "plain conv without padding": (
+        {"op": "plain_conv", "stride": 1, "padding": "VALID"},
+        kernel(3, 3, 6, 4),
+    ),
+    "plain deconv": (
+        {"op": "plain_deconv", "stride": 2},
+        {"kernel": (3, 3, 4, 6), "bias": (4,)},
+    ),
     "depthwise": ({"op": "depthwise_conv"}, {"kernel": (5, 5, 6), "bias": (6,)}),
     "gdn": ({"op": "gdn", "inverse": False}, {"gamma": (6, 6), "beta": (6,)}),
     "inverse gdn": ({"op": "gdn", "inverse": True}, {"gamma": (6, 6), "beta": (6,)}),
     "channel norm": ({"op": "channel_norm", "epsilon": 1e-3}, NORM),
+    "instance norm": ({"op": "instance_norm", "epsilon": 1e-3}, NORM),
+    "reflect pad": ({"op": "reflect_pad", "size": 3}, {}),
     "affine": ({"op": "affine"}, NORM),
     "relu": ({"op": "relu"}, {}),
     "leaky relu": ({"op": "leaky_relu", "slope": 0.25}, {}),
@@ -156,6 +171,37 @@ def test_a_file_decodes_to_what_its_encoder_says_and_tiles_change_no_pixel_by_mo
     assert tiled.holds(coded.data, picture)
 
 
+@pytest.mark.parametrize("name", ["gc", "gc-hyper", "noisy", "sent", "sc"])
+def test_codes_of_centres_are_those_of_tensorflow_and_pixels_within_one(
+    name, whole_models_folder, whole_codec, label_picture, photo
+):
+    light = tfhific.load(whole_models_folder / name, runtime="litert")
+    heavy = whole_codec(name)
+    assert (heavy.runtime, light.runtime) == ("tensorflow", "litert")
+    for size in ((1, 1), (70, 45), (128, 96)):
+        picture, side = photo(*size), {}
+        if name in ("sent", "sc"):
+            side["labels"] = label_picture(*size, 5)
+        if name == "sc":
+            side["kept"] = Kept((2, 3), ((0, 0, 20, 9),) if size != (1, 1) else ())
+        for writer in (heavy, light):
+            data = writer.compress(picture, **side)
+            codes = [codec.decode_symbols(data) for codec in (heavy, light)]
+            np.testing.assert_array_equal(*codes)
+            decoded = [codec.decompress(data).astype(int) for codec in (heavy, light)]
+            assert decoded[0].shape == picture.shape
+            assert np.abs(decoded[0] - decoded[1]).max() <= 1
+
+
+def test_normalising_a_large_picture_is_exact(runtimes):
+    layer = {"op": "instance_norm", "epsilon": 1e-5, "name": "a"}
+    arrays = {"a/gamma": np.ones(2, np.float32), "a/beta": np.zeros(2, np.float32)}
+    values = np.random.default_rng(0).normal(100, 1, (1, 1536, 1024, 2)).astype(np.float32)
+    expected = (values - values.mean((1, 2), np.float64)) / values.std((1, 2), np.float64)
+    found = runtimes[1].run(Network([layer], arrays), values)
+    np.testing.assert_allclose(found, expected, atol=2e-3)
+
+
 def test_what_the_runtime_can_not_do_is_told(whole_models_folder, tiny_model_folder, monkeypatch):
     with pytest.raises(ArgumentError, match="runtime among auto, tensorflow, litert"):
         tfhific.load(tiny_model_folder, runtime="onnx")
@@ -165,13 +211,13 @@ def test_what_the_runtime_can_not_do_is_told(whole_models_folder, tiny_model_fol
     with pytest.raises(TfhificError, match=r"gradients, which the runtime litert has none of"):
         light.compress(np.zeros([8, 8, 3], np.uint8), effort=2)
     with pytest.raises(TfhificError, match="runtime litert does not run: expected tensorflow"):
-        tfhific.load(whole_models_folder / "gc", runtime="litert")
+        tfhific.load(whole_models_folder / "inversion", runtime="litert")
     monkeypatch.setattr(choice, "installed", lambda name: name == "litert")
     assert tfhific.load(tiny_model_folder).runtime == "litert"
     with pytest.raises(TfhificError, match=r"not installed: .* pip install '.\[tensorflow\]'"):
         tfhific.load(tiny_model_folder, runtime="tensorflow")
     with pytest.raises(TfhificError, match=r"not installed: .* pip install '.\[tensorflow\]'"):
-        tfhific.load(whole_models_folder / "gc")
+        tfhific.load(whole_models_folder / "inversion")
 
 
 def test_light_is_litert_where_that_does_what_is_asked_for_and_tensorflow_is_not_loaded(
@@ -189,13 +235,14 @@ def test_light_is_litert_where_that_does_what_is_asked_for_and_tensorflow_is_not
     assert light(tiny_published) == "litert"
     assert light(tiny_published, "bfloat16") == "tensorflow"
     assert light(centres) == "tensorflow"
+    assert light(load_model(whole_models_folder / "inversion")) == "tensorflow"
     with monkeypatch.context() as untaught:
         untaught.delitem(layers._WRITERS, Gdn)
         assert light(tiny_published) == "tensorflow"
     monkeypatch.setattr(choice, "installed", lambda name: name == "tensorflow")
     assert light(tiny_published) == "tensorflow"
     monkeypatch.setattr(choice, "installed", lambda name: name == "litert")
-    assert light(tiny_published) == "litert"
+    assert light(tiny_published) == light(centres) == "litert"
     with pytest.raises(TfhificError, match="needs the runtime tensorflow, which is not installed"):
         light(tiny_published, "bfloat16")
 
@@ -217,8 +264,9 @@ runpy.run_path(script, run_name="__main__")
 
 
 def test_commands_work_in_new_processes_where_tensorflow_is_not(
-    run_python, models_folder, photo, tiny_codec, tmp_path
+    run_python, models_folder, whole_models_folder, photo, tiny_codec, tmp_path, monkeypatch
 ):
+    monkeypatch.chdir(tmp_path)
     pixels = np.dstack([photo(70, 90), photo(70, 90, 1)[..., 0]])
     Image.fromarray(pixels).save(tmp_path / "a.png")
 
@@ -232,6 +280,9 @@ def test_commands_work_in_new_processes_where_tensorflow_is_not(
         )
         assert (done.returncode, done.stderr) == (0, b""), done.stderr.decode()
 
+    run("compress", tmp_path / "a.png", f"--model={whole_models_folder / 'gc'}", "-o", "c.tfh")
+    run("decompress", "c.tfh", "c.png", f"--model={whole_models_folder / 'gc'}")
+    assert Image.open(tmp_path / "c.png").size == (90, 70)
     run("compress", tmp_path / "a.png", "--model=tiny", "--quality=4", "--verify")
     run("info", tmp_path / "a.tfh")
     run("decompress", tmp_path / "a.tfh", tmp_path / "b.png")

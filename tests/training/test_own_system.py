@@ -144,7 +144,7 @@ def test_run_begins_with_a_model_that_ships_by_its_name(system, name, images, tm
     for ours, theirs in zip(session.run.model.codec_model.variables, shipped.variables):
         np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
     with pytest.raises(TfhificError, match="`init_from`: expected a run or a model"):
-        begin(system, images, tmp_path / "other", init_from="minimal")
+        begin(system, images, tmp_path / "other", settings={}, init_from="minimal")
 
 
 def test_options_that_whole_pictures_have_no_use_for_are_refused():

@@ -14,7 +14,7 @@ import numpy as np
 
 from tfc_port import coding
 from tfhific.bitstream import label_map
-from tfhific.bitstream.container import Contents
+from tfhific.bitstream.container import DEFAULT_MAX_PIXELS, Contents
 from tfhific.bitstream.kept import blocks_of, read_kept
 from tfhific.codec import centre_prior
 from tfhific.codec.base import Codec
@@ -25,7 +25,9 @@ from tfhific.errors import BitstreamError, ImageError, ModelError
 from tfhific.pictures.resampling import mirrored
 from tfhific.published.centres import nearest
 from tfhific.published.code import CodeModel
+from tfhific.published.model import PublishedModel
 from tfhific.published.ops import Kernel
+from tfhific.runtimes import choice
 
 STRIDE = 16
 MIN_LATENTS = 4
@@ -41,7 +43,35 @@ class CentresCodec(Codec):
 
     MODEL = CodeModel
     IN_TILES = False
+    RUNTIMES = choice.RUNTIMES
     published: CodeModel
+
+    def __init__(
+        self,
+        published: CodeModel,
+        coder: str | None = None,
+        tile: int | None = None,
+        max_pixels: int = DEFAULT_MAX_PIXELS,
+        precision: str = "float32",
+        runtime: str = "auto",
+    ) -> None:
+        """Initializer: see `Codec`."""
+        super().__init__(published, coder, tile, max_pixels, precision, runtime)
+        self._networks_runtime = choice.make(self.runtime, precision)
+        for network in published.networks.values():
+            self._networks_runtime.check(network)
+
+    @classmethod
+    def runtime_for(
+        cls, published: PublishedModel, wanted: str = choice.AUTO, precision: str = "float32"
+    ) -> str:
+        """See `Codec.runtime_for`; the lightest is TensorFlow where that is installed.
+
+        A generator's transposed convolutions take LiteRT half as long again: on one picture that
+        is more than TensorFlow takes to start.
+        """
+        wanted = choice.AUTO if wanted == choice.LIGHT else wanted
+        return super().runtime_for(published, wanted, precision)
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -120,11 +150,14 @@ class CentresCodec(Codec):
 
     def symbols_of(self, image: np.ndarray) -> np.ndarray:
         """Which centre each value of a picture's code is, int32 [h, w, C]."""
-        import tensorflow as tf
-
         rows, columns = self._extension(size_of(image))
-        x = tf.constant(image[rows[:, None], columns[None, :]], tf.float32) / 127.5 - 1.0
-        return nearest(self.published.networks["encoder"](x[None])[0].numpy(), self.centres)
+        x = image[rows[:, None], columns[None, :]].astype(np.float32)
+        x = x / np.float32(127.5) - np.float32(1.0)
+        return nearest(self._run("encoder", x), self.centres)
+
+    def _run(self, name: str, values: np.ndarray) -> np.ndarray:
+        """What a network makes of float32 [height, width, channels], likewise."""
+        return self._networks_runtime.run(self.published.networks[name], values[None])[0]
 
     def _extension(self, size: tuple[int, int]) -> list[np.ndarray]:
         return [mirrored(a, STRIDE * b) for a, b in zip(size, self.latent_size(size))]
@@ -223,22 +256,20 @@ class CentresCodec(Codec):
           labels: uint8 [H, W], or None where the model needs none.
           size: H and W.
         """
-        import tensorflow as tf
-
         networks = self.published.networks
-        joined = [tf.constant((self.centres[symbols] * blocks[..., None])[None], tf.float32)]
+        joined = [(self.centres[symbols] * blocks[..., None]).astype(np.float32)]
         if "features" in networks and labels is not None:
             rows, columns = self._extension(size)
-            one_hot = tf.one_hot(labels[rows[:, None], columns[None, :]], self.classes)
-            joined.append(networks["features"](one_hot[None]))
+            extended = labels[rows[:, None], columns[None, :], None]
+            joined.append(self._run("features", np.float32(extended == np.arange(self.classes))))
         if "noise" in networks:
             grid = [-(-side // NOISE_SPAN) for side in blocks.shape]
             values = normal_noise((*grid, int(self.published.decoding["noise"])), 0)
-            spread = networks["noise"](tf.constant(values[None]))
-            joined.append(spread[:, : blocks.shape[0], : blocks.shape[1]])
-        made = networks["generator"](tf.concat(joined, -1))[0, : size[0], : size[1]]
-        scaled = tf.round((made + 1.0) * 127.5)
-        return tf.cast(tf.clip_by_value(scaled, 0.0, 255.0), tf.uint8).numpy()
+            spread = self._run("noise", values)
+            joined.append(spread[: blocks.shape[0], : blocks.shape[1]])
+        made = self._run("generator", np.concatenate(joined, -1))[: size[0], : size[1]]
+        scaled = np.rint((made + np.float32(1.0)) * np.float32(127.5))
+        return np.clip(scaled, 0.0, 255.0).astype(np.uint8)
 
     def labels_of(self, contents: Contents) -> np.ndarray | None:
         """The label map in a file's contents; see `decode_labels`."""

@@ -18,8 +18,12 @@ from tfhific.published.ops import (
     DepthToSpace,
     DepthwiseConv,
     Gdn,
+    InstanceNorm,
     LeakyRelu,
     Op,
+    PlainConv,
+    PlainDeconv,
+    ReflectPad,
     Relu,
     Residual,
     Scale,
@@ -97,6 +101,54 @@ class Layers:
         kind = BuiltinOptions.Conv2DOptions
         return self.graph.add(BuiltinOperator.CONV_2D, inputs, shape, (kind, options))
 
+    def transposed(
+        self, x: int, kernel: np.ndarray, bias: np.ndarray, stride: int, shape: Shape, padding: int
+    ) -> int:
+        """A transposed convolution that gives a shape; its kernel comes as [k, k, out, in]."""
+        options = schema.TransposeConvOptionsT()
+        options.padding = padding
+        options.strideH = options.strideW = stride
+        inputs = [
+            self.graph.constant(np.array(shape, np.int32)),
+            self.graph.constant(kernel.transpose(2, 0, 1, 3)),
+            x,
+            self.graph.constant(bias),
+        ]
+        kind = BuiltinOptions.TransposeConvOptions
+        return self.graph.add(BuiltinOperator.TRANSPOSE_CONV, inputs, shape, (kind, options))
+
+    def normalised(self, x: int, axes: tuple[int, ...], unbiased: float, epsilon: float) -> int:
+        """Zero mean and unit variance over some axes, as moments of the values themselves.
+
+        Args:
+          x: number of the tensor.
+          axes: 1 to 3, in order.
+          unbiased: what the mean of the squares is multiplied by.
+          epsilon: added to that.
+        """
+
+        # One axis at a time: a single sum over all of a picture's values loses their last bits.
+        def mean(of: int) -> int:
+            around = self.shape(x)
+            for axis in reversed(axes):
+                options = schema.ReducerOptionsT()
+                options.keepDims = True
+                around = tuple(1 if n == axis else side for n, side in enumerate(around))
+                inputs = [of, self.graph.constant(np.array([axis], np.int32))]
+                kind = (BuiltinOptions.ReducerOptions, options)
+                of = self.graph.add(BuiltinOperator.MEAN, inputs, around, kind)
+            return of
+
+        centred = self.binary(BuiltinOperator.SUB, x, mean(x))
+        square = mean(self.binary(BuiltinOperator.MUL, centred, centred))
+        factor = self.graph.constant(np.array([unbiased], np.float32))
+        variance = self.binary(BuiltinOperator.MUL, square, factor)
+        small = self.graph.constant(np.array([epsilon], np.float32))
+        inverse = self.unary(
+            BuiltinOperator.RSQRT, self.binary(BuiltinOperator.ADD, variance, small)
+        )
+        return self.binary(BuiltinOperator.MUL, centred, inverse)
+
     def pad(self, x: int, pads: tuple[int, int, int, int], reflect: bool = False) -> int:
         """Rows above and below and columns left and right added."""
         above, below, left, right = pads
@@ -141,27 +193,27 @@ def _deconv(layers: Layers, op: Deconv, x: int) -> int:
     kernel, bias = layers.array(op, "kernel"), layers.array(op, "bias")
     batch, height, width, _ = layers.shape(x)
     rows, columns, out, _ = kernel.shape
-    stride = op.stride
+    stride, graph = op.stride, layers.graph
     whole = (batch, stride * (height - 1) + rows, stride * (width - 1) + columns, out)
-    options = schema.TransposeConvOptionsT()
-    options.padding = Padding.VALID
-    options.strideH = options.strideW = stride
-    graph = layers.graph
-    # The kernel comes as [k, k, out, in], and goes as [out, k, k, in].
-    inputs = [
-        graph.constant(np.array(whole, np.int32)),
-        graph.constant(kernel.transpose(2, 0, 1, 3)),
-        x,
-        graph.constant(bias),
-    ]
-    kind = BuiltinOptions.TransposeConvOptions
-    x = graph.add(BuiltinOperator.TRANSPOSE_CONV, inputs, whole, (kind, options))
+    x = layers.transposed(x, kernel, bias, stride, whole, Padding.VALID)
     above, left = op.crop
     kept = (batch, stride * height, stride * width, out)
     begin, size = np.array([0, above, left, 0], np.int32), np.array(kept, np.int32)
     inputs = [x, graph.constant(begin), graph.constant(size)]
     kind = (BuiltinOptions.SliceOptions, schema.SliceOptionsT())
     return graph.add(BuiltinOperator.SLICE, inputs, kept, kind)
+
+
+def _plain_conv(layers: Layers, op: PlainConv, x: int) -> int:
+    kernel, bias = layers.array(op, "kernel"), layers.array(op, "bias")
+    return layers.correlation(x, kernel, bias, op.stride, same=op.layer["padding"] == "SAME")
+
+
+def _plain_deconv(layers: Layers, op: PlainDeconv, x: int) -> int:
+    kernel, bias = layers.array(op, "kernel"), layers.array(op, "bias")
+    batch, height, width, _ = layers.shape(x)
+    shape = (batch, op.stride * height, op.stride * width, kernel.shape[2])
+    return layers.transposed(x, kernel, bias, op.stride, shape, Padding.SAME)
 
 
 def _depthwise(layers: Layers, op: DepthwiseConv, x: int) -> int:
@@ -185,27 +237,15 @@ def _gdn(layers: Layers, op: Gdn, x: int) -> int:
 
 def _channel_norm(layers: Layers, op: ChannelNorm, x: int) -> int:
     gamma, beta = layers.array(op, "gamma"), layers.array(op, "beta")
-    batch, height, width, channels = layers.shape(x)
-    axis = np.array([3], np.int32)
+    channels = layers.shape(x)[3]
+    x = layers.normalised(x, (3,), channels / (channels - 1), op.layer["epsilon"])
+    x = layers.binary(BuiltinOperator.MUL, x, layers.graph.constant(gamma))
+    return layers.binary(BuiltinOperator.ADD, x, layers.graph.constant(beta))
 
-    def mean(of: int) -> int:
-        options = schema.ReducerOptionsT()
-        options.keepDims = True
-        kind = (BuiltinOptions.ReducerOptions, options)
-        inputs = [of, layers.graph.constant(axis)]
-        return layers.graph.add(BuiltinOperator.MEAN, inputs, (batch, height, width, 1), kind)
 
-    centred = layers.binary(BuiltinOperator.SUB, x, mean(x))
-    square = layers.binary(BuiltinOperator.MUL, centred, centred)
-    unbiased = np.float32(channels / (channels - 1))
-    variance = layers.binary(
-        BuiltinOperator.MUL, mean(square), layers.graph.constant(np.array([unbiased]))
-    )
-    epsilon = layers.graph.constant(np.array([op.layer["epsilon"]], np.float32))
-    inverse = layers.unary(
-        BuiltinOperator.RSQRT, layers.binary(BuiltinOperator.ADD, variance, epsilon)
-    )
-    x = layers.binary(BuiltinOperator.MUL, centred, inverse)
+def _instance_norm(layers: Layers, op: InstanceNorm, x: int) -> int:
+    gamma, beta = layers.array(op, "gamma"), layers.array(op, "beta")
+    x = layers.normalised(x, (1, 2), 1.0, op.layer["epsilon"])
     x = layers.binary(BuiltinOperator.MUL, x, layers.graph.constant(gamma))
     return layers.binary(BuiltinOperator.ADD, x, layers.graph.constant(beta))
 
@@ -231,6 +271,11 @@ def _tanh(layers: Layers, op: Tanh, x: int) -> int:
 
 def _sigmoid(layers: Layers, op: Sigmoid, x: int) -> int:
     return layers.unary(BuiltinOperator.LOGISTIC, x)
+
+
+def _reflect_pad(layers: Layers, op: ReflectPad, x: int) -> int:
+    size = op.layer["size"]
+    return layers.pad(x, (size, size, size, size), reflect=True)
 
 
 def _scale(layers: Layers, op: Scale, x: int) -> int:
@@ -270,15 +315,19 @@ def _residual(layers: Layers, op: Residual, x: int) -> int:
 _WRITERS: Mapping[type[Op], _Writer] = {
     Conv: _conv,
     Deconv: _deconv,
+    PlainConv: _plain_conv,
+    PlainDeconv: _plain_deconv,
     DepthwiseConv: _depthwise,
     Gdn: _gdn,
     ChannelNorm: _channel_norm,
+    InstanceNorm: _instance_norm,
     Affine: _affine,
     Relu: _relu,
     LeakyRelu: _leaky_relu,
     Tanh: _tanh,
     Sigmoid: _sigmoid,
     Scale: _scale,
+    ReflectPad: _reflect_pad,
     SpaceToDepth: _space_to_depth,
     DepthToSpace: _depth_to_space,
     Sum: _sum,
