@@ -261,7 +261,9 @@ class CentresCodec(Codec):
         if "features" in networks and labels is not None:
             rows, columns = self._extension(size)
             extended = labels[rows[:, None], columns[None, :], None]
-            joined.append(self._run("features", np.float32(extended == np.arange(self.classes))))
+            joined.append(
+                self._run("features", (extended == np.arange(self.classes)).astype(np.float32))
+            )
         if "noise" in networks:
             grid = [-(-side // NOISE_SPAN) for side in blocks.shape]
             values = normal_noise((*grid, int(self.published.decoding["noise"])), 0)
