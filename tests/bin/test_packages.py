@@ -157,15 +157,16 @@ def test_the_wheel_holds_two_packages_with_their_data_and_no_more(distributions)
             if "build" not in path.parts
         }
         assert modules == {n for n in names if n.startswith(f"{package}/") and n.endswith(".py")}
-    models = (f"tfhific/zoo/{name}" for name in ("mini-v1", "mini-v2", "mini-v2-realistic"))
-    for folder in ("tfhific/evaluation/data", "tfhific/evaluation/page", *models):
+    for folder in ("tfhific/evaluation/data", "tfhific/evaluation/page", "tfhific/zoo/mini-v2"):
         data = {f"{folder}/{path.name}" for path in (ROOT / folder).iterdir() if path.is_file()}
         assert data <= set(names)
-    assert not [name for name in names if "candidates" in name or "__pycache__" in name]
+    models = {name.split("/")[2] for name in names if name.startswith("tfhific/zoo/")}
+    assert models == {"__init__.py", "mini-v2"}
+    assert not [name for name in names if "__pycache__" in name]
 
 
 @pytest.mark.slow
-def test_the_source_distribution_has_launchers_and_requirements_but_no_model_on_trial(
+def test_the_source_distribution_has_launchers_and_requirements_and_the_model_of_the_wheel(
     distributions,
 ):
     source, _ = distributions
@@ -173,7 +174,7 @@ def test_the_source_distribution_has_launchers_and_requirements_but_no_model_on_
         names = {name.partition("/")[2] for name in archive.getnames()}
     wanted = {"pyproject.toml", "README.md", "LICENSE", "requirements.txt", "bin/compress.py"}
     assert wanted | {"tfhific/zoo/mini-v2/model.safetensors"} <= names
-    assert not [name for name in names if name.startswith(("tests/", "tfhific/zoo/candidates"))]
+    assert not [name for name in names if name.startswith("tests/")]
 
 
 def _new_environment(

@@ -10,7 +10,7 @@ import pytest
 import tfhific
 from tfhific import zoo
 from tfhific.errors import BitstreamError, ModelError
-from tfhific.published.store import FILE_NAME, load_model
+from tfhific.published.store import FILE_NAME, load_model, read_description
 
 
 def test_model_is_found_by_folder_and_by_name(tiny_search, tiny_published):
@@ -48,6 +48,21 @@ def test_unknown_name_is_told_with_the_known_ones(tiny_search):
             zoo.find_by_name(name)
         assert repr(name) in str(caught.value)
         assert "TFHIFIC_MODELS" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", zoo.CLONE_ALONE)
+def test_what_the_wheel_leaves_out_is_said_to_be_in_a_clone(name, monkeypatch, tmp_path):
+    there = zoo.find_by_name(name)
+    own = read_description(there)["fingerprint"]
+    assert zoo.CLONE_ALONE[name] in (own, "")
+    monkeypatch.setattr(zoo, "_zoo_folder", lambda: str(tmp_path))
+    with pytest.raises(ModelError, match=f"clone of the repository, tfhific/zoo/{name}"):
+        zoo.find_by_name(name)
+    if zoo.CLONE_ALONE[name]:
+        with pytest.raises(BitstreamError, match=f"made by {name}.*TFHIFIC_MODELS"):
+            zoo.find_by_fingerprint(bytes.fromhex(own))
+    monkeypatch.setenv("TFHIFIC_MODELS", there)
+    assert zoo.find_by_fingerprint(bytes.fromhex(own)) == there
 
 
 def test_unknown_fingerprint_is_told_with_the_known_ones(tiny_search, tiny_published):

@@ -28,6 +28,7 @@ FLAGS = flags.FLAGS
 _RIVALS = {"JPEG": "JPEG", "WEBP": "WebP", "AVIF": "AVIF"}
 """What it is compared with, by Pillow's names."""
 
+_REALISTIC = "mini-v2-realistic"
 _OUTPUTS = (".tfh", ".decoded.png", ".comparison.png")
 _ANOTHER = ".another.png"
 """What the other decoder makes of the file."""
@@ -103,11 +104,12 @@ def _beside(pixels: np.ndarray, most: int) -> Iterator[tuple[str, int, np.ndarra
 def _another(codec: Codec) -> Codec | None:
     """The codec with another decoder for the files of `codec`, where one is named or ships."""
     import tfhific
+    from tfhific import zoo
     from tfhific.errors import TfhificError
 
-    if FLAGS.decoder is None and FLAGS.model != "mini":
+    if FLAGS.decoder is None and (FLAGS.model != "mini" or _REALISTIC not in zoo.model_folders()):
         return None
-    another = tfhific.load(FLAGS.decoder or "realistic")
+    another = tfhific.load(FLAGS.decoder or _REALISTIC)
     if another.fingerprint != codec.fingerprint:
         if FLAGS.decoder is None:
             return None  # `mini` is a model of the user's.

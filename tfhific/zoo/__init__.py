@@ -14,6 +14,18 @@ MODELS_VARIABLE = "TFHIFIC_MODELS"
 _ALIASES = {"mini": "mini-v2", "realistic": "mini-v2-realistic"}
 
 
+CLONE_ALONE = {"mini-v1": "276ccdec315f8043", "mini-v2-realistic": ""}
+"""Models of the repository that the wheel leaves out, so that it stays small, and the fingerprints
+of those whose files nothing else reads."""
+
+
+def _of_a_clone(name: str) -> str:
+    return (
+        f"{name} is in a clone of the repository, tfhific/zoo/{name}, and left out of the wheel: "
+        f"put that folder into one that {MODELS_VARIABLE} names, or name it."
+    )
+
+
 def _zoo_folder() -> str:
     return os.path.dirname(os.path.abspath(__file__))
 
@@ -61,6 +73,8 @@ def find_by_name(name: str | os.PathLike) -> str:
         return name
     known = model_folders()
     folder = known.get(name) or known.get(_ALIASES.get(name, ""))
+    if folder is None and _ALIASES.get(name, name) in CLONE_ALONE:
+        raise ModelError(_of_a_clone(_ALIASES.get(name, name)))
     if folder is None:
         names = sorted(set(known) | {alias for alias, to in _ALIASES.items() if to in known})
         raise ModelError(
@@ -87,6 +101,9 @@ def find_by_fingerprint(fingerprint: bytes) -> str:
         if own == fingerprint.hex():
             return folder
         names.append(f"{name} ({own})")
+    for name, own in CLONE_ALONE.items():
+        if own == fingerprint.hex():
+            raise BitstreamError(f"The file was made by {name}. {_of_a_clone(name)}")
     raise BitstreamError(
         f"The file was made by the model {fingerprint.hex()}, which is not here. Known: "
         f"{', '.join(names) or 'none'}. Name its folder with `model`, or put it into a folder "
