@@ -157,7 +157,7 @@ RECIPES: tuple[tuple[str, Recipe], ...] = (
             before=(
                 "mkdir -p models",
                 "cp -r tfhific/zoo/mini-v2 models/my-v2",
-                "cp -r tfhific/zoo/mini-v2 models/my-v2-realistic",
+                "cp -r tfhific/zoo/mini-v2-realistic models/my-v2-realistic",
                 "bin/compress.py photo.jpg --overwrite --model=models/my-v2",
             )
         ),

@@ -222,8 +222,8 @@ def shared_kodak():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("model", "saved"), [("mini-v1", 5), ("mini-v2", 4)])
-def test_effort_saves_bits_on_photographs(model, saved, shared_kodak):
+@pytest.mark.parametrize("model", ["mini-v1", "mini-v2"])
+def test_effort_saves_bits_on_photographs(model, shared_kodak):
     from tfhific.evaluation.bjontegaard_delta import rate_difference
 
     codec = tfhific.load(model)
@@ -236,4 +236,4 @@ def test_effort_saves_bits_on_photographs(model, saved, shared_kodak):
             error = squared_error(codec.decompress(data), image) / image.size
             points.append((8 * len(data) / 65536, 10 * np.log10(255**2 / error)))
         curves.append(tuple(zip(*points)))
-    assert rate_difference(*curves).value < -saved
+    assert rate_difference(*curves).value < -5

@@ -13,7 +13,6 @@ MODELS_VARIABLE = "TFHIFIC_MODELS"
 
 _ALIASES = {"mini": "mini-v2", "realistic": "mini-v2-realistic"}
 
-
 CLONE_ALONE = {"mini-v1": "276ccdec315f8043", "mini-v2-realistic": ""}
 """Models of the repository that the wheel leaves out, so that it stays small, and the fingerprints
 of those whose files nothing else reads."""
@@ -22,7 +21,7 @@ of those whose files nothing else reads."""
 def _of_a_clone(name: str) -> str:
     return (
         f"{name} is in a clone of the repository, tfhific/zoo/{name}, and left out of the wheel: "
-        f"put that folder into one that {MODELS_VARIABLE} names, or name it."
+        f"put that folder into one that {MODELS_VARIABLE} names, or give it as the model."
     )
 
 

@@ -149,6 +149,11 @@ class Layers:
         )
         return self.binary(BuiltinOperator.MUL, centred, inverse)
 
+    def scaled_and_moved(self, op: Op, x: int) -> int:
+        """Times an op's `gamma` plus its `beta`, channel by channel."""
+        x = self.binary(BuiltinOperator.MUL, x, self.graph.constant(self.array(op, "gamma")))
+        return self.binary(BuiltinOperator.ADD, x, self.graph.constant(self.array(op, "beta")))
+
     def pad(self, x: int, pads: tuple[int, int, int, int], reflect: bool = False) -> int:
         """Rows above and below and columns left and right added."""
         above, below, left, right = pads
@@ -236,23 +241,18 @@ def _gdn(layers: Layers, op: Gdn, x: int) -> int:
 
 
 def _channel_norm(layers: Layers, op: ChannelNorm, x: int) -> int:
-    gamma, beta = layers.array(op, "gamma"), layers.array(op, "beta")
     channels = layers.shape(x)[3]
     x = layers.normalised(x, (3,), channels / (channels - 1), op.layer["epsilon"])
-    x = layers.binary(BuiltinOperator.MUL, x, layers.graph.constant(gamma))
-    return layers.binary(BuiltinOperator.ADD, x, layers.graph.constant(beta))
+    return layers.scaled_and_moved(op, x)
 
 
 def _instance_norm(layers: Layers, op: InstanceNorm, x: int) -> int:
-    gamma, beta = layers.array(op, "gamma"), layers.array(op, "beta")
     x = layers.normalised(x, (1, 2), 1.0, op.layer["epsilon"])
-    x = layers.binary(BuiltinOperator.MUL, x, layers.graph.constant(gamma))
-    return layers.binary(BuiltinOperator.ADD, x, layers.graph.constant(beta))
+    return layers.scaled_and_moved(op, x)
 
 
 def _affine(layers: Layers, op: Affine, x: int) -> int:
-    x = layers.binary(BuiltinOperator.MUL, x, layers.graph.constant(layers.array(op, "gamma")))
-    return layers.binary(BuiltinOperator.ADD, x, layers.graph.constant(layers.array(op, "beta")))
+    return layers.scaled_and_moved(op, x)
 
 
 def _relu(layers: Layers, op: Relu, x: int) -> int:
