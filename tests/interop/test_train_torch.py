@@ -167,3 +167,43 @@ def test_a_runs_weights_become_a_model_that_codes(run, photos, tmp_path, photo):
     picture = photo(70, 90)
     coded = codec.encode(picture, 4.0)
     np.testing.assert_array_equal(codec.decompress(coded.data), codec.reconstruct(coded))
+
+
+def test_a_run_begins_with_weights_of_fewer_blocks(run, photos, tmp_path):
+    weights = run / "weights.safetensors"
+    larger = SMALL.replace('"encoder_blocks": 1', '"encoder_blocks": 2')
+    options = (f"--settings={larger}", f"--init_from={weights}", "--learning_rate=0")
+    train(photos, tmp_path, 1, *options)
+    from safetensors.numpy import load_file
+
+    begun, found = load_file(weights), load_file(tmp_path / "weights.safetensors")
+    assert {name.split(".")[2] for name in found if name not in begun} == {"1"}
+    for name, value in begun.items():
+        np.testing.assert_array_equal(found[name], value)
+    assert not found["analysis.blocks.1.reduce.weight"].any()
+    wider = SMALL.replace('"width": 16', '"width": 24')
+    options = (f"--data={photos}", "--crop=64", f"--settings={wider}", f"--init_from={weights}")
+    done = call("train.py", f"--run_dir={tmp_path / 'wider'}", *options)
+    assert done.returncode == 1
+    assert "error: expected weights of a model with these settings" in done.stderr
+
+
+@pytest.mark.parametrize(("channels", "side", "height", "width"), [(6, 5, 7, 4), (3, 3, 1, 9)])
+def test_depthwise_gradients_in_bfloat16_are_pytorchs(channels, side, height, width, monkeypatch):
+    monkeypatch.syspath_prepend(str(TOOLS))
+    import torch
+    from depthwise import Depthwise
+
+    torch.manual_seed(0)
+    layer = Depthwise(channels, side)
+    x = torch.randn(2, channels, height, width, requires_grad=True)
+    weights = torch.randn(2, channels, height, width)
+
+    def gradients(low: bool) -> list[torch.Tensor]:
+        with torch.autocast("cpu", torch.bfloat16, enabled=low):
+            total = (layer(x).float() * weights).sum()
+        return list(torch.autograd.grad(total, [x, layer.weight, layer.bias]))
+
+    for found, expected in zip(gradients(True), gradients(False)):
+        assert found.dtype == expected.dtype == torch.float32
+        torch.testing.assert_close(found, expected, rtol=0.02, atol=0.02 * expected.abs().max())

@@ -21,6 +21,7 @@ import configuration
 import numpy as np
 import torch
 from configuration import HYPER_STRIDE, LINEAR_PACE, NUM_QUALITIES, STRIDE, Mini2Config
+from depthwise import Depthwise
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -71,7 +72,7 @@ class Block(nn.Module):
 
     def __init__(self, width: int, expansion: int, kernel: int) -> None:
         super().__init__()
-        self.depthwise = nn.Conv2d(width, width, kernel, padding=kernel // 2, groups=width)
+        self.depthwise = Depthwise(width, kernel)
         self.expand = nn.Conv2d(width, width * expansion, 1)
         self.reduce = nn.Conv2d(width * expansion, width, 1)
         with torch.no_grad():
@@ -189,7 +190,7 @@ class Context(nn.Module):
         latents, inner = config.latent_channels, config.context_channels
         self.from_z = HyperSynthesis(config, inner)
         self.first = nn.Conv2d(inner, 2 * latents, 1)
-        self.near = nn.Conv2d(latents, latents, 5, padding=2, groups=latents)
+        self.near = Depthwise(latents, 5)
         self.mix = nn.Conv2d(latents, inner, 1)
         self.hidden = nn.Conv2d(inner, inner, 1)
         self.second = nn.Conv2d(inner, 2 * latents, 1)
@@ -293,7 +294,7 @@ class Mini2(nn.Module):
         """Codes images.
 
         Args:
-          image: [b, 3, H, W] in 0..255, sides multiples of 64, in channels-last order.
+          image: [b, 3, H, W] in 0..255, sides multiples of 64, in either order; planes are quicker.
           quality: [b], 1..8.
           noisy: bits of latents with uniform noise, or of rounded ones.
 
@@ -319,7 +320,7 @@ class Mini2(nn.Module):
         symbol = y / step - mean
         coded = symbol + torch.rand_like(symbol) - 0.5 if noisy else torch.round(symbol)
         bits_y = gaussian_bits(coded, deviation).sum((1, 2, 3))
-        picture = self.synthesis(rounded(y, mean, step) * inverse_gain).float()
+        picture = self.synthesis(rounded(y, mean, step) * inverse_gain).float().contiguous()
         return {"picture": (picture + 0.5) * 255.0, "bits_y": bits_y, "bits_z": bits_z}
 
 

@@ -122,9 +122,25 @@ def write_weights(folder: Path, state: dict[str, torch.Tensor], config: Mini2Con
 
 
 def on_device(batch: np.ndarray, device: str) -> torch.Tensor:
-    """Crops, uint8 [b, H, W, 3], as float32 [b, 3, H, W] in channels-last order."""
-    images = torch.from_numpy(batch.transpose(0, 3, 1, 2).copy()).to(device).float()
-    return images.contiguous(memory_format=torch.channels_last)
+    """Crops, uint8 [b, H, W, 3], as float32 [b, 3, H, W]."""
+    return torch.from_numpy(batch.transpose(0, 3, 1, 2).copy()).to(device).float()
+
+
+def begin_with(model: Mini2, state: dict[str, torch.Tensor]) -> None:
+    """Gives a model the weights of one of as many blocks or fewer: further ones start as nothing.
+
+    Raises:
+      SystemExit: where the weights are not those of such a model.
+    """
+    own = model.state_dict()
+    others = [name for name in own if name not in state and ".blocks." not in name]
+    others += [name for name in state if name not in own or own[name].shape != state[name].shape]
+    if others:
+        raise SystemExit(
+            "error: expected weights of a model with these settings, with as many blocks or fewer. "
+            f"Received other ones, such as {others[0]}."
+        )
+    model.load_state_dict(own | state)
 
 
 class Run:
@@ -139,7 +155,7 @@ class Run:
             from safetensors.torch import load_file
 
             state = load_file(options.init_from)
-            self.model.load_state_dict({name: value.float() for name, value in state.items()})
+            begin_with(self.model, {name: value.float() for name, value in state.items()})
         self.average = Average(self.model, options.ema)
         self.optimiser = torch.optim.Adam(
             self.model.parameters(), options.learning_rate, foreach=True
