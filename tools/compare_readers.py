@@ -8,6 +8,7 @@ do not agree on, and how many these are.
 
 from __future__ import annotations
 
+import argparse
 import os
 import pathlib
 import sys
@@ -79,6 +80,7 @@ def _verdict(seen: np.ndarray | None, whole: np.ndarray) -> str:
 
 def main() -> None:
     """Prints the comparison."""
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     from tests.codec.odd_pictures import base_picture, odd_pictures
 
     whole = base_picture()

@@ -14,9 +14,12 @@ from __future__ import annotations
 import argparse
 import csv
 import pathlib
+import sys
 import time
 
 import numpy as np
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 FIELDS = ("model", "picture", "quality", "effort", "bpp", "psnr", "cpu", "seconds")
 
@@ -84,6 +87,16 @@ def main() -> None:
     )
     options = parser.parse_args()
 
+    from tfhific.errors import TfhificError
+
+    try:
+        measure(options)
+    except TfhificError as error:
+        raise SystemExit(f"error: {error}") from None
+
+
+def measure(options: argparse.Namespace) -> None:
+    """Adds what is not measured yet to the CSV file, and prints the table."""
     import tfhific
     from tfhific.pictures.images import read_picture
 
@@ -105,8 +118,7 @@ def main() -> None:
                     if (codec.name, path.stem, quality, effort) in done:
                         continue
                     head = {"model": codec.name, "picture": path.stem, "quality": quality}
-                    measure = measured(codec, pixels, quality, effort)
-                    row = {**head, "effort": effort, **measure}
+                    row = {**head, "effort": effort, **measured(codec, pixels, quality, effort)}
                     writer.writerow(row)
                     file.flush()
                     rows.append({name: str(value) for name, value in row.items()})

@@ -11,6 +11,7 @@ the files that pip chose there. pip installs nothing else from the result:
 
 from __future__ import annotations
 
+import argparse
 import json
 import platform
 import re
@@ -47,10 +48,11 @@ def locked(report: dict) -> list[str]:
 
 def main(arguments: list[str]) -> int:
     """Writes the file; returns the exit code."""
-    if len(arguments) != 2 or arguments[0].startswith("-"):
-        print(__doc__.strip())
-        return 0 if arguments[:1] in (["-h"], ["--help"]) else 1
-    requirements, out = arguments
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("requirements", help="file of requirements")
+    parser.add_argument("out", help="file to write")
+    options = parser.parse_args(arguments)
+    requirements, out = options.requirements, options.out
     try:
         lines = locked(report_of(requirements))
     except subprocess.CalledProcessError as error:

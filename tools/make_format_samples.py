@@ -6,6 +6,7 @@ The samples are kept in tests/codec/data; tests decode them with every later ver
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import os
 import sys
@@ -16,11 +17,14 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", help="to write to")
+    folder = parser.parse_args().folder
+
     import tfhific
     from tfhific.bitstream import container
     from tfhific.pictures.images import write_png
 
-    folder = sys.argv[1]
     codec = tfhific.load("mini")
     y, x = np.mgrid[:72, :104]
     image = np.stack([2 * x, 3 * y, (x * y) // 32], -1).astype(np.uint8)

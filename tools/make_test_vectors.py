@@ -7,6 +7,7 @@ tests/codec/data/vectors/README.md, where they are kept.
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import io
 import json
@@ -306,4 +307,6 @@ def write_vectors(folder: pathlib.Path) -> None:
 
 
 if __name__ == "__main__":
-    write_vectors(pathlib.Path(sys.argv[1]))
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=pathlib.Path, help="holds the model; to write to")
+    write_vectors(parser.parse_args().folder)

@@ -7,8 +7,8 @@ lengths in a second one whose name ends in `_lengths`.
 
 from __future__ import annotations
 
+import argparse
 import pathlib
-import sys
 from collections import defaultdict
 
 import numpy as np
@@ -339,4 +339,6 @@ def main(folder: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", help="to write to")
+    main(parser.parse_args().folder)

@@ -5,11 +5,15 @@ one pass backwards through the synthesis transform gives for all latents at once
 of which the mean over a channel comes from another pass with random signs in the pixels' place
 (M. F. Hutchinson, Communications in Statistics 18, 1989). What a symbol's neighbour would take
 instead of it stands in the tables.
+
+That is known of one symbol alone: where many around a place move at once, the error may grow by far
+more. So the best few of each place move, and fewer where the whole then costs more than before.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -20,8 +24,29 @@ from tfhific.runtimes.symbols import rounded, to_symbols
 if TYPE_CHECKING:
     import tensorflow as tf
 
-CAUTION = 1.35
+CAUTION = 1.2
 """The error's growth counts so many times: symbols near each other change at once."""
+
+MOST = 8
+"""So many symbols of one place move in a round, at most."""
+
+
+class Moves(NamedTuple):
+    """What a round would change, float32 [h, w, channels] each.
+
+    Attributes:
+      cost: what the best move of each symbol adds, in bits; 0 where none saves any.
+      values: what a decoder has once it is made.
+    """
+
+    cost: np.ndarray
+    values: np.ndarray
+
+    def best(self, most: int) -> np.ndarray:
+        """Which to make where at most so many of a place are, bool [h, w, channels]."""
+        most = min(most, self.cost.shape[-1])
+        last = np.partition(self.cost, most - 1, axis=-1)[..., most - 1 : most]
+        return (self.cost < 0) & (self.cost <= last)
 
 
 def decide(
@@ -29,41 +54,77 @@ def decide(
     inverse_gain: np.ndarray,
     weight: float,
     region: Region,
-    y: np.ndarray,
-    z: np.ndarray,
-    number: int,
+    latents: tuple[np.ndarray, np.ndarray],
+    rounds: int,
+    decided: Callable[[], None],
 ) -> np.ndarray:
-    """One round of decisions.
+    """Rounds of decisions.
 
     Args:
       objective: of the model.
       inverse_gain: float32 [channels], of the quality.
       weight: bits that a squared error of one is worth.
       region: where.
-      y: float32 [h, w, channels], scaled latents of the region.
-      z: float32 [., ., hyperlatent channels], likewise.
-      number: of the round: signs differ from one to the next.
+      latents: float32 [h, w, channels], scaled latents of the region, and float32 [., .,
+        hyperlatent channels], likewise.
+      rounds: how many.
+      decided: called after each.
 
     Returns:
-      Scaled latents; where a symbol moved, what a decoder has for the new one.
+      Scaled latents that cost no more; where a symbol moved, what a decoder has for the new one.
     """
     import tensorflow as tf
 
-    settled = objective.settled(tf.constant(y), tf.round(tf.constant(z)), rounded)
+    y, z = latents[0], tf.round(tf.constant(latents[1]))
+
+    def cost(values: np.ndarray) -> float:
+        terms = objective.terms(tf.constant(values), z, region.target, inverse_gain, rounded)
+        return float(terms.bits + weight * terms.error)
+
+    least = cost(y) if rounds else 0.0
+    most = MOST
+    for number in range(rounds):
+        moves = _moves(objective, inverse_gain, weight, region, y, z, number)
+        while most:
+            tried = np.where(moves.best(most), moves.values, y)
+            found = cost(tried)
+            if found < least:
+                y, least = tried, found
+                break
+            most //= 2
+        # A round of other random signs may find some where this one found none.
+        most = min(max(2 * most, 1), MOST)
+        decided()
+    return y
+
+
+def _moves(
+    objective: Objective,
+    inverse_gain: np.ndarray,
+    weight: float,
+    region: Region,
+    y: np.ndarray,
+    z: tf.Tensor,
+    number: int,
+) -> Moves:
+    """What each symbol of a region had better become; random signs differ with the round."""
+    import tensorflow as tf
+
+    settled = objective.settled(tf.constant(y), z, rounded)
     slope, curvature = _error(objective, inverse_gain, region.target, settled.values, number)
     lengths, steps = objective.y_lengths, settled.steps.numpy()
     rows = np.clip(np.rint(settled.indexes.numpy()), 0, len(lengths.bits) - 1).astype(np.int32)
     now = to_symbols(settled.symbols.numpy())
     bits = lengths.of_symbols(now, rows)
-    best, move = np.zeros(now.shape, np.float32), np.zeros(now.shape, np.float32)
+    best, values = np.zeros(now.shape, np.float32), settled.values.numpy()
     for way in (-1, 1):
         by = way * steps
-        cost = lengths.of_symbols(now + way, rows) - bits
-        cost += weight * (slope * by + CAUTION * curvature * by * by)
-        move[cost < best] = way
-        best = np.minimum(cost, best)
-    move *= region.free
-    return np.where(move != 0, settled.values.numpy() + move * steps, y).astype(np.float32)
+        added = lengths.of_symbols(now + way, rows) - bits
+        added += weight * (slope * by + CAUTION * curvature * by * by)
+        added *= region.free
+        values = np.where(added < best, settled.values.numpy() + by, values)
+        best = np.minimum(added, best)
+    return Moves(best, values.astype(np.float32))
 
 
 def _error(

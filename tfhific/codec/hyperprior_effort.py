@@ -110,9 +110,10 @@ class HyperpriorEffort:
             new_y, new_z = region.y, z[region.z_place].astype(np.float32)
             if annealing is not None:
                 new_y, new_z = annealing(region, Schedule(level.steps, level.pace), stepped)
-            for number in range(level.rounds):
-                new_y = decide(self._objective, inverse_gain, weight, region, new_y, new_z, number)
-                stepped()
+            latents = new_y, new_z
+            new_y = decide(
+                self._objective, inverse_gain, weight, region, latents, level.rounds, stepped
+            )
             region.put(new_y, new_z, y, z)
 
 
