@@ -85,15 +85,18 @@ def decide(
     most = MOST
     for number in range(rounds):
         moves = _moves(objective, inverse_gain, weight, region, y, z, number)
+        chosen = y
         while most:
             tried = np.where(moves.best(most), moves.values, y)
             found = cost(tried)
             if found < least:
-                y, least = tried, found
+                chosen, least = tried, found
+            elif chosen is not y:
                 break
             most //= 2
-        # A round of other random signs may find some where this one found none.
-        most = min(max(2 * most, 1), MOST)
+        y = chosen
+        # From beyond what was best on; a round of other signs may find some where this one did not.
+        most = min(max(4 * most, 1), MOST)
         decided()
     return y
 
