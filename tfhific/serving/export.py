@@ -73,7 +73,7 @@ def export(
         inner = os.path.join(staging, "model")
         tf.saved_model.save(served, inner, signatures=served.functions)
         if warmup:
-            write_warmup(inner, model.name, served.functions)
+            write_warmup(inner, model)
         os.rename(inner, target)
     except OSError as error:
         raise OutputError(f"{target}: can't be written ({error.strerror or error}).") from None
