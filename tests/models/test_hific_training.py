@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -37,6 +39,20 @@ def make(settings=None, preset="hific-tiny", labeller=None, **options) -> HiFiCT
     system.build_for(options)
     system.training_state = _training(system, options)
     return system
+
+
+@pytest.fixture(scope="module")
+def untouched(small_lpips):
+    """A function that gives a system to tests that leave its weights as they are.
+
+    `untouched(normalize, stage)`; to make one takes longest.
+    """
+
+    @functools.cache
+    def give(normalize: bool, stage: int) -> HiFiCTraining:
+        return make({"normalize_input": normalize}, stage=stage, lpips=small_lpips)
+
+    return give
 
 
 def values(variables) -> list[np.ndarray]:
@@ -83,8 +99,8 @@ def test_weights_are_those_of_the_paper():
 
 @pytest.mark.parametrize("stage", [1, 2])
 @pytest.mark.parametrize("normalize", [False, True])
-def test_loss_is_the_sum_of_its_parts(stage, normalize, images, small_lpips):
-    system = make({"normalize_input": normalize}, stage=stage, lpips=small_lpips)
+def test_loss_is_the_sum_of_its_parts(stage, normalize, images, untouched):
+    system = untouched(normalize, stage)
     loss, report = system._compressor_loss(tf.constant(images), Draws(1, 2))
     report = {name: float(tf.reduce_mean(value)) for name, value in report.items()}
     parts = ["rate_loss", "mse_loss", "lpips_loss", *["generator_loss"] * (stage == 2)]
@@ -97,11 +113,13 @@ def test_loss_is_the_sum_of_its_parts(stage, normalize, images, small_lpips):
     assert all(np.isfinite(value) for value in report.values())
 
 
-def test_lpips_compares_pixels_in_its_own_range_whatever_the_networks_see(images, small_lpips):
+def test_lpips_compares_pixels_in_its_own_range_whatever_the_networks_see(
+    images, small_lpips, untouched
+):
     from tfhific.losses.lpips import LPIPS
 
     for normalize in (False, True):
-        system = make({"normalize_input": normalize}, lpips=small_lpips)
+        system = untouched(normalize, 1)
         _, report = system._compressor_loss(tf.constant(images), Draws(1, 2))
         decoded = system.model.from_range(system._code(tf.constant(images), Draws(1, 2))[1])
         layer = LPIPS(small_lpips)
@@ -109,8 +127,8 @@ def test_lpips_compares_pixels_in_its_own_range_whatever_the_networks_see(images
         assert float(report["lpips"]) == pytest.approx(np.mean(expected), rel=1e-4)
 
 
-def test_losses_follow_from_seed_and_step(images):
-    system = make()
+def test_losses_follow_from_seed_and_step(images, untouched):
+    system = untouched(False, 1)
 
     def loss(step):
         return float(system._compressor_loss(tf.constant(images), Draws(1, step))[0])
@@ -119,8 +137,8 @@ def test_losses_follow_from_seed_and_step(images):
     assert loss(4) != loss(5)
 
 
-def test_every_weight_but_the_discriminators_has_a_finite_gradient(images, small_lpips):
-    system = make(stage=2, lpips=small_lpips)
+def test_every_weight_but_the_discriminators_has_a_finite_gradient(images, untouched):
+    system = untouched(False, 2)
     state = system.training_state
     variables = [*state.groups["networks"], *state.groups["z_prior"]]
     with tf.GradientTape() as tape:
