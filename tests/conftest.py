@@ -28,6 +28,10 @@ def pytest_configure(config):
     settings.load_profile("patient")
 
 
+# Fixtures that take longer to make than most files take to run, and are made for several: what uses
+# them runs in one process.
+_SHARED = {"export_folder", "c_client"}
+
 # Folders of long tests: those begin, so that no process ends with one while the others rest.
 _LONG = ("training", "serving", "bin", "models", "interop", "clients")
 
@@ -37,15 +41,14 @@ def pytest_collection_modifyitems(items):
     """Says what runs in one process, and first, where several share the tests out.
 
     The tests of a file do, but for those marked `apart`: they share fixtures. So do all that use
-    the exported model, which takes longer to make than most files take to run. First of the hooks:
-    pytest-xdist's reads the marks.
+    the exported model. First of the hooks: pytest-xdist's reads the marks.
     """
     if "PYTEST_XDIST_WORKER" not in os.environ:
         return
     for item in items:
         if item.get_closest_marker("apart"):
             continue
-        exported = "export_folder" in item.fixturenames
+        exported = not _SHARED.isdisjoint(item.fixturenames)
         group = "export" if exported else item.nodeid.partition("::")[0]
         item.add_marker(pytest.mark.xdist_group(group))
 
