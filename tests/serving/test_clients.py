@@ -373,7 +373,8 @@ def test_the_python_client_and_the_command_line_read_each_other(
     address = double.rest_address if door == "rest" else double.grpc_address
     if address is None:
         pytest.skip("needs grpcio and tensorflow-serving-api")
-    options = [f"--server={address}", "--model_name=tiny"]
+    # The first requests wait for the graph's set-up, long where other tests run beside it.
+    options = [f"--server={address}", "--model_name=tiny", "--timeout=600"]
     paths = [str(files / name) for name in ("in.tfh", "out.png", "in.png", "out.tfh", "bad.tfh")]
     assert client.main(False, [*options, paths[0], paths[1]]) == 0
     expected = tiny_codec.decompress((files / "in.tfh").read_bytes())
