@@ -51,6 +51,10 @@ def pytest_collection_modifyitems(items):
         exported = not _SHARED.isdisjoint(item.fixturenames)
         group = "export" if exported else item.nodeid.partition("::")[0]
         item.add_marker(pytest.mark.xdist_group(group))
+        # pytest-xdist 3.8 goes by a group that it adds to a test's name, which it can't with pytest
+        # 9.2: each test would be shared out by itself, and fixtures made in every process.
+        if hasattr(item, "_id"):
+            item._id = type(item._id).parse(f"{item.nodeid}@{group}")
 
     def place(item: pytest.Item) -> int:
         folder = item.path.parent.name
