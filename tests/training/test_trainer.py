@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 
 import numpy as np
@@ -14,7 +15,13 @@ from tfhific.errors import ImageError, OutputError, TfhificError
 from tfhific.training import trainer
 from tfhific.training.folder import check_run_folder
 from tfhific.training.schedule import Budget, CosineSchedule
-from tfhific.training.trainer import Run, RunOptions, TrainingDiverged, TrainingStopped
+from tfhific.training.trainer import (
+    Run,
+    RunOptions,
+    TrainingDiverged,
+    TrainingStopped,
+    WorkerLost,
+)
 
 SIDE = 8
 
@@ -288,6 +295,32 @@ def test_scalars_and_reconstructions_go_to_tensorboard(tmp_path):
     assert [step for step, _ in found["decoded"]] == [4, 8]
     schedule = CosineSchedule(peak=0.02, warmup_steps=4)
     assert found["learning_rate"][0][1] == pytest.approx(schedule(2, 2 / 9))
+
+
+@pytest.mark.parametrize("saved", [False, True])
+def test_loss_of_another_worker_is_one_line_that_says_how_to_go_on(saved, tmp_path, monkeypatch):
+    run = make_run(tmp_path)
+    if saved:
+        fit(run, steps=5)
+
+    def lost(*arguments, **options):
+        raise tf.errors.UnavailableError(
+            None,
+            None,
+            "Graph execution error:\n\nDetected at node X\n\n"
+            "Collective ops is aborted by: Connection reset by peer\nAdditional information",
+        )
+
+    monkeypatch.setattr(run.model, "fit", lost)
+    with pytest.raises(WorkerLost) as caught:
+        fit(run)
+    last = re.escape(str(run.latest_checkpoint))
+    kept = f"The last checkpoint is {last}" if saved else "There is no checkpoint yet"
+    assert re.fullmatch(
+        rf"Another worker was lost after step {5 if saved else 0} \(Connection reset by peer\)\. "
+        rf"{kept}: start all workers again with `resume`\.",
+        str(caught.value),
+    )
 
 
 def test_configuration_comes_back(tmp_path):

@@ -23,6 +23,7 @@ __all__ = [
     "RunOptions",
     "TrainingDiverged",
     "TrainingStopped",
+    "WorkerLost",
     "fit",
     "read_config",
     "write_config",
@@ -47,6 +48,10 @@ class TrainingStopped(TfhificError):
 
     def __reduce__(self):
         return type(self), (str(self), self.step, self.signal)
+
+
+class WorkerLost(TfhificError):
+    """Another of the machines that train together is gone, or can't be reached any more."""
 
 
 class _Keeper(keras.callbacks.Callback):
@@ -133,6 +138,15 @@ class _Keeper(keras.callbacks.Callback):
         message = f"stopped at step {self._step}{of}; `resume` continues"
         return TrainingStopped(message, self._step, number)
 
+    def lost(self, reason: str) -> WorkerLost:
+        """What is raised when another worker has ended in the middle of a step."""
+        latest = self._run.latest_checkpoint
+        kept = f"The last checkpoint is {latest}" if latest else "There is no checkpoint yet"
+        return WorkerLost(
+            f"Another worker was lost after step {self._step} ({reason}). {kept}: start all "
+            "workers again with `resume`."
+        )
+
     def _learning_rates(self) -> dict[str, float]:
         """The optimisers' own rates where there are several."""
         state = self.model.training_state if isinstance(self.model, TrainableSystem) else None
@@ -192,6 +206,7 @@ def fit(
     Raises:
       TrainingDiverged: when a loss or the gradient's norm is not finite.
       TrainingStopped: after a signal, unless the budget was spent by then.
+      WorkerLost: when another machine that trains with this one has ended.
       ImageError: when the data has nothing left that can be read.
       OutputError: when a checkpoint can't be written.
     """
@@ -202,7 +217,9 @@ def fit(
         try:
             run.model.fit(dataset, epochs=1, steps_per_epoch=None, verbose=0, callbacks=[keeper])
         except tf.errors.OpError as error:
-            raise _said_by_data(error) or error from None
+            said = _said_by_data(error)
+            reason = _said_of_workers(error)
+            raise said or (keeper.lost(reason) if reason else error) from None
     if interruption.signal and not keeper.done:
         raise keeper.stopped(interruption.signal)
     return run.step
@@ -212,3 +229,9 @@ def _said_by_data(error: tf.errors.OpError) -> ImageError | None:
     """The `ImageError` that the data raised inside of TensorFlow, which wraps its text."""
     found = re.search(r"\bImageError: (.+)", str(error))
     return ImageError(found[1].strip()) if found else None
+
+
+def _said_of_workers(error: tf.errors.OpError) -> str | None:
+    """Why what workers compute together could not be, where that is what failed."""
+    found = re.search(r"^Collective ops is aborted by: (.+)", str(error), re.MULTILINE)
+    return found[1].strip()[:200] if found else None
