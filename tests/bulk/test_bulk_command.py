@@ -56,6 +56,9 @@ def call_bulk(call_command):
         (["compress", "in", "out", "--tile=3"], "--tile: expected at least 64 pixels"),
         (["compress", "in", "out", "--storage_options=[1]"], "expected a JSON object"),
         (["compress", "in", "out", "--storage_options={"], "expected a JSON object"),
+        (["compress", "in", "out.zip"], "out.zip: expected a folder or a URL to write to"),
+        (["compress", "in", "file://out.parquet"], "ends in .parquet; name a folder"),
+        (["compress", "in", "https://h/out"], "a web server's address, which is only read"),
         (["compress", "strange+kind://in", "out"], "this kind of URL can't be opened"),
     ],
 )

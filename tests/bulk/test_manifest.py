@@ -90,6 +90,16 @@ def hostile() -> dict[str, bytes]:
     }
 
 
+@pytest.mark.parametrize("what", ["a folder", "a file"])
+def test_what_is_in_the_manifests_way_is_told_before_the_job(tmp_path, what):
+    if what == "a folder":
+        (tmp_path / NAME).mkdir()
+    else:
+        (tmp_path / f"{NAME}.parts").write_text("mine")
+    with pytest.raises(OutputError, match=f"is {what}, and the manifest is to be there; move it"):
+        manifest_of(tmp_path)
+
+
 @pytest.mark.parametrize("kind", list(hostile()))
 def test_what_is_no_manifest_is_a_line_and_stays(tmp_path, kind):
     data = hostile()[kind]

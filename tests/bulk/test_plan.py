@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import zipfile
 
 import pytest
 
@@ -10,7 +12,7 @@ from tfhific.bulk.opening import open_place
 from tfhific.bulk.places import Found
 from tfhific.bulk.plan import Task, is_plain, plan
 from tfhific.bulk.rows import DONE, FAILED, Row
-from tfhific.errors import TfhificError
+from tfhific.errors import OutputError, TfhificError
 from tfhific.files import planning
 from tfhific.files.file_kinds import CODED_EXTENSION, IMAGE_EXTENSIONS
 
@@ -117,6 +119,33 @@ def test_an_empty_and_a_missing_folder_are_told(folders, tmp_path):
         planned(folders)
     with pytest.raises(TfhificError, match="expected a folder; there is none"):
         planned((tmp_path / "none", folders[1]))
+
+
+def test_a_file_where_a_folder_is_to_be_is_told_and_stays(folders, tmp_path):
+    file, link = tmp_path / "photo.png", tmp_path / "link"
+    file.write_text("mine")
+    link.symlink_to(tmp_path / "gone")
+    with pytest.raises(TfhificError, match=r"expected a folder, or a \.zip, .* of another kind"):
+        planned((file, folders[1]))
+    write(folders[0], "a.png")
+    for place, said in (
+        (file, "a name that is a file"),
+        (file / "out", f"a name below {file} that is a file"),
+        (link, "a name that is a link to nothing"),
+    ):
+        with pytest.raises(OutputError, match=re.escape(said)):
+            planned((folders[0], place))
+    assert file.read_text() == "mine"
+
+
+def test_an_archive_without_pictures_is_not_called_a_folder(folders, tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("notes.txt", "")
+    with pytest.raises(
+        TfhificError, match=r"expected pictures in an archive, found none of .*; it has 1 "
+    ) as caught:
+        planned((tmp_path / "a.zip", folders[1]))
+    assert "folder" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -38,8 +38,12 @@ class Manifest:
           present: paths of the files in it.
 
         Raises:
-          TfhificError: a file of the manifest's name is something else, or damaged.
+          TfhificError: what has the manifest's name is something else, or damaged.
         """
+        if place.is_folder(NAME):
+            raise _in_the_way(place, NAME, "a folder")
+        if _PARTS.rstrip("/") in present:
+            raise _in_the_way(place, _PARTS.rstrip("/"), "a file")
         self._place = place
         self._parts = sorted(path for path in present if path.startswith(_PARTS))
         self._whole = NAME in present
@@ -97,6 +101,13 @@ class Manifest:
         for path in self._parts:
             self._place.remove(path)
         self._parts = []
+
+
+def _in_the_way(place: Place, path: str, what: str) -> OutputError:
+    return OutputError(
+        f"{place.shown(path)}: is {what}, and the manifest is to be there; move it away, or name "
+        "another destination."
+    )
 
 
 def _number_after(parts: list[str]) -> int:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 from collections.abc import Mapping
 
+from tfhific.bulk import archives
 from tfhific.bulk.archives import Archive, is_archive
 from tfhific.bulk.places import Folder, Place
 from tfhific.bulk.remote import Remote
 from tfhific.bulk.tables import ENDING, Table, is_table
-from tfhific.errors import TfhificError
+from tfhific.errors import OutputError, TfhificError
+from tfhific.files.file_kinds import extension
 
 _URL = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 
@@ -58,3 +61,31 @@ def open_place(
     if url[1].lower() in ("file", "local"):
         return Folder(name[url.end() :])
     return Remote(name, dict(options or {}))
+
+
+def open_destination(name: str, options: Mapping[str, object] | None = None) -> Place:
+    """The place of a name that files are written to.
+
+    Args:
+      name: as `open_place` takes it.
+      options: of the URL's file system.
+
+    Raises:
+      TfhificError: as `open_place`.
+      OutputError: a web server, or a new place with the name of a file that pictures can only be
+        read out of.
+    """
+    url = _URL.match(name)
+    if url and url[1].lower() in ("http", "https"):
+        raise OutputError(
+            f"{name}: expected a folder or an object store to write to. Received a web server's "
+            "address, which is only read."
+        )
+    place = open_place(name, options)
+    shards = (*archives.ENDINGS, ENDING)
+    if isinstance(place, Folder) and extension(name) in shards and not os.path.isdir(place.name):
+        raise OutputError(
+            f"{name}: expected a folder or a URL to write to: outputs are files of their own. "
+            f"Received a name that ends in {extension(name)}; name a folder."
+        )
+    return place

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from tfhific.errors import OutputError, TfhificError
 from tfhific.files import atomic, jobs
 from tfhific.files.listing import LeftOut, list_folder
+from tfhific.files.planning import nothing_to_do
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,6 +103,10 @@ class Place(abc.ABC):
         """Whether a folder has a file's name, so that the file can't be written."""
         return False
 
+    def nothing(self, extensions: Sequence[str], recursive: bool, left_out: LeftOut) -> str:
+        """Says that `taken` gave no file; what it was called with, and what it left out."""
+        return nothing_to_do(self.name, extensions, recursive, left_out)
+
     @abc.abstractmethod
     def settle(self, path: str, source: Place, source_path: str) -> None:
         """Called for a file that was made of another, once it is written."""
@@ -115,6 +120,7 @@ class Folder(Place):
 
     def files(self) -> dict[str, Found]:
         found = {}
+        _refuse_below_a_file(self.name)
         if os.path.isdir(self.name):
             # Every file counts, whatever it is called: "" is the end of each name.
             listing = list_folder(self.name, ("",), recursive=True)
@@ -126,8 +132,13 @@ class Folder(Place):
         self, extensions: Sequence[str], recursive: bool, ignored: Sequence[str]
     ) -> tuple[dict[str, Found], LeftOut]:
         if not os.path.isdir(self.name):
-            what = "it is a file" if os.path.exists(self.name) else "there is none"
-            raise TfhificError(f"{self.name}: expected a folder; {what}.")
+            if not os.path.exists(self.name):
+                raise TfhificError(f"{self.name}: expected a folder; there is none.")
+            raise TfhificError(
+                f"{self.name}: expected a folder, or a .zip, .tar or .parquet file of pictures. "
+                "Received a file of another kind: unpack other archives, and give single files to "
+                "the commands for one machine."
+            )
         listing = list_folder(self.name, extensions, recursive=recursive, ignored=ignored)
         return {self._relative(path): _stat(path) for path in listing.paths}, listing.left_out
 
@@ -174,6 +185,19 @@ class Folder(Place):
         return os.path.relpath(path, self.name).replace(os.sep, "/")
 
 
+def _refuse_below_a_file(folder: str) -> None:
+    above = folder
+    while not os.path.lexists(above) and os.path.dirname(above) != above:
+        above = os.path.dirname(above)
+    if not os.path.isdir(above):
+        what = "a file" if os.path.exists(above) else "a link to nothing"
+        where = "" if above == folder else f" below {above}"
+        raise OutputError(
+            f"{folder}: expected a folder for the outputs. Received a name{where} that is {what}; "
+            "name another."
+        )
+
+
 def _refuse_unreadable(left_out: LeftOut) -> None:
     for folder, reason in left_out.unreadable:
         raise OutputError(f"{folder}: this folder of outputs can't be read ({reason}).")
@@ -201,6 +225,12 @@ class ReadOnly(Place):
 
     def remove(self, path: str) -> None:
         raise OutputError(f"{self.shown(path)}: nothing is removed from {self.what}.")
+
+    def nothing(self, extensions: Sequence[str], recursive: bool, left_out: LeftOut) -> str:
+        there = left_out.line()
+        return f"{self.name}: expected pictures in {self.what}, found none of " + (
+            f"{', '.join(extensions)}; it has {there}." if there else f"{', '.join(extensions)}."
+        )
 
     def shown(self, path: str) -> str:
         return f"{self.name}/{path}"

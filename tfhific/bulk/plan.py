@@ -16,7 +16,7 @@ from tfhific.bulk.rows import DONE, FAILED, Row
 from tfhific.errors import TfhificError
 from tfhific.files.listing import LeftOut
 from tfhific.files.pairing import Entry, Pair, pair
-from tfhific.files.planning import folder_problem, job_of, nothing_to_do, without_own_inputs
+from tfhific.files.planning import folder_problem, job_of, without_own_inputs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,7 +94,7 @@ def plan(
     taken, left_out = sources.taken(extensions, recursive, ignored)
     unreadable = [folder_problem(*each) for each in left_out.unreadable]
     if not taken:
-        missing = nothing_to_do(sources.name, extensions, recursive, left_out)
+        missing = sources.nothing(extensions, recursive, left_out)
         raise TfhificError(unreadable[0] if unreadable else missing)
     strange = [path for path in taken if not is_plain(path)]
     problems = unreadable + [_strange(sources.shown(path)) for path in strange]

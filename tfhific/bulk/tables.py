@@ -85,6 +85,9 @@ class Table(ReadOnly):
             taken[name] = found
         return taken, LeftOut()
 
+    def nothing(self, extensions: Sequence[str], recursive: bool, left_out: LeftOut) -> str:
+        return f"{self.name}: expected a Parquet file of pictures; it has no rows."
+
     def _each_name(self) -> Iterator[str]:
         if self._columns[1] is None:
             yield from (f"{row:08d}" for row in range(self._starts[-1]))

@@ -59,7 +59,7 @@ def define_flags() -> None:
 
 def bulk(argv: list[str]) -> int:
     from tfhific.bulk.manifest import Manifest
-    from tfhific.bulk.opening import open_place
+    from tfhific.bulk.opening import open_destination, open_place
     from tfhific.errors import TfhificError
 
     if len(argv) != 4 or argv[1] not in ("compress", "decompress"):
@@ -69,7 +69,7 @@ def bulk(argv: list[str]) -> int:
         raise TfhificError("--quality and --strip are for compressing.")
     codec_options = common.codec_options()
     sources = open_place(argv[2], options, _columns())
-    destination = open_place(argv[3], options)
+    destination = open_destination(argv[3], options)
     extras.require("bulk", "bulk", _NEEDED)
     present = destination.files()
     manifest = Manifest(destination, present)
