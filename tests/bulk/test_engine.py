@@ -160,3 +160,28 @@ def test_workers_that_never_start_end_the_job(run):
 
     with pytest.raises(TfhificError, match="workers can't start: no memory"):
         run(RayDouble(NODES, lambda ray, node, tasks: done(tasks), model), batches(30))
+
+
+def test_workers_raise_what_they_raise_in_a_line(run):
+    def model(node):
+        raise Lost(
+            "The actor died, \x1b[36mray::Worker.__init__()\x1b[39m (pid=1)\nAt least one input:\n"
+            "  File a.py, line 1, in <module>\nModuleNotFoundError: No module named 'tfhific'"
+        )
+
+    with pytest.raises(TfhificError) as caught:
+        run(RayDouble(NODES, lambda ray, node, tasks: done(tasks), model), batches(30))
+    said = "workers can't start: ModuleNotFoundError: No module named 'tfhific'"
+    assert str(caught.value) == said
+
+
+def test_no_more_workers_than_a_cluster_has_room_for_unless_it_may_grow(monkeypatch):
+    double = RayDouble(NODES, lambda ray, node, tasks: done(tasks))
+    monkeypatch.setitem(sys.modules, "ray", double)
+    assert engine.workers_of(1) == len(double.nodes())
+    assert engine.workers_of(1, 2, grows=False) == 2
+    assert engine.workers_of(1, 99, grows=False) == len(double.nodes())
+    assert engine.workers_of(8, 99) == 99
+    for wanted in (None, 2):
+        with pytest.raises(TfhificError, match=r"`cores=8`: expected at most 1"):
+            engine.workers_of(8, wanted, grows=False)

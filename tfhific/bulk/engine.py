@@ -11,6 +11,8 @@ import collections
 import contextlib
 import dataclasses
 import os
+import pathlib
+import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -93,6 +95,8 @@ def connected(address: str) -> Iterator[None]:
     # Ray reports how it is used unless it is told not to.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     options: dict[str, Any] = {"include_dashboard": False} if address == LOCAL else {}
+    if found := _import_paths():
+        options["runtime_env"] = {"env_vars": found}
     # What it has to say of lost workers it prints among the command's own output, to the very end.
     with contextlib.redirect_stdout(sys.stderr):
         try:
@@ -111,15 +115,35 @@ def connected(address: str) -> Iterator[None]:
             ray.shutdown()
 
 
-def workers_of(cores: int) -> int:
-    """How many groups of cores the cluster has.
+def _import_paths() -> dict[str, str]:
+    """What lets workers import a checkout: Ray tells them of the script's folder alone."""
+    root = pathlib.Path(__file__).resolve().parents[2]
+    if root.name in ("site-packages", "dist-packages"):
+        return {}
+    # Ray puts a node's own variable in.
+    return {"PYTHONPATH": f"{root}{os.pathsep}${{PYTHONPATH}}"}
+
+
+def _said(error: Exception) -> str:
+    """An error of Ray's in a line: what was raised in the worker, where it was."""
+    text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
+    raised = re.findall(r"^\s*([\w.]+(?:Error|Exception): .+)$", text, re.MULTILINE)
+    return " ".join((raised[-1] if raised else text).split())[:300]
+
+
+def workers_of(cores: int, wanted: int | None = None, grows: bool = True) -> int:
+    """How many workers there are to be.
 
     Args:
-      cores: of a group; all of one node.
+      cores: of a worker; all of one node.
+      wanted: how many, at most; None for as many as the cluster has cores for.
+      grows: whether nodes may come later, so that what is wanted can be waited for.
 
     Raises:
-      TfhificError: not one.
+      TfhificError: there is no room for one.
     """
+    if wanted is not None and grows:
+        return wanted
     import ray
 
     found = [int(n["Resources"].get("CPU", 0)) for n in ray.nodes() if n["Alive"]]
@@ -129,7 +153,7 @@ def workers_of(cores: int) -> int:
             f"`cores={cores}`: expected at most {max(found, default=0)}, which is what the largest "
             "node of the cluster has."
         )
-    return count
+    return min(count, wanted or count)
 
 
 class Engine:
@@ -224,8 +248,7 @@ class Engine:
         except self._ray.exceptions.RayError as error:
             self._failed_starts += 1
             if self._failed_starts >= _FAILED_STARTS:
-                reason = " ".join(str(error).split())[:300]
-                raise TfhificError(f"workers can't start: {reason}") from None
+                raise TfhificError(f"workers can't start: {_said(error)}") from None
             self._end(held)
             self._start_one()
             return

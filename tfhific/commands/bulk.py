@@ -164,7 +164,8 @@ def _run(planned: BulkPlan, manifest: Manifest, settings: Settings) -> tuple[int
         planned.tasks, settings.sources, files=FLAGS.batch_size, pixels=FLAGS.batch_pixels
     )
     with engine.connected(FLAGS.address), _flushed(manifest):
-        workers = FLAGS.workers or engine.workers_of(FLAGS.cores)
+        grows = FLAGS.address != engine.LOCAL
+        workers = engine.workers_of(FLAGS.cores, FLAGS.workers, grows)
         running = engine.Engine(settings, cores=FLAGS.cores, workers=workers)
         try:
             for row in running.run(dealt, progress.tick):
