@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import os
 import pathlib
+import signal
+import time
 
 import pytest
 from PIL import Image
+
+from tfhific.commands import extras
 
 WITHOUT_RAY = """
 import sys
@@ -33,6 +39,39 @@ def test_missing_extra_is_told_in_a_line_and_nothing_is_made(run_python, tmp_pat
         "pip install ray pyarrow fsspec\n"
     )
     assert not out.exists()
+
+
+def test_sigterm_writes_the_rows_that_there_are_and_the_job_goes_on(
+    call_command, tmp_path, monkeypatch
+):
+    pytest.importorskip("pyarrow")
+    from tfhific.bulk import engine, manifest, opening
+    from tfhific.bulk.rows import DONE, Row
+
+    class Engine:
+        def __init__(self, settings, cores, workers):
+            pass
+
+        def run(self, dealt, on_wait):
+            (task,) = next(dealt)
+            yield Row(task.source, task.destination, DONE)
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(60)
+
+        def stop(self):
+            pass
+
+    monkeypatch.setattr(extras, "require", lambda *_: None)
+    monkeypatch.setattr(engine, "connected", contextlib.nullcontext)
+    monkeypatch.setattr(engine, "workers_of", lambda *_: 1)
+    monkeypatch.setattr(engine, "Engine", Engine)
+    before, out = signal.getsignal(signal.SIGTERM), tmp_path / "out"
+    done = call_command("bulk", "compress", picture(tmp_path / "in"), out)
+    assert (done.code, done.out) == (143, "")
+    assert done.err.splitlines()[-1] == "stopped; the same command goes on"
+    assert signal.getsignal(signal.SIGTERM) is before
+    place = opening.open_place(str(out))
+    assert list(manifest.Manifest(place, place.files()).rows) == ["a.png"]
 
 
 @pytest.fixture

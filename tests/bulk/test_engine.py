@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import collections
 import itertools
+import socket
 import sys
 
 import pytest
@@ -185,3 +186,13 @@ def test_no_more_workers_than_a_cluster_has_room_for_unless_it_may_grow(monkeypa
     for wanted in (None, 2):
         with pytest.raises(TfhificError, match=r"`cores=8`: expected at most 1"):
             engine.workers_of(8, wanted, grows=False)
+
+
+def test_a_cluster_that_nobody_has_started_is_told_at_once(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", RayDouble(NODES, lambda *_: []))
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        for address in (f"127.0.0.1:{bound.getsockname()[1]}", "127.0.0.1:99999", ".:1"):
+            said = rf"no Ray cluster at {address} \(.+\)\. Start"
+            with pytest.raises(TfhificError, match=said), engine.connected(address):
+                pass

@@ -13,6 +13,7 @@ import dataclasses
 import os
 import pathlib
 import re
+import socket
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -94,6 +95,7 @@ def connected(address: str) -> Iterator[None]:
 
     # Ray reports how it is used unless it is told not to.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    _check_reached(address)
     options: dict[str, Any] = {"include_dashboard": False} if address == LOCAL else {}
     if found := _import_paths():
         options["runtime_env"] = {"env_vars": found}
@@ -104,15 +106,29 @@ def connected(address: str) -> Iterator[None]:
         except Exception as error:
             # Ray raises plain `Exception` for what it can't start, and many kinds for what it
             # can't reach.
-            reason = " ".join(str(error).split())[:200]
-            raise TfhificError(
-                f"no Ray cluster at {address} ({reason}). Start one with Ray's own command, "
-                "ray start, or use `address=local`."
-            ) from None
+            raise _unreached(address, error) from None
         try:
             yield
         finally:
             ray.shutdown()
+
+
+def _check_reached(address: str) -> None:
+    """Asks whether anyone listens there: Ray would go on trying, and say so each second."""
+    named = re.fullmatch(r"([\w.-]+):(\d+)", address)
+    if named:
+        try:
+            socket.create_connection((named[1], int(named[2])), timeout=20).close()
+        except (OSError, OverflowError, UnicodeError) as error:
+            raise _unreached(address, error) from None
+
+
+def _unreached(address: str, error: Exception) -> TfhificError:
+    reason = " ".join(str(error).split())[:200] or type(error).__name__
+    return TfhificError(
+        f"no Ray cluster at {address} ({reason}). Start one with Ray's own command, ray start, or "
+        "use `address=local`."
+    )
 
 
 def _import_paths() -> dict[str, str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import signal
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -85,7 +86,11 @@ def bulk(argv: list[str]) -> int:
     done = failed = 0
     if planned.tasks:
         settings = _settings(command, sources, destination, codec_options)
-        done, failed = _run(planned, manifest, settings)
+        try:
+            done, failed = _run(planned, manifest, settings)
+        except _Ended:
+            common.say("stopped; the same command goes on")
+            return 128 + signal.SIGTERM
     manifest.finish()
     return _summary(planned, done, failed)
 
@@ -163,7 +168,7 @@ def _run(planned: BulkPlan, manifest: Manifest, settings: Settings) -> tuple[int
     dealt = batches.batches(
         planned.tasks, settings.sources, files=FLAGS.batch_size, pixels=FLAGS.batch_pixels
     )
-    with engine.connected(FLAGS.address), _flushed(manifest):
+    with engine.connected(FLAGS.address), _flushed(manifest), _ended_by_sigterm():
         grows = FLAGS.address != engine.LOCAL
         workers = engine.workers_of(FLAGS.cores, FLAGS.workers, grows)
         running = engine.Engine(settings, cores=FLAGS.cores, workers=workers)
@@ -185,6 +190,24 @@ def _flushed(manifest: Manifest) -> Iterator[None]:
         yield
     finally:
         manifest.flush()
+
+
+class _Ended(BaseException):
+    """SIGTERM came, as from Slurm or Kubernetes."""
+
+
+@contextlib.contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """Ends the block on SIGTERM, which Ray, once it runs, takes for a crash of this process."""
+
+    def end(*_) -> None:
+        raise _Ended
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
 
 
 def _summary(planned: BulkPlan, done: int, failed: int) -> int:
