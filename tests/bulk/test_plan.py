@@ -138,6 +138,18 @@ def test_a_file_where_a_folder_is_to_be_is_told_and_stays(folders, tmp_path):
     assert file.read_text() == "mine"
 
 
+def test_a_name_that_is_no_text_costs_its_own_picture_alone(folders):
+    write(folders[0], "a.png")
+    (folders[0] / os.fsdecode(b"\xff.png")).write_bytes(b"x")
+    found = planned(folders)
+    assert [task.source for task in found.tasks] == ["a.png"]
+    (problem,) = found.problems
+    assert problem.endswith(
+        "\\udcff.png': expected a name in UTF-8; rename the file or its folder."
+    )
+    problem.encode("utf-8")
+
+
 def test_an_archive_without_pictures_is_not_called_a_folder(folders, tmp_path):
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.writestr("notes.txt", "")
@@ -150,7 +162,18 @@ def test_an_archive_without_pictures_is_not_called_a_folder(folders, tmp_path):
 
 @pytest.mark.parametrize(
     "path",
-    ["../a.png", "a/../b.png", "/a.png", "a//b.png", "./a.png", "", "a\\b.png", "c:/a.png", "a\nb"],
+    [
+        "../a.png",
+        "a/../b.png",
+        "/a.png",
+        "a//b.png",
+        "./a.png",
+        "",
+        "a\\b.png",
+        "c:/a.png",
+        "a\nb",
+        "\udcff.png",
+    ],
 )
 def test_paths_that_lead_elsewhere_are_no_plain_ones(path):
     assert not is_plain(path)

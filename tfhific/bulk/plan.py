@@ -144,10 +144,22 @@ def is_plain(path: str) -> bool:
         all(part not in ("", ".", "..") for part in parts)
         and not any(character in path for character in "\\\0\r\n")
         and ":" not in parts[0]
+        and _is_text(path)
     )
 
 
+def _is_text(path: str) -> bool:
+    # A name on a disk is any bytes; the manifest's are texts.
+    try:
+        path.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _strange(shown: str) -> str:
+    if not _is_text(shown):
+        return f"{shown!r}: expected a name in UTF-8; rename the file or its folder."
     return f"{shown!r}: expected the name of a file below the sources, with / between folders."
 
 
