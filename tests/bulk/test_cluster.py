@@ -41,7 +41,8 @@ def environment(tmp_path, clean_shell) -> dict[str, str]:
     patient = {"RAY_worker_register_timeout_seconds": 900, "RAY_health_check_timeout_ms": 120_000}
     # Ray gives workers way to all else that runs; where that is other tests they would stand still.
     patient["RAY_worker_niceness"] = 0
-    return clean_shell(PYTHONPATH=f"{site}:{ROOT}", OMP_NUM_THREADS="1", **patient)
+    # Not the checkout: where nothing is installed, workers are told where it is.
+    return clean_shell(PYTHONPATH=site, OMP_NUM_THREADS="1", **patient)
 
 
 @pytest.fixture
@@ -68,8 +69,9 @@ def cluster(environment, monkeypatch):
         made.shutdown()
 
 
-def command(*arguments) -> list[str]:
-    return [sys.executable, "-m", "tfhific", *map(str, arguments), "--runtime=litert"]
+def command(name: str, *arguments) -> list[str]:
+    script = ROOT / "bin" / f"{name}.py"
+    return [sys.executable, str(script), *map(str, arguments), "--runtime=litert"]
 
 
 def finished(process: subprocess.Popen) -> tuple[int, str, str]:
@@ -78,13 +80,17 @@ def finished(process: subprocess.Popen) -> tuple[int, str, str]:
 
 
 @pytest.fixture
-def started(environment):
+def started(environment, tmp_path):
     """A function that starts a command; those that outlive the test are ended."""
     processes = []
 
     def start(*arguments) -> subprocess.Popen:
         process = subprocess.Popen(
-            command(*arguments), env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            command(*arguments),
+            env=environment,
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
         )
         processes.append(process)
         return process
