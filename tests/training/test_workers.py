@@ -66,7 +66,7 @@ def test_two_workers_train_one_model_and_go_on(stage, photo, tmp_path, clean_she
 
 @pytest.mark.slow
 @pytest.mark.apart
-@pytest.mark.parametrize("system", ["mini2", "hific", "mini"])
+@pytest.mark.parametrize("system", ["mini", "mini2", "hific", "hific-2"])
 def test_two_workers_take_the_steps_of_one_and_share_out_every_epoch(
     system, photo, tmp_path, clean_shell, run_python
 ):

@@ -3,7 +3,8 @@
     train_together.py SYSTEM FOLDER STEPS
 
 With TF_CONFIG it is one of two workers; without, a process alone that takes its batch in two parts,
-which are the workers' shares: their noise and their draws of qualities are the same ones.
+which are the workers' shares: their noise and their draws of qualities are the same ones. `hific-2`
+is HiFiC's second stage, where the first half of a worker's crops is the discriminator's.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from tfhific.training import start, trainer
 from tfhific.training.schedule import Budget, make_schedule
 
 SMALL = {"latent_channels": 16, "hyper_channels": 8, "fine_channels": 8}
-SYSTEMS = {
+SYSTEMS: dict[str, tuple[dict[str, int], str]] = {
     "mini": ({**SMALL, "coarse_channels": 8}, ""),
     "mini2": (
         {**SMALL, "width": 12, "encoder_blocks": 1, "decoder_blocks": 1, "context_channels": 12},
@@ -33,20 +34,37 @@ SYSTEMS = {
 }
 
 
-def main(system: str, folder: str, steps: int) -> None:
+def main(named: str, folder: str, steps: int) -> None:
     alone = "TF_CONFIG" not in os.environ
+    system, _, stage = named.partition("-")
     settings, preset = SYSTEMS[system]
     options = {"crop": 64, "batch_size": 4, "learning_rate": 1e-3, "accumulate": 2 if alone else 1}
+    if stage:
+        # Of as many crops again: four a step in all.
+        options |= {"stage": int(stage), "batch_size": 2}
     plan = start.new_plan(system, settings, preset, options, data=folder, steps=steps)
     keep = trainer.RunOptions(tempfile.mkdtemp(), save_every=1000, log_every=1, image_every=0)
     strategy = "none" if alone else "multiworker"
     session = start.begin(plan, keep, resume=False, strategy=strategy)
     model = session.run.model
 
+    first_part = True
+
     def draws(part=0) -> Draws:
+        nonlocal first_part
+        # The others are in a loop, where their number is a tensor.
+        first_part = isinstance(part, int)
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
         training = model.state()
         return Draws(training.options.seed, training.step, replica + part)
+
+    if stage and alone:
+        # The spectral norms take a step with each part; two workers take one together.
+        discriminator = model.model.discriminator
+        layers_of = discriminator.layers_of
+        discriminator.layers_of = lambda images, latents, training=False: layers_of(
+            images, latents, training and first_part
+        )
 
     pictures: list[list[int]] = []
 
@@ -57,6 +75,8 @@ def main(system: str, folder: str, steps: int) -> None:
 
     def noted(data):
         tf.numpy_function(note, [data[:, 0, 0, 2]], [])
+        if stage and alone:
+            data = tf.gather(data, [0, 2, 1, 3])
         return step(data)
 
     model.draws, model.train_step = draws, noted
