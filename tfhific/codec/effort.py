@@ -1,7 +1,7 @@
 """How hard an encoder tries: levels 1 to 9, whose files every decoder reads.
 
 Level 1 rounds each latent to the nearest symbol. The others choose symbols by what they cost, bits
-plus the model's own weight of the distortion times the squared error: 2 and 3 move single symbols
+plus the model's own weight of the distortion times the squared error: 2 to 4 move single symbols
 (`tfhific.codec.decisions`), 5 to 9 search latents and hyperlatents (`tfhific.codec.annealing`).
 A picture keeps the symbols of level 1 where a file of others would not cost less.
 """
