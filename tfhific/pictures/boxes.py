@@ -40,6 +40,8 @@ def read_avif_colours(stream: BinaryIO) -> AvifColours:
     colours = AvifColours()
     position = 0
     for _ in range(_MAX_BOXES):
+        if position >= total:  # a length may be anything below 2^64
+            break
         stream.seek(position)
         head = stream.read(16)
         if len(head) < 8:

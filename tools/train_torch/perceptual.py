@@ -63,10 +63,10 @@ class Distance(nn.Module):
     def forward(self, pictures: Tensor, others: Tensor) -> Tensor:
         """float32 [batch]; gradients reach `others` alone."""
         with torch.no_grad():
-            wanted = [_unit(tap) for tap in self._taps(pictures)]
+            wanted = [_unit(tap.float()) for tap in self._taps(pictures)]
         total = torch.zeros(len(others), device=others.device)
         for number, (first, tap) in enumerate(zip(wanted, self._taps(others))):
-            difference = (first - _unit(tap)).square() * self.get_buffer(f"head_{number}")
+            difference = (first - _unit(tap.float())).square() * self.get_buffer(f"head_{number}")
             total = total + difference.sum(1).mean((1, 2))
         return total
 

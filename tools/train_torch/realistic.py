@@ -66,6 +66,8 @@ def parse() -> argparse.Namespace:
         parser.add_argument(f"--{name}", type=existing_file, required=required, help=what)
     parser.add_argument("--gan_from", type=float, default=0.3, help="share of it before a GAN")
     parser.add_argument("--window", type=int, default=128, help="side of what VGG16 sees of a crop")
+    parser.add_argument("--looked_at", type=float, default=1.0, help="share of crops VGG16 sees")
+    parser.add_argument("--bfloat16", action="store_true", help="autocast, where it is quicker")
     parser.add_argument("--mse", type=float, default=0.0004, help="weight at quality 1")
     parser.add_argument("--gan", type=float, default=0.15, help="weight at quality 1")
     parser.add_argument("--pace", type=float, default=3.0, help="of the discriminator's rate")
@@ -88,8 +90,8 @@ def coded(model: Mini2, images: Tensor, quality: Tensor) -> Tensor:
       quality: [b], 1..8.
     """
     gain, inverse_gain = model.gains(quality)
-    y = model.analysis(images / 255.0 - 0.5) * gain
-    features = model.context.features(torch.round(model.hyper_analysis(y)))
+    y = model.analysis(images / 255.0 - 0.5).float() * gain
+    features = model.context.features(torch.round(model.hyper_analysis(y).float()))
     first = checkerboard(y)
     mean, step = model.context.first_half(features)
     known = rounded(y, mean, step) * first
@@ -223,22 +225,31 @@ class Losses:
         near = self.lpips(images[..., top:, left:], made[..., top:, left:])
         top, left = draw.integers(side - window + 1, size=2)
         rows, columns = slice(top, top + window), slice(left, left + window)
-        return near + self.features(images[..., rows, columns], made[..., rows, columns])
+        batch = len(images)
+        count = max(round(self.options.looked_at * batch), 1)
+        chosen = torch.tensor(np.sort(draw.permutation(batch)[:count]), device=images.device)
+        seen = (each[chosen][..., rows, columns] for each in (images, made))
+        far = torch.zeros(batch, device=images.device)
+        return near + far.index_add(0, chosen, self.features(*seen) * (batch / count))
 
 
 def step_of(run: Run, losses: Losses, images: Tensor, quality: Tensor, draw, gan: bool) -> dict:
     """One step of the synthesis transform, and of the discriminator where there is one."""
-    code = coded(run.model, images, quality)
-    made = pixels(run.synthesis, code)
-    mse = (images - made).square().mean((1, 2, 3))
-    keep, real = losses.weights(quality)
-    distance = losses.distances(images, made, draw)
-    loss = keep * mse + distance
-    parts = {"mse": mse, "distance": distance}
-    if gan:
-        judged = run.discriminator(made, code)
-        parts["generator"] = functional.softplus(-judged).mean((1, 2, 3))
-        loss = loss + real * parts["generator"]
+    autocast = torch.autocast(
+        run.options.device, torch.bfloat16, enabled=run.options.bfloat16, cache_enabled=False
+    )
+    with autocast:
+        code = coded(run.model, images, quality)
+        made = pixels(run.synthesis, code)
+        mse = (images - made).square().mean((1, 2, 3))
+        keep, real = losses.weights(quality)
+        distance = losses.distances(images, made, draw)
+        loss = keep * mse + distance
+        parts = {"mse": mse, "distance": distance}
+        if gan:
+            judged = run.discriminator(made, code).float()
+            parts["generator"] = functional.softplus(-judged).mean((1, 2, 3))
+            loss = loss + real * parts["generator"]
     run.optimisers["synthesis"].zero_grad()
     loss.mean().backward()
     norm = torch.nn.utils.clip_grad_norm_(run.synthesis.parameters(), run.options.clip_norm)
@@ -249,9 +260,10 @@ def step_of(run: Run, losses: Losses, images: Tensor, quality: Tensor, draw, gan
     if gan:
         # The generator's gradient reached these weights too.
         run.optimisers["discriminator"].zero_grad()
-        true, false = run.discriminator(images, code), run.discriminator(made.detach(), code)
+        with autocast:
+            true, false = run.discriminator(images, code), run.discriminator(made.detach(), code)
         parts["discriminator"] = (
-            functional.softplus(-true).mean() + functional.softplus(false).mean()
+            functional.softplus(-true.float()).mean() + functional.softplus(false.float()).mean()
         )
         parts["discriminator"].backward()
         run.optimisers["discriminator"].step()
