@@ -157,6 +157,13 @@ def test_publishing_names_pictures_that_can_not_be_read_and_goes_on(
     assert not (tmp_path / "none").exists()
 
 
+def test_a_dead_zone_is_published_with_the_model(killed_run, run_script, tmp_path):
+    run_dir, _ = killed_run
+    done = run_script("publish", run_dir, "fewer", f"--out={tmp_path}", "--dead_zone=0.02")
+    assert done.returncode == 0, done.stderr.decode()
+    assert tfhific.load(tmp_path / "fewer").published.dead_zone.max() > 0.1
+
+
 def refused(done, said) -> None:
     assert (done.code, done.out) == (1, "")
     assert done.err.count("\n") == 1
@@ -208,6 +215,7 @@ def test_mistakes_give_one_line_exit_code_1_and_no_run(
         (["run", ".hidden"], ".hidden"),
         (["run", "name"], "holds no training run"),
         (["begun", "name"], "no checkpoint yet"),
+        (["begun", "less", "--dead_zone=-1"], "dead_zone"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )

@@ -211,8 +211,8 @@ def test_one_entry_makes_a_system_known_to_codecs_and_publishing(
 @pytest.mark.parametrize("name", CODED)
 def test_what_a_system_has_no_use_for_is_refused_when_it_is_published(name):
     takes = {"gc": {"prior"}, "sc": {"prior"}, "inversion": set(), "cgan": set()}
-    asked = {"stretch": 1.5, "prior": "hyper", "stream_of": "folder"}
-    refused = set(asked) - takes.get(name, {"stretch", "stream_of"})
+    asked = {"stretch": 1.5, "prior": "hyper", "dead_zone": 0.01, "stream_of": "folder"}
+    refused = set(asked) - takes.get(name, {"stretch", "dead_zone", "stream_of"})
     for option in refused:
         options = PublishOptions(**{option: asked[option]})
         with pytest.raises(ModelError, match=f"`{option}`: not for {name}"):

@@ -140,7 +140,12 @@ class HyperpriorCodec(base.Codec):
         return y, self._transforms.hyper_analyse(y)
 
     def coded(
-        self, size: tuple[int, int], quality_code: int, y: np.ndarray, z: np.ndarray
+        self,
+        size: tuple[int, int],
+        quality_code: int,
+        y: np.ndarray,
+        z: np.ndarray,
+        nearest: bool = False,
     ) -> Encoded:
         """The file of latents and hyperlatents.
 
@@ -150,6 +155,7 @@ class HyperpriorCodec(base.Codec):
           y: float32 [h, w, latent channels], scaled latents; what a decoder will have is put in
             their place.
           z: int32 [., ., hyperlatent channels].
+          nearest: see `Transforms.quantise`.
         """
         model = self.published
         z_payload, z_streams = self._code(
@@ -161,7 +167,7 @@ class HyperpriorCodec(base.Codec):
         for rows in bands:
             indexes = self._transforms.indexes(z, rows, y.shape[1])
             # From here on these rows are what the decoder has, in the memory of the encoder's.
-            symbols = self._transforms.quantise(y, z, rows)
+            symbols = self._transforms.quantise(y, z, rows, nearest)
             payload, streams = self._code(symbols, indexes, model.y_tables, streams)
             payloads.append(payload)
         contents = Contents(

@@ -1,7 +1,7 @@
 """A hyperprior codec's encoder that chooses symbols by bits and squared error.
 
 Scale indexes still come from the integer branch on the hyperlatents that are coded, and symbols are
-still what is nearest to the latents: only the latents and hyperlatents are others than those of the
+what is nearest to the latents: only the latents and hyperlatents are others than those of the
 analysis transforms. So a file is one like any other.
 """
 
@@ -36,7 +36,12 @@ class LatentCodec(Protocol):
         """Scaled latents and hyperlatents of a picture."""
 
     def coded(
-        self, size: tuple[int, int], quality_code: int, y: np.ndarray, z: np.ndarray
+        self,
+        size: tuple[int, int],
+        quality_code: int,
+        y: np.ndarray,
+        z: np.ndarray,
+        nearest: bool = False,
     ) -> Encoded:
         """The file of scaled latents, in whose place the decoded ones are put."""
 
@@ -72,14 +77,14 @@ class HyperpriorEffort:
         size = size_of(image)
         plain = self._codec.coded(size, quality_code, y.copy(), z)
         self._improve(image, quality_code, weight, y, z, LEVELS[effort], progress)
-        tried = self._codec.coded(size, quality_code, y, z)
+        tried = self._codec.coded(size, quality_code, y, z, nearest=True)
         return min(plain, tried, key=lambda encoded: self._cost(encoded, image, weight))
 
     def encode_again(self, contents: Contents, image: np.ndarray) -> Encoded:
         """See `TriesHarder`."""
         code, size = contents.quality_code, size_of(image)
         weight = weight_of(self._codec.transforms.model, code)
-        again = self._codec.coded(size, code, *self._codec.symbols_of(contents))
+        again = self._codec.coded(size, code, *self._codec.symbols_of(contents), nearest=True)
         plain = self._codec.coded(size, code, *self._codec.analysed(image, code))
         if self._cost(again, image, weight) > self._cost(plain, image, weight):
             raise TfhificError("the file costs more than one of no effort: it is another picture's")

@@ -14,7 +14,7 @@ from tfhific.published.checkerboard import FEATURES, NEAR
 from tfhific.published.hyperprior import HyperpriorModel
 from tfhific.published.network import Network
 from tfhific.runtimes import choice, tiling
-from tfhific.runtimes.symbols import to_symbols
+from tfhific.runtimes.symbols import lowered, to_symbols
 from tfhific.runtimes.tiling import Geometry
 
 WHOLE_PIXELS = 6_000_000
@@ -182,21 +182,26 @@ class Transforms:
             np.int32,
         )
 
-    def quantise(self, y: np.ndarray, z: np.ndarray, band: slice) -> np.ndarray:
+    def quantise(
+        self, y: np.ndarray, z: np.ndarray, band: slice, nearest: bool = False
+    ) -> np.ndarray:
         """Symbols of a band of latent rows; what a decoder will have is put in the rows' place.
 
         Args:
           y: float32 [h, w, latent channels]; the rows before the band are quantised already.
           z: int32 [., ., hyperlatent channels], all of them.
           band: see `indexes`.
+          nearest: whether the model's dead zone is passed over: for latents that are chosen.
 
         Returns:
           int32 [rows of the band, w, latent channels].
         """
         if self.model.checkerboard:
-            return self._settle(y, z, band, symbols=False)
+            return self._settle(y, z, band, symbols=False, nearest=nearest)
         mean = self._means(z, band, y.shape[1])
-        symbols = to_symbols(y[band] - mean)
+        dead_zone = None if nearest else self._dead_zone(z, band, y.shape[1])
+        values = y[band] - mean
+        symbols = to_symbols(values if dead_zone is None else lowered(values, dead_zone))
         np.add(symbols, mean, out=y[band], dtype=np.float32)
         return symbols
 
@@ -214,7 +219,14 @@ class Transforms:
         else:
             y[band] += self._means(z, band, y.shape[1])
 
-    def _settle(self, y: np.ndarray, z: np.ndarray, band: slice, symbols: bool) -> np.ndarray:
+    def _dead_zone(self, z: np.ndarray, rows: slice, width: int) -> np.ndarray | None:
+        """Of some rows of latents, float32 [rows, width, channels]; None where there is none."""
+        of_row = self.model.dead_zone
+        return None if of_row is None else of_row[self.indexes(z, rows, width)]
+
+    def _settle(
+        self, y: np.ndarray, z: np.ndarray, band: slice, symbols: bool, nearest: bool = True
+    ) -> np.ndarray:
         margin = self._geometry(NEAR).margin(self.hyper_stride)
         region = slice(max(band.start - margin, 0), min(band.stop + margin, len(y)))
         settled = self._runtime.settle(
@@ -224,6 +236,7 @@ class Transforms:
             region.start,
             band.start - region.start,
             symbols,
+            None if nearest else self._dead_zone(z, region, y.shape[1]),
         )
         own = slice(band.start - region.start, band.stop - region.start)
         y[band] = settled.values[own]

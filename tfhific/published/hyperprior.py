@@ -4,7 +4,7 @@ Entries of its description, beside those of every model (see `tfhific.published.
 
 | entry | holds |
 | --- | --- |
-| `format` | 1; 2 where an entry marked (2) differs from its default; 3 for a checkerboard |
+| `format` | 1; 2 where an entry marked (2) differs; 3 for a checkerboard; 4 with a dead zone |
 | `branch` | op, stride and shift of each layer of the integer branch |
 | `density_layers` | number of layers of the hyperlatents' density |
 | `density_gates` (2) | how many of them have a gate; default: all but the last |
@@ -21,8 +21,8 @@ In format 3 the networks of `tfhific.runtimes.checkerboard` stand in place of th
 
 The networks are those in `NETWORKS`. Arrays beside theirs: `branch/N/kernel` and `bias`,
 `branch/thresholds` (2), `density/matrices/N`, `biases/N`, `factors/N`, `y_tables/lookup` and
-`minimum`, `z_tables/...`, `log_gain`, `log_inverse_gain`, `scales`, and `extras/...` (2), which
-only the trainable model has.
+`minimum`, `z_tables/...`, `log_gain`, `log_inverse_gain`, `scales`, `dead_zone` (4), which encoders
+alone use, and `extras/...` (2), which only the trainable model has.
 """
 
 from __future__ import annotations
@@ -89,6 +89,8 @@ class HyperpriorModel(PublishedModel):
       min_latents: fewest latents a side; a smaller picture is extended until it has as many.
       config: the system's configuration, JSON values; None where it is not known.
       extras: arrays of the trainable model that no coding needs, by name.
+      dead_zone: float32 [rows of y_tables], from 0 to 1/2: by how much an encoder moves a latent
+        less its mean towards zero before it rounds; None for not at all. No decoder needs it.
     """
 
     branch: IntegerBranch
@@ -107,6 +109,7 @@ class HyperpriorModel(PublishedModel):
     min_latents: int = 1
     config: dict | None = None
     extras: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    dead_zone: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         channels = self.log_gain.shape[-1]
@@ -127,6 +130,11 @@ class HyperpriorModel(PublishedModel):
             "range of pixels": len(self.pixel_range) == 2
             and all(map(math.isfinite, self.pixel_range))
             and self.pixel_range[0] < self.pixel_range[1],
+            "dead zone": self.dead_zone is None
+            or (
+                self.dead_zone.shape == (self.y_tables.rows,)
+                and bool(np.all((self.dead_zone >= 0) & (self.dead_zone <= 0.5)))
+            ),
             "fewest latents": 1 <= self.min_latents <= MAX_MIN_LATENTS,
             "networks' channels and strides": self._networks_fit(channels),
         }
@@ -223,7 +231,7 @@ class HyperpriorModel(PublishedModel):
         newer = self._newer_facts()
         return {
             **newer,
-            "format": 3 if self.checkerboard else 2 if newer or self.extras else 1,
+            "format": self._format(bool(newer)),
             "branch": [
                 {"op": layer.op, "stride": layer.stride, "shift": layer.shift}
                 for layer in self.branch.layers
@@ -233,6 +241,11 @@ class HyperpriorModel(PublishedModel):
             "floor_row": self.floor_row,
             "density_layers": len(self.density.matrices),
         }
+
+    def _format(self, newer: bool) -> int:
+        if self.dead_zone is not None:
+            return 4
+        return 3 if self.checkerboard else 2 if newer or self.extras else 1
 
     def _newer_facts(self) -> dict[str, Any]:
         """What the description says from format 2 on, where it differs from the default."""
@@ -270,6 +283,8 @@ class HyperpriorModel(PublishedModel):
         found["log_gain"] = self.log_gain
         found["log_inverse_gain"] = self.log_inverse_gain
         found["scales"] = self.scales
+        if self.dead_zone is not None:
+            found["dead_zone"] = self.dead_zone
         return found
 
     @classmethod
@@ -327,6 +342,7 @@ class HyperpriorModel(PublishedModel):
             pixel_range=(low, high),
             min_latents=int(description.get("min_latents", 1)),
             config=None if config is None else dict(config),
+            dead_zone=single("dead_zone") if "dead_zone" in arrays else None,
             extras={
                 key[len("extras/") :]: value
                 for key, value in arrays.items()

@@ -34,7 +34,7 @@ from tfhific.published.model import PublishedModel
 from tfhific.published.tensor_file import TensorFile, parts
 
 FILE_NAME = "model.safetensors"
-MODEL_FORMATS = (1, 2, 3)
+MODEL_FORMATS = (1, 2, 3, 4)
 MALFORMED = (
     *(LookupError, TypeError, ValueError, AttributeError, OverflowError),
     *(RecursionError, MemoryError),
@@ -134,7 +134,7 @@ def read_description(folder: str | os.PathLike) -> dict[str, Any]:
         raise ModelError(f"{path!r} is not a model of tfhific, or is damaged ({error}).") from None
     if version not in MODEL_FORMATS:
         raise ModelError(
-            f"{path!r} has model format {version!r}; this tfhific reads 1 to 3. "
+            f"{path!r} has model format {version!r}; this tfhific reads 1 to {MODEL_FORMATS[-1]}. "
             "Publish it again, or use the version that made it."
         )
     return description

@@ -27,6 +27,7 @@ from tfhific.published.hyperprior import HyperpriorModel
 from tfhific.published.rate import bin_mass
 from tfhific.published.store import load_hyperprior
 from tfhific.published.tables import TAIL_MASS, latent_tables
+from tfhific.publishing import dead_zone as dead_zones
 from tfhific.publishing.hyperprior import publish, scale_branch, with_stream_of
 from tfhific.publishing.options import PublishOptions
 
@@ -56,10 +57,10 @@ def publish_hyperprior_run(
 
     See `tfhific.publishing.options.Publisher`.
     """
-    options.refuse_others(training["system"], "stretch", "stream_of")
+    options.refuse_others(training["system"], "stretch", "dead_zone", "stream_of")
     if options.stream_of and options.data:
         raise ModelError("Expected `stream_of` or `data`, not both: tables are taken or fitted.")
-    published = publish(model, name, training, options.stretch)
+    published = publish(model, name, training, options.stretch, dead_zone=options.dead_zone)
     if options.stream_of:
         return with_stream_of(published, load_hyperprior(options.stream_of))
     return _calibrated(published, options) if options.data else published
@@ -75,7 +76,7 @@ def _calibrated(published: HyperpriorModel, options: PublishOptions) -> Hyperpri
     qualities = (1.0,) if published.single_rate else QUALITIES
     with tqdm(total=len(paths), leave=False, disable=not sys.stderr.isatty()) as bar:
         images = (pixels for _, pixels in readable(Files(paths), options.say))
-        return calibrate(published, images, qualities, bar.update)
+        return calibrate(published, images, qualities, bar.update, options.dead_zone)
 
 
 def calibrate(
@@ -83,6 +84,7 @@ def calibrate(
     images: Iterable[np.ndarray],
     qualities: Sequence[float],
     progress: Callable[[], None] = lambda: None,
+    dead_zone: float = 0.0,
 ) -> HyperpriorModel:
     """A model with tables fitted to images, and with tables below its smallest trained scale.
 
@@ -91,6 +93,7 @@ def calibrate(
       images: uint8 [H, W, 3] each; not those that a curve is measured on.
       qualities: at which they are coded.
       progress: called after each image.
+      dead_zone: what `model` was published with.
 
     Returns:
       The model with other tables, another integer branch and so another fingerprint.
@@ -115,6 +118,7 @@ def calibrate(
             {"scale_kind": model.scale_kind},
         ),
         y_tables=latent_tables(model.likelihood, scales),
+        dead_zone=dead_zones.dead_zone(model.likelihood, scales, dead_zone),
     )
     counts = count_symbols(extended, images, qualities, progress)
     return dataclasses.replace(extended, y_tables=fitted_tables(scales, counts, model.likelihood))

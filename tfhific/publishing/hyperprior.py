@@ -17,6 +17,7 @@ from tfhific.published.hyperprior import CHECKERBOARD_NETWORKS, NETWORKS, Hyperp
 from tfhific.published.integer_branch import IntegerBranch, quantise, quantise_scales
 from tfhific.published.network import Network
 from tfhific.published.tables import factorized_tables, latent_tables
+from tfhific.publishing import dead_zone as dead_zones
 from tfhific.publishing.density import read_density
 from tfhific.publishing.publishable import check_networks, folded_parts
 from tfhific.publishing.rounding import finite, folded
@@ -28,6 +29,7 @@ def publish(
     training: dict | None = None,
     stretch: float = 1.0,
     half: bool = True,
+    dead_zone: float = 0.0,
 ) -> HyperpriorModel:
     """Folds a trained mean-and-scale hyperprior and freezes what its streams depend on.
 
@@ -42,6 +44,7 @@ def publish(
       stretch: how much further than trained the step from the last quality but one to the last
         goes, in the logarithm of the gains; 1 for as trained. The range of rates ends later.
       half: whether kernels are rounded to half precision.
+      dead_zone: see `tfhific.publishing.dead_zone.dead_zone`; 0 for none.
 
     Raises:
       ModelError: when the model lacks something of `Publishable`, a weight is not finite, or a
@@ -90,6 +93,7 @@ def publish(
         log_inverse_gain=gains[1],
         training=training or {},
         config=dataclasses.asdict(model.config) if facts or checkerboard else None,
+        dead_zone=dead_zones.dead_zone(likelihood, scales, dead_zone),
         extras={key: finite(key, variable.numpy()) for key, variable in extras.items()},
         **facts,
     )
@@ -144,7 +148,7 @@ def with_stream_of(model: HyperpriorModel, other: HyperpriorModel) -> Hyperprior
     Raises:
       ModelError: when the two differ in more than that.
     """
-    same = ("y_tables", "branch", "scales", "scale_centre", "floor_row")
+    same = ("y_tables", "branch", "scales", "scale_centre", "floor_row", "dead_zone")
     joined: HyperpriorModel | None = None
     with contextlib.suppress(ModelError):
         joined = dataclasses.replace(model, **{name: getattr(other, name) for name in same})

@@ -23,6 +23,7 @@ class PublishOptions:
       images: how many of them, spread evenly, where not all are taken.
       stretch: see `tfhific.publishing.hyperprior.publish`.
       prior: see `tfhific.publishing.centres.publish_extreme`.
+      dead_zone: see `tfhific.publishing.dead_zone.dead_zone`; 0 for none.
       stream_of: folder of a model whose files the published one is to decode too.
       say: told what the user should know.
     """
@@ -31,6 +32,7 @@ class PublishOptions:
     images: int = 48
     stretch: float = 1.0
     prior: str = "static"
+    dead_zone: float = 0.0
     stream_of: str = ""
     say: Callable[[str], None] = _nobody
 
@@ -39,13 +41,13 @@ class PublishOptions:
 
         Args:
           system: its name.
-          *taken: which of `stretch`, `prior` and `stream_of` it takes.
+          *taken: which of `stretch`, `prior`, `dead_zone` and `stream_of` it takes.
 
         Raises:
           ModelError: naming the first.
         """
         plain = PublishOptions()
-        for name in ("stretch", "prior", "stream_of"):
+        for name in ("stretch", "prior", "dead_zone", "stream_of"):
             if name not in taken and getattr(self, name) != getattr(plain, name):
                 raise ModelError(f"`{name}`: not for {system}. Leave it out.")
 

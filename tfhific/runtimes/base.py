@@ -89,5 +89,6 @@ class Runtime(abc.ABC):
         top: int,
         known_rows: int,
         symbols: bool,
+        dead_zone: np.ndarray | None = None,
     ) -> Settled:
         """Both passes over a checkerboard: see `tfhific.runtimes.checkerboard.settle`."""

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from tfhific.published.checkerboard import FIRST, NEAR, SECOND
 from tfhific.published.functional import first_half, mean_and_step
-from tfhific.runtimes.symbols import rounded
+from tfhific.runtimes.symbols import lowered_tensor, rounded
 
 
 class Settled(NamedTuple):
@@ -33,7 +33,13 @@ class Settled(NamedTuple):
 
 
 def settle(
-    networks: Mapping[str, Callable], features, latents, top, known_rows, symbols: bool
+    networks: Mapping[str, Callable],
+    features,
+    latents,
+    top,
+    known_rows,
+    symbols: bool,
+    dead_zone=None,
 ) -> Settled:
     """Both passes over some rows of a picture's latents.
 
@@ -44,11 +50,16 @@ def settle(
       top: the first row's number in the picture, int32.
       known_rows: so many rows, from the first on, are decoded already.
       symbols: whether `latents` are symbols, as in a decoder, or have to be rounded.
+      dead_zone: float32, shaped like `latents`: by how much a latent, in steps, is moved towards
+        zero before it is rounded; None for not at all.
     """
     import tensorflow as tf
 
     def coded(values, mean, step):
-        return values if symbols else rounded(values / step - mean)
+        if symbols:
+            return values
+        values = values / step - mean
+        return rounded(values if dead_zone is None else lowered_tensor(values, dead_zone))
 
     rows = tf.range(tf.shape(latents)[0])[:, None, None]
     first = first_half(tf.shape(latents)[:2], top)

@@ -18,6 +18,23 @@ def to_symbols(values: np.ndarray) -> np.ndarray:
     return np.clip(np.rint(values), -MAX_SYMBOL, MAX_SYMBOL).astype(np.int32)
 
 
+def lowered(values: np.ndarray, dead_zone: np.ndarray) -> np.ndarray:
+    """Values moved towards zero by `dead_zone`, and not beyond it: what an encoder rounds.
+
+    Args:
+      values: float32.
+      dead_zone: float32 of the same shape, from 0 to 1/2.
+    """
+    return np.copysign(np.maximum(np.abs(values) - dead_zone, np.float32(0)), values)
+
+
+def lowered_tensor(values: tf.Tensor, dead_zone: tf.Tensor) -> tf.Tensor:
+    """`lowered` of tensors."""
+    import tensorflow as tf
+
+    return tf.sign(values) * tf.maximum(tf.abs(values) - dead_zone, 0.0)
+
+
 def rounded(values: tf.Tensor) -> tf.Tensor:
     """The same of a tensor, as floats of its dtype.
 

@@ -76,12 +76,19 @@ class TensorFlow(Runtime):
         top: int,
         known_rows: int,
         symbols: bool,
+        dead_zone: np.ndarray | None = None,
     ) -> Settled:
         """See `Runtime.settle`."""
         import tensorflow as tf
 
         settled = checkerboard.settle(
-            networks, tf.constant(features), tf.constant(latents), top, known_rows, symbols
+            networks,
+            tf.constant(features),
+            tf.constant(latents),
+            top,
+            known_rows,
+            symbols,
+            None if dead_zone is None else tf.constant(dead_zone),
         )
         return Settled(
             symbols=tf.cast(settled.symbols, tf.int32).numpy(), values=settled.values.numpy()

@@ -31,6 +31,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, required=True, help="folder for the model's folder")
     parser.add_argument("--data", type=Path, help="photographs to fit the tables to")
     parser.add_argument("--stream_of", help="model whose files a run's decoder is for")
+    parser.add_argument(
+        "--dead_zone", type=float, default=0.0, help="steps for a bit, as bin/publish.py has it"
+    )
     parser.add_argument("--images", type=int, default=48, help="how many of them, spread evenly")
     parser.add_argument("--training", type=json.loads, default={}, help="JSON: how it came about")
     return parser.parse_args()
@@ -104,7 +107,8 @@ def main() -> None:
     from tfhific.zoo import find_by_name
 
     model = keras_model(options.weights)
-    published = publish(model, options.name, {"system": "mini2", **options.training})
+    training = {"system": "mini2", **options.training}
+    published = publish(model, options.name, training, dead_zone=options.dead_zone)
     if options.stream_of:
         try:
             published = another_decoder(published, load_hyperprior(find_by_name(options.stream_of)))
@@ -114,7 +118,7 @@ def main() -> None:
         paths = list_images(str(options.data))
         paths = paths[:: max(len(paths) // options.images, 1)][: options.images]
         images = (read_picture(path).pixels for path in paths)
-        published = calibrate(published, images, CALIBRATION_QUALITIES)
+        published = calibrate(published, images, CALIBRATION_QUALITIES, dead_zone=options.dead_zone)
     path = save_model(published, options.out / options.name)
     print(f"{path}: {Path(path).stat().st_size:,} bytes, {published.fingerprint.hex()}")
 

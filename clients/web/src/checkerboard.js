@@ -19,8 +19,9 @@ import { toSymbol } from "./rounding.js";
  * @param {number} top the first row's number in the picture
  * @param {number} known so many rows, from the first on, are decoded already
  * @param {Float32Array | null} symbols takes the symbols in an encoder; null: `latents` are symbols
+ * @param {Float32Array | null} [deadZone] of each latent, in an encoder
  */
-export function settle(model, engine, features, latents, top, known, symbols) {
+export function settle(model, engine, features, latents, top, known, symbols, deadZone = null) {
   const { context_first: first, context_near: near, context_second: second } = model.networks;
   const { data, height, width, channels } = latents;
   const decoded = new Float32Array(data.length);
@@ -37,7 +38,7 @@ export function settle(model, engine, features, latents, top, known, symbols) {
           }
           const mean = outputs.data[2 * at + c];
           const step = Math.fround(Math.exp(0.5 * Math.tanh(outputs.data[2 * at + channels + c])));
-          const symbol = symbols ? toSymbol(data[at + c] / step - mean) : data[at + c];
+          const symbol = symbols ? toSymbol(data[at + c] / step - mean, deadZone?.[at + c]) : data[at + c];
           if (symbols) symbols[at + c] = symbol;
           decoded[at + c] = Math.fround(symbol + mean) * step;
         }

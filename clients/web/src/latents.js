@@ -102,6 +102,17 @@ export function dequantise(model, engine, symbols, z, rows) {
   return means;
 }
 
+/**
+ * The dead zone of each latent of some rows, where the model has one.
+ *
+ * @param {Model} model @param {Engine} engine @param {Integers} z @param {Rows} rows @param {number} width
+ */
+function deadZones(model, engine, z, rows, width) {
+  const { deadZone } = model;
+  if (!deadZone) return null;
+  return Float32Array.from(scaleIndexes(model, engine, z, rows, width).data, (row) => deadZone[row]);
+}
+
 /** Rows around others that these depend on, where latents predict latents. @param {Model} model */
 export function surroundings(model) {
   if (!model.checkerboard) return 0;
@@ -128,8 +139,9 @@ export function quantise(model, engine, y, z, band) {
   }
   const means = predicted(model, engine, "hyper_synthesis_mean", z, band, y.width).data;
   const symbols = new Int32Array(data.length);
+  const zones = deadZones(model, engine, z, band, y.width);
   for (let i = 0; i < data.length; i++) {
-    symbols[i] = toSymbol(Math.fround(data[i] - means[i]));
+    symbols[i] = toSymbol(Math.fround(data[i] - means[i]), zones?.[i]);
     data[i] = symbols[i] + means[i];
   }
   return symbols;
@@ -157,7 +169,8 @@ function settleRows(model, engine, y, z, rows, known, symbols) {
   const around = rowsOf(y, all);
   const latents = { ...around, data: around.data.slice(), top: all.start };
   const found = symbols ? new Float32Array(latents.data.length) : null;
-  settle(model, engine, features, latents, all.start, Math.min(known, rows.start - all.start), found);
+  const zones = symbols ? deadZones(model, engine, z, all, y.width) : null;
+  settle(model, engine, features, latents, all.start, Math.min(known, rows.start - all.start), found, zones);
   if (symbols && found) symbols.set(rowsOf({ ...latents, data: found }, rows).data);
   return rowsOf(latents, rows);
 }

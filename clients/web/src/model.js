@@ -11,7 +11,7 @@ import { Tables } from "./tables.js";
 /** @typedef {import("./safetensors.js").Stored} Stored */
 /** @typedef {import("./geometry.js").Geometry} Geometry */
 
-const FORMATS = [1, 2, 3];
+const FORMATS = [1, 2, 3, 4];
 const MOST_MIN_LATENTS = 64;
 const COMMON = ["analysis", "synthesis", "hyper_analysis"];
 const CONTEXT = ["context_features", "context_first", "context_near", "context_second"];
@@ -38,7 +38,7 @@ export async function loadModel(data, { verify = true } = {}) {
   }
   if (!FORMATS.includes(description?.format)) {
     throw new TfhError(
-      `The model has format ${JSON.stringify(description?.format)}; this reader knows 1 to 3.`,
+      `The model has format ${JSON.stringify(description?.format)}; this reader knows ${FORMATS[0]} to ${FORMATS.at(-1)}.`,
     );
   }
   if (!description.branch || !description.networks) {
@@ -126,6 +126,9 @@ export class Model {
     this.channels = stored("log_gain").shape[1];
     this.logGain = valuesOf(stored("log_gain"), Float32Array);
     this.logInverseGain = valuesOf(stored("log_inverse_gain"), Float32Array);
+    const deadZone = arrays.get("dead_zone");
+    /** By how much an encoder moves a latent towards zero, for each scale. @type {Float32Array | null} */
+    this.deadZone = deadZone ? valuesOf(deadZone, Float32Array) : null;
     /** Whether a quality has no effect. */
     this.singleRate = [this.logGain, this.logInverseGain].every((table) =>
       table.every((value, i) => value === table[i % this.channels]),
@@ -162,7 +165,9 @@ export class Model {
       Number.isFinite(high - low) &&
       low < high &&
       this.minLatents >= 1 &&
-      this.minLatents <= MOST_MIN_LATENTS;
+      this.minLatents <= MOST_MIN_LATENTS &&
+      (!this.deadZone ||
+        (this.deadZone.length === this.yTables.rows && this.deadZone.every((v) => v >= 0 && v <= 0.5)));
     if (!fits) throw new TfhError(`The model ${this.name} is inconsistent: its parts do not fit.`);
   }
 

@@ -14,7 +14,13 @@ export function roundHalfEven(value) {
   return below % 2 === 0 ? below : below + 1;
 }
 
-/** A latent as a symbol, within what the coder's escapes can carry. @param {number} value */
-export function toSymbol(value) {
+/**
+ * A latent as a symbol, within what the coder's escapes can carry.
+ *
+ * @param {number} value
+ * @param {number} [deadZone] moves it towards zero first, and not beyond
+ */
+export function toSymbol(value, deadZone = 0) {
+  if (deadZone) value = Math.sign(value) * Math.max(Math.abs(value) - deadZone, 0);
   return Math.min(Math.max(roundHalfEven(value), -MOST), MOST);
 }

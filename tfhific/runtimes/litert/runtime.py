@@ -16,7 +16,7 @@ from tfhific.runtimes.base import Runtime, Settled
 from tfhific.runtimes.litert import integers
 from tfhific.runtimes.litert.layers import check_supported
 from tfhific.runtimes.litert.network import LiteRTNetwork
-from tfhific.runtimes.symbols import to_symbols
+from tfhific.runtimes.symbols import lowered, to_symbols
 
 _THREADS_VARIABLE = "OMP_NUM_THREADS"
 
@@ -95,6 +95,7 @@ class LiteRT(Runtime):
         top: int,
         known_rows: int,
         symbols: bool,
+        dead_zone: np.ndarray | None = None,
     ) -> Settled:
         """See `Runtime.settle`."""
 
@@ -103,7 +104,10 @@ class LiteRT(Runtime):
             return mean, np.exp(np.float32(0.5) * np.tanh(step))
 
         def coded(mean: np.ndarray, step: np.ndarray) -> np.ndarray:
-            return latents.astype(np.int32) if symbols else to_symbols(latents / step - mean)
+            if symbols:
+                return latents.astype(np.int32)
+            values = latents / step - mean
+            return to_symbols(values if dead_zone is None else lowered(values, dead_zone))
 
         rows, columns = np.ogrid[: latents.shape[0], : latents.shape[1]]
         first = ((rows + top + columns) % 2 == 0)[..., None]

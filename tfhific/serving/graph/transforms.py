@@ -16,7 +16,7 @@ from tfhific.codec import transforms
 from tfhific.published.checkerboard import FEATURES, NEAR, NETWORKS
 from tfhific.published.hyperprior import HyperpriorModel
 from tfhific.runtimes import checkerboard
-from tfhific.runtimes.symbols import rounded
+from tfhific.runtimes.symbols import lowered_tensor, rounded
 from tfhific.runtimes.tiling import Geometry
 
 _WHOLE = 1 << 30
@@ -149,6 +149,15 @@ class GraphTransforms(tf.Module):
             (self.channels, tf.int32),
         )
 
+    def _dead_zone(
+        self, z: tf.Tensor, top: tf.Tensor, bottom: tf.Tensor, width: tf.Tensor
+    ) -> tf.Tensor | None:
+        """See `Transforms._dead_zone`."""
+        of_row = self.model.dead_zone
+        if of_row is None:
+            return None
+        return tf.gather(tf.constant(of_row), self.indexes(z, top, bottom, width))
+
     def _means(
         self, z: tf.Tensor, top: tf.Tensor, bottom: tf.Tensor, width: tf.Tensor
     ) -> tf.Tensor:
@@ -200,7 +209,11 @@ class GraphTransforms(tf.Module):
         width = tf.shape(y)[1]
         if not self.model.checkerboard:
             mean = self._means(z, top, bottom, width)
-            found = y[top:bottom] if symbols else rounded(y[top:bottom] - mean)
+            found = y[top:bottom]
+            if not symbols:
+                dead_zone = self._dead_zone(z, top, bottom, width)
+                found -= mean
+                found = rounded(found if dead_zone is None else lowered_tensor(found, dead_zone))
             return tf.cast(found, tf.int32), found + mean
         margin = self._geometries[NEAR].margin(self.hyper_stride)
         start, stop = tf.maximum(top - margin, 0), tf.minimum(bottom + margin, tf.shape(y)[0])
@@ -214,7 +227,10 @@ class GraphTransforms(tf.Module):
             (self.model.networks[FEATURES].channels_after(), tf.float32),
         )
         networks = {name: self._network(name) for name in NETWORKS}
-        settled = checkerboard.settle(networks, values, y[start:stop], start, top - start, symbols)
+        dead_zone = None if symbols else self._dead_zone(z, start, stop, width)
+        settled = checkerboard.settle(
+            networks, values, y[start:stop], start, top - start, symbols, dead_zone
+        )
         own = slice(top - start, bottom - start)
         return tf.cast(settled.symbols[own], tf.int32), settled.values[own]
 
