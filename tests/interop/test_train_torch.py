@@ -207,3 +207,33 @@ def test_depthwise_gradients_in_bfloat16_are_pytorchs(channels, side, height, wi
     for found, expected in zip(gradients(True), gradients(False)):
         assert found.dtype == expected.dtype == torch.float32
         torch.testing.assert_close(found, expected, rtol=0.02, atol=0.02 * expected.abs().max())
+
+
+def test_a_run_for_a_dead_zone_trains_what_decodes_on_the_symbols_that_it_leaves(
+    run, photos, tmp_path
+):
+    weights = run / "weights.safetensors"
+    train(photos, tmp_path, 2, f"--init_from={weights}", "--dead_zone=0.05", "--bfloat16")
+    from safetensors.numpy import load_file
+
+    begun, found = load_file(weights), load_file(tmp_path / "weights.safetensors")
+    changed = {name.split(".")[0] for name in begun if not np.array_equal(begun[name], found[name])}
+    assert changed == {"synthesis", "scales"}
+
+
+def test_what_a_dead_zone_leaves_in_training_is_what_an_encoder_makes(monkeypatch):
+    monkeypatch.syspath_prepend(str(TOOLS))
+    import torch
+    from networks import nearest
+
+    from tfhific.publishing.dead_zone import dead_zone
+    from tfhific.runtimes.symbols import lowered, to_symbols
+
+    scales = np.geomspace(0.11, 20, 40)
+    symbols = np.random.default_rng(0).normal(0, 2, [500, 40]).astype(np.float32)
+    for strength in (0.0, 0.02, 0.3):
+        deviation = torch.tensor(scales, dtype=torch.float32).expand(500, 40)
+        found = nearest(torch.tensor(symbols), deviation, strength).numpy()
+        width = dead_zone("gaussian", scales, strength)
+        expected = to_symbols(symbols if width is None else lowered(symbols, width))
+        assert np.mean(found != expected) < 1e-3

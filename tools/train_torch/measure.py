@@ -48,6 +48,7 @@ def curve(
     images: list[np.ndarray],
     qualities: Sequence[float] = tuple(range(1, NUM_QUALITIES + 1)),
     device: str = "cpu",
+    dead_zone: float = 0.0,
 ) -> list[tuple[float, float]]:
     """Mean (estimated bits per pixel, PSNR) at each quality, of rounded latents."""
     unit = smallest_side()
@@ -59,7 +60,8 @@ def curve(
         x = torch.tensor(padded, dtype=torch.float32, device=device)
         x = x.contiguous(memory_format=torch.channels_last)
         for quality in qualities:
-            out = model(x, torch.tensor([float(quality)], device=device), noisy=False)
+            chosen = torch.tensor([float(quality)], device=device)
+            out = model(x, chosen, noisy=False, dead_zone=dead_zone)
             bits = float(out["bits_y"] + out["bits_z"]) / (height * width)
             decoded = out["picture"][0, :, :height, :width].round().clamp(0, 255).byte()
             points[quality].append((bits, psnr(image, decoded.permute(1, 2, 0).cpu().numpy())))

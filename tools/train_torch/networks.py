@@ -290,13 +290,22 @@ class Mini2(nn.Module):
 
         return interpolate(self.log_gain), interpolate(self.log_inverse_gain)
 
-    def forward(self, image: Tensor, quality: Tensor, noisy: bool) -> dict[str, Tensor]:
+    def deviations(self, z: Tensor) -> Tensor:
+        """Standard deviations of symbols by rounded hyperlatents [b, hyper channels, h, w]."""
+        index = self.scale_gain * self.scales(z).float() + self.scale_centre
+        index = index.clamp(0.0, self.config.num_scales - 1.0)
+        return torch.exp(self.log_scale_first + self.log_scale_step * index)
+
+    def forward(
+        self, image: Tensor, quality: Tensor, noisy: bool, dead_zone: float = 0.0
+    ) -> dict[str, Tensor]:
         """Codes images.
 
         Args:
           image: [b, 3, H, W] in 0..255, sides multiples of 64, in either order; planes are quicker.
           quality: [b], 1..8.
           noisy: bits of latents with uniform noise, or of rounded ones.
+          dead_zone: see `nearest`; what is decoded is rounded so in either case.
 
         Returns:
           `picture` [b, 3, H, W] in 0..255, not clipped; `bits_y` and `bits_z`, [b].
@@ -308,26 +317,46 @@ class Mini2(nn.Module):
         z_coded = z + torch.rand_like(z) - 0.5 if noisy else torch.round(z)
         bits_z = self.z_prior.bits(z_coded)
         features = self.context.features(z_hat)
-        index = self.scale_gain * self.scales(z_hat).float() + self.scale_centre
-        index = index.clamp(0.0, self.config.num_scales - 1.0)
-        deviation = torch.exp(self.log_scale_first + self.log_scale_step * index)
+        deviation = self.deviations(z_hat)
         first = checkerboard(y)
         mean, step = self.context.first_half(features)
-        known = rounded(y, mean, step) * first
+        known = rounded(y, mean, step, deviation, dead_zone) * first
         mean2, step2 = self.context.second_half(features, known)
         mean = torch.where(first > 0, mean, mean2)
         step = torch.where(first > 0, step, step2)
         symbol = y / step - mean
-        coded = symbol + torch.rand_like(symbol) - 0.5 if noisy else torch.round(symbol)
+        coded = nearest(symbol, deviation, dead_zone)
+        if noisy:
+            coded = symbol + torch.rand_like(symbol) - 0.5
         bits_y = gaussian_bits(coded, deviation).sum((1, 2, 3))
-        picture = self.synthesis(rounded(y, mean, step) * inverse_gain).float().contiguous()
+        latents = rounded(y, mean, step, deviation, dead_zone)
+        picture = self.synthesis(latents * inverse_gain).float().contiguous()
         return {"picture": (picture + 0.5) * 255.0, "bits_y": bits_y, "bits_z": bits_z}
 
 
-def rounded(y: Tensor, mean: Tensor, step: Tensor) -> Tensor:
+@torch.no_grad()
+def nearest(symbol: Tensor, deviation: Tensor, dead_zone: float) -> Tensor:
+    """What an encoder codes for real symbols: without gradients.
+
+    Args:
+      symbol: [b, c, h, w].
+      deviation: the same shape.
+      dead_zone: steps towards zero for each bit that a one costs more than a zero, as
+        `tfhific.publishing.dead_zone` has it; 0 for the nearest integers.
+    """
+    if not dead_zone:
+        return torch.round(symbol)
+    one, zero = torch.ones_like(deviation), torch.zeros_like(deviation)
+    by = dead_zone * (gaussian_bits(one, deviation) - gaussian_bits(zero, deviation))
+    return torch.sign(symbol) * torch.round((symbol.abs() - by.clamp(0.0, 0.5)).clamp_min(0.0))
+
+
+def rounded(
+    y: Tensor, mean: Tensor, step: Tensor, deviation: Tensor, dead_zone: float = 0.0
+) -> Tensor:
     """Latents as a decoder has them; gradients pass as if nothing had been rounded."""
     symbol = y / step - mean
-    return (symbol + (torch.round(symbol) - symbol).detach() + mean) * step
+    return (symbol + (nearest(symbol, deviation, dead_zone) - symbol).detach() + mean) * step
 
 
 def checkerboard(y: Tensor) -> Tensor:

@@ -67,7 +67,6 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--gan_from", type=float, default=0.3, help="share of it before a GAN")
     parser.add_argument("--window", type=int, default=128, help="side of what VGG16 sees of a crop")
     parser.add_argument("--looked_at", type=float, default=1.0, help="share of crops VGG16 sees")
-    parser.add_argument("--bfloat16", action="store_true", help="autocast, where it is quicker")
     parser.add_argument("--mse", type=float, default=0.0004, help="weight at quality 1")
     parser.add_argument("--gan", type=float, default=0.15, help="weight at quality 1")
     parser.add_argument("--pace", type=float, default=3.0, help="of the discriminator's rate")
@@ -81,21 +80,24 @@ def parse() -> argparse.Namespace:
 
 
 @torch.no_grad()
-def coded(model: Mini2, images: Tensor, quality: Tensor) -> Tensor:
+def coded(model: Mini2, images: Tensor, quality: Tensor, dead_zone: float = 0.0) -> Tensor:
     """What a decoder's synthesis transform is given: [b, latent channels, h, w].
 
     Args:
       model: the codec.
       images: [b, 3, H, W] in 0..255.
       quality: [b], 1..8.
+      dead_zone: that the codec's encoders have.
     """
     gain, inverse_gain = model.gains(quality)
     y = model.analysis(images / 255.0 - 0.5).float() * gain
-    features = model.context.features(torch.round(model.hyper_analysis(y).float()))
+    z = torch.round(model.hyper_analysis(y).float())
+    features, deviation = model.context.features(z), model.deviations(z)
     first = checkerboard(y)
     mean, step = model.context.first_half(features)
-    known = rounded(y, mean, step) * first
-    later = rounded(y, *model.context.second_half(features, known))
+    known = rounded(y, mean, step, deviation, dead_zone) * first
+    second = model.context.second_half(features, known)
+    later = rounded(y, *second, deviation, dead_zone)
     return torch.where(first > 0, known, later) * inverse_gain
 
 
@@ -239,7 +241,7 @@ def step_of(run: Run, losses: Losses, images: Tensor, quality: Tensor, draw, gan
         run.options.device, torch.bfloat16, enabled=run.options.bfloat16, cache_enabled=False
     )
     with autocast:
-        code = coded(run.model, images, quality)
+        code = coded(run.model, images, quality, run.options.dead_zone)
         made = pixels(run.synthesis, code)
         mse = (images - made).square().mean((1, 2, 3))
         keep, real = losses.weights(quality)
@@ -280,7 +282,8 @@ def report(run: Run, judges: dict[str, perceptual.Distance], tested: list[np.nda
         for image in tested:
             height, width = (side // smallest_side() * smallest_side() for side in image.shape[:2])
             x = on_device(image[None, :height, :width], device)
-            code = coded(run.model, x, torch.tensor([quality], device=device))
+            chosen = torch.tensor([quality], device=device)
+            code = coded(run.model, x, chosen, run.options.dead_zone)
             made = pixels(synthesis, code).round().clamp(0, 255)
             error = float((x - made).square().mean())
             found["psnr"].append(10 * np.log10(255.0**2 / max(error, 1e-9)))

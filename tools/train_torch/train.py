@@ -54,13 +54,16 @@ def define_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--measure_minutes", type=float, default=15)
+    parser.add_argument("--bfloat16", action="store_true", help="autocast, where it is quicker")
+    parser.add_argument(
+        "--dead_zone", type=float, default=0.0, help="that encoders will have: see publish.py"
+    )
 
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     define_run(parser)
     parser.add_argument("--large_crop", type=int, default=0, help="side in the final tenth")
-    parser.add_argument("--bfloat16", action="store_true", help="autocast, where it is quicker")
     parser.add_argument("--settings", type=json.loads, default={}, help="JSON of Mini2Config")
     parser.add_argument(
         "--init_from", type=existing_file, help="weights (.safetensors) to begin with"
@@ -75,9 +78,11 @@ def learning_rate(options: argparse.Namespace, step: int, elapsed: float) -> flo
     return options.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * min(max(late, 0), 1)))
 
 
-def loss_of(model: Mini2, images: torch.Tensor, quality: torch.Tensor, noisy: bool) -> dict:
+def loss_of(
+    model: Mini2, images: torch.Tensor, quality: torch.Tensor, dead_zone: float = 0.0
+) -> dict:
     """Rate plus weighted distortion, each quality counting alike; every value a tensor."""
-    out = model(images, quality, noisy)
+    out = model(images, quality, not dead_zone, dead_zone)
     pixels = images.shape[2] * images.shape[3]
     mse = (images - out["picture"]).square().mean((1, 2, 3))
     log_lambda = model.config.log_lambda(quality)
@@ -157,9 +162,13 @@ class Run:
             state = load_file(options.init_from)
             begin_with(self.model, {name: value.float() for name, value in state.items()})
         self.average = Average(self.model, options.ema)
-        self.optimiser = torch.optim.Adam(
-            self.model.parameters(), options.learning_rate, foreach=True
-        )
+        if options.dead_zone:
+            # Of rounded symbols no gradient is of use to what they are made by.
+            self.model.requires_grad_(False)
+            self.model.synthesis.requires_grad_(True)
+            self.model.scales.requires_grad_(True)
+        self.trained = [p for p in self.model.parameters() if p.requires_grad]
+        self.optimiser = torch.optim.Adam(self.trained, options.learning_rate, foreach=True)
         self.step, self.seconds, self.pixels = 0, 0.0, 0
         path = options.run_dir / "checkpoint.pt"
         if path.exists():
@@ -253,10 +262,10 @@ def main() -> None:
         slots = (np.arange(size) + generator.random(size)) / size
         quality = torch.tensor(1.0 + (NUM_QUALITIES - 1.0) * slots, dtype=torch.float32)
         with torch.autocast(device, torch.bfloat16, enabled=options.bfloat16):
-            parts = loss_of(model, images, quality.to(device), True)
+            parts = loss_of(model, images, quality.to(device), options.dead_zone)
         run.optimiser.zero_grad()
         parts["loss"].backward()
-        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), options.clip_norm, foreach=True)
+        norm = torch.nn.utils.clip_grad_norm_(run.trained, options.clip_norm, foreach=True)
         if not torch.isfinite(norm):
             raise SystemExit(f"error: the gradient at step {run.step} is not finite.")
         run.optimiser.step()
@@ -287,7 +296,8 @@ def main() -> None:
 def report(run: Run, tested: list, reference: list) -> None:
     """Measures the averaged weights and appends to `curve.csv`."""
     model = run.averaged()
-    points = measure.curve(model, tested, device=run.options.device)
+    options = run.options
+    points = measure.curve(model, tested, device=options.device, dead_zone=options.dead_zone)
     difference = measure.bits_against(reference, points)
     row = {"step": run.step, "seconds": round(run.seconds), "pixels": run.pixels}
     row["bits_against_jpeg"] = round(difference, 2)
