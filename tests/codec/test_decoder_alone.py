@@ -7,13 +7,13 @@ import json
 import os
 import pathlib
 import shutil
-import struct
 
 import numpy as np
 import pytest
 from safetensors.numpy import load
 
 import tfhific
+from tests.codec.rewriting import rewrite
 from tfhific import zoo
 from tfhific.errors import ModelError
 from tfhific.evaluation.codecs import ModelCodec
@@ -22,7 +22,6 @@ from tfhific.published.hyperprior import HyperpriorModel
 from tfhific.published.network import Network
 from tfhific.published.store import (
     FILE_NAME,
-    digest,
     load_model,
     model_files,
     read_description,
@@ -57,20 +56,6 @@ def folder(tiny_model_folder, sharper, tmp_path) -> pathlib.Path:
     alone = decoder_alone(sharper, str(tmp_path / "models" / "tiny"))
     save_model(alone, tmp_path / "models" / "sharper")
     return tmp_path / "models"
-
-
-def rewrite(folder: pathlib.Path, change) -> None:
-    """Changes the description of a folder's model by a function; its checksum fits again."""
-    data = (folder / FILE_NAME).read_bytes()
-    length = struct.unpack("<Q", data[:8])[0]
-    header = json.loads(data[8 : 8 + length])
-    description = json.loads(header["__metadata__"]["tfhific"])
-    change(description)
-    description["sha256"] = digest(description, load(data))
-    header["__metadata__"]["tfhific"] = json.dumps(description)
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
-    (folder / FILE_NAME).write_bytes(struct.pack("<Q", len(text)) + text + data[8 + length :])
 
 
 def refusal(folder: pathlib.Path) -> str:
