@@ -207,6 +207,16 @@ def test_a_build_without_a_model_says_what_it_wants(tools, tmp_path):
 
 
 @pytest.mark.slow
+def test_a_decoder_alone_is_not_built_in_without_its_codec(tools):
+    folder = web_files.SHIPPED["mini-v2-realistic"]
+    done = node("tools/build.js", f"--out={tools / 'none'}", folder, folder=tools)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "error: mini-v2-realistic is a decoder alone: name the folder of mini-v2 too.\n"
+    )
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("quality", [1.0, 5.0, 8.0])
 def test_kodak_pictures_decode_to_the_python_codecs_pixels(quality, tmp_path, tools):
     paths = sorted(KODAK.glob("*.png"))
