@@ -2,159 +2,27 @@
 
 from __future__ import annotations
 
-import functools
-import http.server
-import pathlib
-import shutil
-import subprocess
-import threading
 import time
 
 import numpy as np
 import pytest
 from PIL import Image
 
-import tfhific
-from tests.clients import web_files
+from tests.clients.page import (
+    SIZE,
+    choose,
+    complaints,
+    far_apart,
+    pixels_of,
+    text_of,
+    wait,
+    wait_for_picture,
+)
 from tests.serving import pictures
-from tfhific.pictures.images import Picture, encode_png, read_picture
+from tfhific.pictures.images import encode_png, read_picture
 from tfhific.pictures.profile import profile_of_code_points
 
 pytestmark = pytest.mark.slow
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-DRIVER = shutil.which("chromedriver")
-FLAGS = (
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-)
-PATIENCE = 120
-SIZE = (180, 260)
-
-
-@pytest.fixture(scope="module")
-def realistic(tiny_published, tiny_model_folder, tmp_path_factory) -> pathlib.Path:
-    """The folder of a decoder alone of the tiny model's files; the tiny model lies beside it."""
-    folder = tmp_path_factory.mktemp("decoders")
-    shutil.copytree(tiny_model_folder, folder / "tiny")
-    return web_files.decoder_alone_of(tiny_published, folder / "tiny", folder / "tiny-realistic")
-
-
-@pytest.fixture(scope="module")
-def site(tools, tiny_model_folder, realistic, tiny_codec, photo) -> pathlib.Path:
-    """The built page with the tiny model and another decoder for it, and files beside it."""
-    out = tools / "site"
-    command = ["node", "tools/build.js", f"--out={out}", str(realistic), str(tiny_model_folder)]
-    done = subprocess.run(command, cwd=tools, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    plain = photo(*SIZE)
-    alpha = np.tile(np.arange(SIZE[1]) % 256, (SIZE[0], 1)).astype(np.uint8)
-    whole = Picture(pixels=plain, alpha=alpha, icc=pictures.profile(), exif=pictures.exif(1))
-    (out / "plain.tfh").write_bytes(tiny_codec.compress(plain, 6.5))
-    (out / "whole.tfh").write_bytes(tiny_codec.compress_picture(whole))
-    (out / "damaged.tfh").write_bytes(tiny_codec.compress(plain)[:-1])
-    Image.fromarray(plain).save(out / "photo.png")
-    (out / "embed.html").write_text(
-        "<!doctype html><title>t</title><script type=module src=tfh-img.js></script>"
-        '<img src="whole.tfh" alt="first"><img src="damaged.tfh" alt="second">'
-    )
-    return out
-
-
-@pytest.fixture(scope="module")
-def address(site):
-    """The address of a server of the page's folder."""
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *arguments):
-            pass
-
-    handler = functools.partial(Quiet, directory=str(site))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
-        thread.join()
-
-
-@pytest.fixture
-def browser(tmp_path):
-    webdriver = pytest.importorskip("selenium.webdriver")
-    from selenium.webdriver.chrome.service import Service
-
-    if not (CHROMIUM and DRIVER):
-        pytest.skip("Chromium and its chromedriver are not installed")
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for flag in (*FLAGS, "--window-size=1100,900", f"--user-data-dir={tmp_path / 'profile'}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    opened = webdriver.Chrome(options=options, service=Service(DRIVER))
-    opened.set_script_timeout(PATIENCE)
-    saved = tmp_path / "saved"
-    saved.mkdir()
-    opened.execute_cdp_cmd(
-        "Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(saved)}
-    )
-    opened.saved = saved
-    yield opened
-    opened.quit()
-
-
-def wait(condition):
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end:
-        found = condition()
-        if found:
-            return found
-        time.sleep(0.1)
-    raise AssertionError("waited in vain")
-
-
-def text_of(browser, identity: str) -> str:
-    script = (
-        f"const e = document.getElementById('{identity}'); return e.hidden ? '' : e.textContent"
-    )
-    return browser.execute_script(script)
-
-
-def wait_for_picture(browser, name: str) -> None:
-    def shown():
-        assert text_of(browser, "error") == ""
-        return text_of(browser, "status").startswith(f"{name} is shown")
-
-    wait(shown)
-
-
-def pixels_of(browser, selector: str) -> np.ndarray:
-    """RGBA pixels of a canvas, or of an image drawn onto one."""
-    values = browser.execute_script(
-        """
-        const drawn = document.querySelector(arguments[0]);
-        const width = drawn.naturalWidth ?? drawn.width;
-        const height = drawn.naturalHeight ?? drawn.height;
-        const canvas = new OffscreenCanvas(width, height);
-        const context = canvas.getContext("2d");
-        context.drawImage(drawn, 0, 0);
-        return [width, height, ...context.getImageData(0, 0, width, height).data];
-        """,
-        selector,
-    )
-    width, height = values[:2]
-    return np.array(values[2:], np.uint8).reshape(height, width, 4)
-
-
-def far_apart(found: np.ndarray, expected: np.ndarray) -> int:
-    return int(np.abs(found.astype(int) - expected).max())
-
-
-def complaints(browser) -> list:
-    return [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
-
-
-def choose(browser, path: pathlib.Path) -> None:
-    browser.find_element("id", "file").send_keys(str(path))
 
 
 def test_a_file_named_in_the_address_is_shown_with_its_figures(browser, address, site, tiny_codec):
@@ -305,92 +173,6 @@ def test_every_control_is_reached_by_keyboard(browser, address):
         ActionChains(browser).send_keys(Keys.TAB).perform()
         reached.append(browser.switch_to.active_element.get_attribute("id"))
     assert reached == ["file", "decoder-0", "save-png"]
-
-
-def fetched(browser) -> list[str]:
-    """Names of the models that the page has fetched."""
-    script = "return performance.getEntriesByType('resource').map((entry) => entry.name)"
-    found = [name.split("/")[-1] for name in browser.execute_script(script) if "/models/" in name]
-    return sorted(name.partition(".")[2] for name in found)
-
-
-def choose_decoder(browser, key: str) -> None:
-    """Chooses another decoder by a key, as who sees no pointer does."""
-    checked = browser.find_element("css selector", "#decoders input:checked")
-    checked.send_keys(key)
-    wait(lambda: "Decoding" in text_of(browser, "status") or text_of(browser, "error"))
-
-
-def test_another_decoder_for_the_same_file_is_fetched_when_it_is_chosen(
-    browser, address, site, tiny_codec, realistic
-):
-    from selenium.webdriver.common.keys import Keys
-
-    browser.get(f"{address}/?src=plain.tfh")
-    wait_for_picture(browser, "plain.tfh")
-    group = browser.find_element("id", "decoders")
-    labels = [label.text for label in group.find_elements("tag name", "label")]
-    assert (group.aria_role, group.accessible_name) == ("group", "Decoder")
-    assert labels == ["faithful", "realistic"]
-    assert fetched(browser) == ["safetensors"]
-    data = (site / "plain.tfh").read_bytes()
-    codecs = {"tiny-realistic": tfhific.load(realistic), "tiny": tiny_codec}
-    for (name, codec), key in zip(codecs.items(), (Keys.ARROW_RIGHT, Keys.ARROW_LEFT)):
-        choose_decoder(browser, key)
-        wait_for_picture(browser, "plain.tfh")
-        assert (
-            far_apart(pixels_of(browser, "#picture canvas")[..., :3], codec.decompress(data)) <= 1
-        )
-        facts = browser.find_elements("css selector", "#facts dd")
-        assert name in [fact.text for fact in facts]
-        # The focus stays where it was used.
-        assert browser.switch_to.active_element.get_attribute("name") == "decoder"
-        assert fetched(browser) == ["safetensors", "tiny-realistic.safetensors"]
-    assert not complaints(browser)
-
-
-def test_the_choice_of_a_decoder_holds_for_the_next_file_and_from_the_file_system(
-    browser, site, realistic
-):
-    from selenium.webdriver.common.keys import Keys
-
-    browser.get((site / "index.html").as_uri())
-    choose(browser, site / "plain.tfh")
-    wait_for_picture(browser, "plain.tfh")
-    choose_decoder(browser, Keys.ARROW_DOWN)
-    wait_for_picture(browser, "plain.tfh")
-    choose(browser, site / "whole.tfh")
-    wait_for_picture(browser, "whole.tfh")
-    expected = tfhific.load(realistic).decompress((site / "whole.tfh").read_bytes())
-    browser.find_element("id", "save-png").click()
-    saved = wait(lambda: list(browser.saved.glob("whole.png")))[0]
-    wait(lambda: text_of(browser, "status") == "The PNG file is written.")
-    wait(lambda: saved.stat().st_size and not list(browser.saved.glob("*.crdownload")))
-    assert far_apart(read_picture(saved).pixels, expected) <= 1
-    assert not complaints(browser)
-
-
-def test_a_decoder_that_can_not_be_fetched_is_told_and_the_picture_stays(
-    browser, address, site, tiny_codec
-):
-    from selenium.webdriver.common.keys import Keys
-
-    (decoder,) = site.glob("models/*.tiny-realistic.safetensors")
-    browser.get(f"{address}/?src=plain.tfh")
-    wait_for_picture(browser, "plain.tfh")
-    decoder.rename(site / "away")
-    try:
-        browser.find_element("css selector", "#decoders input:checked").send_keys(Keys.ARROW_RIGHT)
-        message = wait(lambda: text_of(browser, "error"))
-    finally:
-        (site / "away").rename(decoder)
-    assert "decoder tiny-realistic is not among those of this page (404)" in message
-    checked = browser.find_element("css selector", "#decoders input:checked")
-    assert checked.get_attribute("value") == "faithful"
-    found = pixels_of(browser, "#picture canvas")[..., :3]
-    assert far_apart(found, tiny_codec.decompress((site / "plain.tfh").read_bytes())) <= 1
-    choose_decoder(browser, Keys.ARROW_RIGHT)
-    wait_for_picture(browser, "plain.tfh")
 
 
 def test_a_large_picture_is_decoded_in_strips_while_the_page_stays_responsive(
