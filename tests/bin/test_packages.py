@@ -157,11 +157,13 @@ def test_the_wheel_holds_two_packages_with_their_data_and_no_more(distributions)
             if "build" not in path.parts
         }
         assert modules == {n for n in names if n.startswith(f"{package}/") and n.endswith(".py")}
-    for folder in ("tfhific/evaluation/data", "tfhific/evaluation/page", "tfhific/zoo/mini-v2"):
+    models = ("mini-v2", "mini-v2-realistic")
+    folders = ["tfhific/evaluation/data", "tfhific/evaluation/page"]
+    for folder in folders + [f"tfhific/zoo/{name}" for name in models]:
         data = {f"{folder}/{path.name}" for path in (ROOT / folder).iterdir() if path.is_file()}
         assert data <= set(names)
-    models = {name.split("/")[2] for name in names if name.startswith("tfhific/zoo/")}
-    assert models == {"__init__.py", "mini-v2"}
+    found = {name.split("/")[2] for name in names if name.startswith("tfhific/zoo/")}
+    assert found == {"__init__.py", *models}
     assert not [name for name in names if "__pycache__" in name]
 
 
@@ -226,6 +228,8 @@ def test_an_installed_package_works_from_any_folder(installed, tmp_path, photo, 
     run("tfhific", "compress", "a.png", "b.jpg", "-o", "packed/")
     run("tfhific-decompress", "packed/a.tfh", "a.back.png")
     assert Image.open(tmp_path / "a.back.png").size == (96, 64)
+    run("tfhific", "decompress", "packed/a.tfh", "a.realistic.png", "--decoder=realistic")
+    assert Image.open(tmp_path / "a.realistic.png").size == (96, 64)
     assert "mini-v2" in run("python", "-m", "tfhific", "info", "packed/b.tfh")
     code = "import tfhific; c = tfhific.load(); d = open('packed/a.tfh', 'rb').read(); "
     code += "print(c.decompress(d).shape)"

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 import tfhific
-from tfhific.published.store import FILE_NAME
+from tfhific.published.store import FILE_NAME, read_description
 
 SCRIPT = pathlib.Path(__file__).resolve().parents[2] / "bin" / "train.py"
 
@@ -138,6 +138,37 @@ def test_run_goes_on_after_a_kill_learns_and_is_published(
     assert "--overwrite" in done.err
     assert call_script("publish", run_dir, "mine", f"--out={tmp_path}", "--overwrite").code == 0
     assert (tmp_path / "mine" / FILE_NAME).read_bytes() == written
+
+
+def test_a_decoder_for_anothers_files_is_published_alone_or_whole(
+    killed_run, images, call_script, tmp_path
+):
+    run_dir, _ = killed_run
+    for name, *flags in (
+        ("fitted", f"--data={images}"),
+        ("alone", f"--stream_of={tmp_path / 'fitted'}"),
+        ("third", f"--stream_of={tmp_path / 'alone'}"),
+        ("whole", f"--stream_of={tmp_path / 'fitted'}", "--whole"),
+    ):
+        done = call_script("publish", run_dir, name, f"--out={tmp_path}", *flags)
+        assert done.code == 0, done.err
+        assert "note: " not in done.err
+    fitted, alone, third, whole = (
+        tfhific.load(tmp_path / name) for name in ("fitted", "alone", "third", "whole")
+    )
+    assert fitted.fingerprint == alone.fingerprint == third.fingerprint == whole.fingerprint
+    assert alone.name == "alone"
+    said = {name: read_description(tmp_path / name) for name in ("alone", "third", "whole")}
+    assert said["alone"]["decoder_of"] == said["third"]["decoder_of"] == "fitted"
+    assert "decoder_of" not in said["whole"]
+
+    before = (tmp_path / "fitted" / FILE_NAME).read_bytes()
+    own = ("--overwrite", f"--stream_of={tmp_path / 'alone'}")
+    refused(call_script("publish", run_dir, "fitted", f"--out={tmp_path}", *own), "would be lost")
+    assert (tmp_path / "fitted" / FILE_NAME).read_bytes() == before
+    done = call_script("publish", run_dir, "apart", f"--out={tmp_path / 'other'}", own[1])
+    assert done.code == 0
+    assert "fitted, which is not here" in done.err
 
 
 def test_publishing_names_pictures_that_can_not_be_read_and_goes_on(

@@ -14,6 +14,7 @@ import pytest
 
 import tfhific
 from tests.clients import changed_files, web_files
+from tests.codec.rewriting import rewrite
 from tfhific.bitstream import container
 from tfhific.pictures.images import read_picture
 
@@ -81,6 +82,37 @@ def test_damaged_and_hostile_files_are_refused_in_one_line(
     (tmp_path / "mutated.json").write_text(json.dumps(verdicts))
     model = tiny_model_folder / "model.safetensors"
     passes("damage.test.js", TFH_FILES=str(tmp_path), TFH_MODEL=str(model))
+
+
+def test_a_decoder_alone_is_read_over_its_codec_and_refused_over_others(
+    tmp_path, tiny_codec, tiny_published, tiny_model_folder, models_folder, photo
+):
+    folder = web_files.decoder_alone_of(tiny_published, tiny_model_folder, tmp_path / "sharper")
+    stranger = models_folder.parent / f"{models_folder.name}-elsewhere" / "stranger"
+    paths = {"codec": tiny_model_folder, "decoder": folder, "stranger": stranger}
+    for name, path in paths.items():
+        shutil.copyfile(path / "model.safetensors", tmp_path / f"{name}.safetensors")
+    (tmp_path / "sound.tfh").write_bytes(tiny_codec.compress(photo(50, 70)))
+    hostile = {
+        "a format without decoders": lambda d: d.update(format=3),
+        "another fingerprint": lambda d: d.update(fingerprint="0" * 16),
+        "another system": lambda d: d.update(system="mini2"),
+        "another range of pixels": lambda d: d.update(pixel_range=[0, 1]),
+        "no network": lambda d: d.update(networks={}),
+        "a second network": lambda d: d["networks"].update(analysis=[]),
+        "networks that are none": lambda d: d.update(networks=[5]),
+        "a first layer that is missing": lambda d: d["networks"]["synthesis"].pop(0),
+        "a layer that gives too many channels": lambda d: d["networks"]["synthesis"].append(
+            {"op": "space_to_depth", "block": 2}
+        ),
+    }
+    names = {}
+    for number, (what, change) in enumerate(hostile.items()):
+        shutil.copytree(folder, tmp_path / str(number))
+        rewrite(tmp_path / str(number), change)
+        names[f"{number}/model.safetensors"] = what
+    (tmp_path / "hostile.json").write_text(json.dumps(names))
+    passes("decoder.test.js", TFH_FILES=str(tmp_path))
 
 
 def agree_on_changed(folder: pathlib.Path, codec, model: pathlib.Path, photo, count: int) -> None:
@@ -172,6 +204,16 @@ def test_a_build_without_a_model_says_what_it_wants(tools, tmp_path):
     assert done.returncode == 1
     assert done.stderr.startswith("error: expected the folder of a published model.")
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.slow
+def test_a_decoder_alone_is_not_built_in_without_its_codec(tools):
+    folder = web_files.SHIPPED["mini-v2-realistic"]
+    done = node("tools/build.js", f"--out={tools / 'none'}", folder, folder=tools)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "error: mini-v2-realistic is a decoder alone: name the folder of mini-v2 too.\n"
+    )
 
 
 @pytest.mark.slow

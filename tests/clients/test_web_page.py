@@ -2,149 +2,27 @@
 
 from __future__ import annotations
 
-import functools
-import http.server
-import pathlib
-import shutil
-import subprocess
-import threading
 import time
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from tests.clients.page import (
+    SIZE,
+    choose,
+    complaints,
+    far_apart,
+    pixels_of,
+    text_of,
+    wait,
+    wait_for_picture,
+)
 from tests.serving import pictures
-from tfhific.pictures.images import Picture, encode_png, read_picture
+from tfhific.pictures.images import encode_png, read_picture
 from tfhific.pictures.profile import profile_of_code_points
 
 pytestmark = pytest.mark.slow
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-DRIVER = shutil.which("chromedriver")
-FLAGS = (
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-)
-PATIENCE = 120
-SIZE = (180, 260)
-
-
-@pytest.fixture(scope="module")
-def site(tools, tiny_model_folder, tiny_codec, photo) -> pathlib.Path:
-    """The built page with the tiny model, and files beside it."""
-    out = tools / "site"
-    command = ["node", "tools/build.js", f"--out={out}", str(tiny_model_folder)]
-    done = subprocess.run(command, cwd=tools, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    plain = photo(*SIZE)
-    alpha = np.tile(np.arange(SIZE[1]) % 256, (SIZE[0], 1)).astype(np.uint8)
-    whole = Picture(pixels=plain, alpha=alpha, icc=pictures.profile(), exif=pictures.exif(1))
-    (out / "plain.tfh").write_bytes(tiny_codec.compress(plain, 6.5))
-    (out / "whole.tfh").write_bytes(tiny_codec.compress_picture(whole))
-    (out / "damaged.tfh").write_bytes(tiny_codec.compress(plain)[:-1])
-    Image.fromarray(plain).save(out / "photo.png")
-    (out / "embed.html").write_text(
-        "<!doctype html><title>t</title><script type=module src=tfh-img.js></script>"
-        '<img src="whole.tfh" alt="first"><img src="damaged.tfh" alt="second">'
-    )
-    return out
-
-
-@pytest.fixture(scope="module")
-def address(site):
-    """The address of a server of the page's folder."""
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *arguments):
-            pass
-
-    handler = functools.partial(Quiet, directory=str(site))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
-        thread.join()
-
-
-@pytest.fixture
-def browser(tmp_path):
-    webdriver = pytest.importorskip("selenium.webdriver")
-    from selenium.webdriver.chrome.service import Service
-
-    if not (CHROMIUM and DRIVER):
-        pytest.skip("Chromium and its chromedriver are not installed")
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for flag in (*FLAGS, "--window-size=1100,900", f"--user-data-dir={tmp_path / 'profile'}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    opened = webdriver.Chrome(options=options, service=Service(DRIVER))
-    opened.set_script_timeout(PATIENCE)
-    saved = tmp_path / "saved"
-    saved.mkdir()
-    opened.execute_cdp_cmd(
-        "Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(saved)}
-    )
-    opened.saved = saved
-    yield opened
-    opened.quit()
-
-
-def wait(condition):
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end:
-        found = condition()
-        if found:
-            return found
-        time.sleep(0.1)
-    raise AssertionError("waited in vain")
-
-
-def text_of(browser, identity: str) -> str:
-    script = (
-        f"const e = document.getElementById('{identity}'); return e.hidden ? '' : e.textContent"
-    )
-    return browser.execute_script(script)
-
-
-def wait_for_picture(browser, name: str) -> None:
-    def shown():
-        assert text_of(browser, "error") == ""
-        return text_of(browser, "status").startswith(f"{name} is shown")
-
-    wait(shown)
-
-
-def pixels_of(browser, selector: str) -> np.ndarray:
-    """RGBA pixels of a canvas, or of an image drawn onto one."""
-    values = browser.execute_script(
-        """
-        const drawn = document.querySelector(arguments[0]);
-        const width = drawn.naturalWidth ?? drawn.width;
-        const height = drawn.naturalHeight ?? drawn.height;
-        const canvas = new OffscreenCanvas(width, height);
-        const context = canvas.getContext("2d");
-        context.drawImage(drawn, 0, 0);
-        return [width, height, ...context.getImageData(0, 0, width, height).data];
-        """,
-        selector,
-    )
-    width, height = values[:2]
-    return np.array(values[2:], np.uint8).reshape(height, width, 4)
-
-
-def far_apart(found: np.ndarray, expected: np.ndarray) -> int:
-    return int(np.abs(found.astype(int) - expected).max())
-
-
-def complaints(browser) -> list:
-    return [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
-
-
-def choose(browser, path: pathlib.Path) -> None:
-    browser.find_element("id", "file").send_keys(str(path))
 
 
 def test_a_file_named_in_the_address_is_shown_with_its_figures(browser, address, site, tiny_codec):
@@ -291,10 +169,10 @@ def test_every_control_is_reached_by_keyboard(browser, address):
     browser.get(f"{address}/?src=plain.tfh")
     wait_for_picture(browser, "plain.tfh")
     reached = []
-    for _ in range(2):
+    for _ in range(3):
         ActionChains(browser).send_keys(Keys.TAB).perform()
         reached.append(browser.switch_to.active_element.get_attribute("id"))
-    assert reached == ["file", "save-png"]
+    assert reached == ["file", "decoder-0", "save-png"]
 
 
 def test_a_large_picture_is_decoded_in_strips_while_the_page_stays_responsive(

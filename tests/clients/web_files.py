@@ -16,6 +16,7 @@ from tfc_port import coding
 from tfhific.bitstream import container
 from tfhific.errors import BitstreamError
 from tfhific.pictures.images import Picture
+from tfhific.published.store import model_files
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 KEPT = ROOT / "tests" / "codec" / "data"
@@ -60,11 +61,27 @@ class Folder:
         self._put("files.json", json.dumps(self._entries).encode())
 
     def _entry(self, name: str, model: pathlib.Path, height: int, width: int) -> None:
-        entry = {"name": name, "model": str(model / "model.safetensors")}
-        self._entries.append({**entry, "height": height, "width": width})
+        # Of a decoder alone its own file, and its codec's.
+        files = dict(zip(("model", "codec"), model_files(model)))
+        self._entries.append({"name": name, **files, "height": height, "width": width})
 
     def _put(self, name: str, data: bytes) -> None:
         (self.path / name).write_bytes(data)
+
+
+def decoder_alone_of(model, codec_folder: pathlib.Path, folder: pathlib.Path) -> pathlib.Path:
+    """Writes a decoder alone of a model's files, by the folder's name: darker, of a layer more."""
+    from tfhific.published.network import Network
+    from tfhific.published.store import save_model
+    from tfhific.publishing.decoder import decoder_alone
+
+    synthesis = model.networks["synthesis"]
+    weights = {key: value * np.float16(0.75) for key, value in synthesis.weights.items()}
+    network = Network([*synthesis.layers, {"op": "leaky_relu", "slope": 0.5}], weights)
+    networks = {**model.networks, "synthesis": network}
+    other = dataclasses.replace(model, name=folder.name, networks=networks)
+    save_model(decoder_alone(other, str(codec_folder)), folder)
+    return folder
 
 
 def written_anew(data: bytes, codec, *, z=None, change=None, bands=0, streams=(1, 1), version=1):

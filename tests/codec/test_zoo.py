@@ -10,6 +10,7 @@ import pytest
 import tfhific
 from tfhific import zoo
 from tfhific.errors import BitstreamError, ModelError
+from tfhific.published import places
 from tfhific.published.store import FILE_NAME, load_model, read_description
 
 
@@ -54,13 +55,12 @@ def test_unknown_name_is_told_with_the_known_ones(tiny_search):
 def test_what_the_wheel_leaves_out_is_said_to_be_in_a_clone(name, monkeypatch, tmp_path):
     there = zoo.find_by_name(name)
     own = read_description(there)["fingerprint"]
-    assert zoo.CLONE_ALONE[name] in (own, "")
-    monkeypatch.setattr(zoo, "_zoo_folder", lambda: str(tmp_path))
+    assert zoo.CLONE_ALONE[name] == own
+    monkeypatch.setattr(places, "zoo_folder", lambda: str(tmp_path))
     with pytest.raises(ModelError, match=f"clone of the repository, tfhific/zoo/{name}"):
         zoo.find_by_name(name)
-    if zoo.CLONE_ALONE[name]:
-        with pytest.raises(BitstreamError, match=f"made by {name}.*TFHIFIC_MODELS"):
-            zoo.find_by_fingerprint(bytes.fromhex(own))
+    with pytest.raises(BitstreamError, match=f"made by {name}.*TFHIFIC_MODELS"):
+        zoo.find_by_fingerprint(bytes.fromhex(own))
     monkeypatch.setenv("TFHIFIC_MODELS", there)
     assert zoo.find_by_fingerprint(bytes.fromhex(own)) == there
 

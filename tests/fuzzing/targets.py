@@ -27,6 +27,7 @@ from tfhific.pictures.plane import check_plane
 from tfhific.pictures.png import DamagedPngError
 from tfhific.pictures.tiff_folder import TruncatedError
 from tfhific.published.code import CodeModel
+from tfhific.published.decoder import DecoderModel
 from tfhific.published.factorized import FactorizedDensity
 from tfhific.published.hyperprior import HyperpriorModel
 from tfhific.published.integer_branch import IntegerBranch, IntegerLayer
@@ -159,12 +160,17 @@ def smallest_models() -> dict[str, PublishedModel]:
         decoding={"a": 1},
         defining=("generator",),
     )
-    return {"model": model, "whole": whole}
+    decoder = DecoderModel.of(model, model, "codec")
+    return {"model": model, "whole": whole, "decoder": decoder}
 
 
 @functools.cache
 def _model_folder() -> tempfile.TemporaryDirectory:
-    return tempfile.TemporaryDirectory()
+    """A folder for a model to be in, `read`, beside the codec that a decoder alone may be of."""
+    folder = tempfile.TemporaryDirectory()
+    save_model(smallest_models()["model"], os.path.join(folder.name, "codec"))
+    os.makedirs(os.path.join(folder.name, "read"))
+    return folder
 
 
 @functools.cache
@@ -181,9 +187,10 @@ def model_target(data: bytes) -> None:
     Beside a description there are the arrays of the least models, and its checksum is made to fit.
     """
     kind, rest = data[:1], data[1:]
-    folder = _model_folder().name
-    if kind in (b"m", b"w"):
-        arrays = _arrays("whole" if kind == b"w" else "model")
+    folder = os.path.join(_model_folder().name, "read")
+    systems = {name[:1].encode(): name for name in smallest_models()}
+    if kind in systems:
+        arrays = _arrays(systems[kind])
         try:
             description = json.loads(rest)
             if isinstance(description, dict):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import pathlib
+import shutil
 import subprocess
 
 import numpy as np
@@ -129,8 +130,46 @@ def test_its_decoder_reads_the_files_of_the_model_it_began_with(
     data = plain.compress(photo(70, 90), 3.0)
     assert data == real.compress(photo(70, 90), 3.0)
     assert not np.array_equal(plain.decompress(data), real.decompress(data))
+    pixels = real.decompress(data)
 
-    done = call("publish.py", run / "weights.safetensors", "real", own[0], *options[:1], own[1])
+    done = call("publish.py", run / "weights.safetensors", "all", *own, "--whole")
+    assert done.returncode == 0, done.stderr
+    sizes = {
+        n: (tmp_path / n / "model.safetensors").stat().st_size for n in ("plain", "real", "all")
+    }
+    assert sizes["real"] < sizes["plain"] * 0.6 < sizes["all"]
+    shutil.rmtree(tmp_path / "plain")
+    np.testing.assert_array_equal(tfhific.load(str(tmp_path / "all")).decompress(data), pixels)
+    with pytest.raises(tfhific.ModelError, match="for the files of plain, which is not here"):
+        tfhific.load(str(tmp_path / "real"))
+
+
+def test_a_decoder_of_more_blocks_is_published_alone(codec_run, photos, networks, tmp_path, photo):
+    run = tmp_path / "run"
+    train(codec_run, photos, networks, run, 2, "--decoder_blocks=2")
+    done = call("publish.py", codec_run / "weights.safetensors", "plain", f"--out={tmp_path}")
+    assert done.returncode == 0, done.stderr
+    own = (f"--stream_of={tmp_path / 'plain'}", f"--out={tmp_path / 'apart'}")
+    done = call("publish.py", run / "weights.safetensors", "real", *own)
+    assert done.returncode == 0, done.stderr
+    assert "note: " in done.stderr
+    assert "plain, which is not here" in done.stderr
+    shutil.move(tmp_path / "apart" / "real", tmp_path / "real")
+    import tfhific
+
+    plain, real = (tfhific.load(str(tmp_path / name)) for name in ("plain", "real"))
+    data = plain.compress(photo(70, 90), 3.0)
+    assert real.decompress(data).shape == (70, 90, 3)
+    assert (plain.published.config or {})["decoder_blocks"] == 1
+    assert (real.published.config or {})["decoder_blocks"] == 2
+    done = call("publish.py", run / "weights.safetensors", "plain", own[0], f"--out={tmp_path}")
+    assert done.returncode == 1
+    assert "would be lost" in done.stderr
+
+
+def test_tables_are_taken_or_fitted_and_not_both(run, photos, tmp_path):
+    own = (f"--stream_of={tmp_path / 'plain'}", f"--data={photos / '0.png'}", f"--out={tmp_path}")
+    done = call("publish.py", run / "weights.safetensors", "real", *own)
     assert done.stderr.startswith("error: expected --stream_of or --data, not both")
 
 

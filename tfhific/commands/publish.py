@@ -41,8 +41,11 @@ def define_flags() -> None:
         "stream_of",
         None,
         "A published model whose files this one is to decode too: its tables are taken over. For "
-        "runs that trained the decoder alone (--freeze=encoder,prior).",
+        "runs that trained the decoder alone (--freeze=encoder,prior). Where nothing but the "
+        "synthesis transform differs, that is all that is written, and the rest found by the "
+        "name of that model's folder.",
     )
+    flags.DEFINE_bool("whole", False, "With --stream_of: write the whole codec in any case.")
     flags.DEFINE_integer("images", 48, "How many of them, spread evenly.", lower_bound=1)
 
 
@@ -59,7 +62,8 @@ def publish(argv: list[str]) -> int:
 
     from tfhific import systems, zoo
     from tfhific.files.own_inputs import refuse_own_input
-    from tfhific.published.store import FILE_NAME, save_model
+    from tfhific.published.store import FILE_NAME, model_files, save_model
+    from tfhific.publishing.decoder import decoder_alone, missing_codec
     from tfhific.publishing.options import PublishOptions
 
     if FLAGS.stream_of and FLAGS.data:
@@ -68,6 +72,8 @@ def publish(argv: list[str]) -> int:
     target = os.path.join(folder, FILE_NAME)
     stream_of = zoo.find_by_name(FLAGS.stream_of) if FLAGS.stream_of else None
     refuse_own_input(target, [stream_of])
+    if stream_of:  # which may be a decoder alone, of a codec that this one is to need too
+        refuse_own_input(target, model_files(stream_of))
     if os.path.exists(target) and not FLAGS.overwrite:
         raise OutputError(f"{folder!r} holds a model already: --overwrite replaces it.")
 
@@ -85,11 +91,16 @@ def publish(argv: list[str]) -> int:
         say=common.say,
     )
     published = systems.publisher(training["system"])(model, name, training, options)
+    if stream_of and not FLAGS.whole:
+        published = decoder_alone(published, stream_of)
     path = save_model(published, folder)
     print(
         f"{path}: {os.path.getsize(path):,} bytes, fingerprint {published.fingerprint.hex()}, "
         f"step {training['step']}"
     )
+    missing = missing_codec(published, folder)
+    if missing:
+        common.say(f"note: {missing}")
     return 0
 
 

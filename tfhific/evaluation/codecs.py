@@ -309,12 +309,12 @@ class JoinedCodec:
 
 
 def _model_version(model: str, codec) -> str:
-    """The fingerprint, and a digest of the model's file: the synthesis is not in the former."""
+    """The fingerprint, and digests of the model's files: the synthesis is not in the former."""
     from tfhific import zoo
-    from tfhific.published.store import FILE_NAME
+    from tfhific.published.store import model_files
 
-    path = os.path.join(zoo.find_by_name(model), FILE_NAME)
-    return f"{codec.fingerprint.hex()}-{file_digest(path)[:8]}"
+    files = model_files(zoo.find_by_name(model))
+    return "-".join([codec.fingerprint.hex(), *(file_digest(path)[:8] for path in files)])
 
 
 def file_digest(path: str | os.PathLike) -> str:

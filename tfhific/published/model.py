@@ -1,6 +1,7 @@
 """What every published model is: folded networks by name, and what a file of it holds beside them.
 
-Nothing executable. Two kinds implement it: `tfhific.published.hyperprior`, and
+Nothing executable. Three kinds implement it: `tfhific.published.hyperprior`,
+`tfhific.published.decoder` for what one of those needs to be another decoder of the same files, and
 `tfhific.published.code` for models whose file is one code of symbols.
 """
 

@@ -29,12 +29,13 @@ import numpy as np
 from tfc_port.coding import CodingError
 from tfhific.errors import ModelError
 from tfhific.published.code import CodeModel
+from tfhific.published.decoder import DecoderModel, codec_folder
 from tfhific.published.hyperprior import HyperpriorModel
 from tfhific.published.model import PublishedModel
+from tfhific.published.places import FILE_NAME
 from tfhific.published.tensor_file import TensorFile, parts
 
-FILE_NAME = "model.safetensors"
-MODEL_FORMATS = (1, 2, 3, 4)
+MODEL_FORMATS = (1, 2, 3, 4, 5)
 MALFORMED = (
     *(LookupError, TypeError, ValueError, AttributeError, OverflowError),
     *(RecursionError, MemoryError),
@@ -43,7 +44,10 @@ MALFORMED = (
 
 
 def kind_of(description: Mapping[str, Any]) -> type[PublishedModel]:
-    """The class of the model that a description is of: only a code's has `decoding`."""
+    """The class of the model that a description is of: `decoding` has a code's alone, and
+    `decoder_of` a decoder's without the rest of its codec."""
+    if "decoder_of" in description:
+        return DecoderModel
     return CodeModel if "decoding" in description else HyperpriorModel
 
 
@@ -134,14 +138,15 @@ def read_description(folder: str | os.PathLike) -> dict[str, Any]:
         raise ModelError(f"{path!r} is not a model of tfhific, or is damaged ({error}).") from None
     if version not in MODEL_FORMATS:
         raise ModelError(
-            f"{path!r} has model format {version!r}; this tfhific reads 1 to {MODEL_FORMATS[-1]}. "
+            f"{path!r} has model format {version!r}; this tfhific reads "
+            f"{', '.join(map(str, MODEL_FORMATS))}. "
             "Publish it again, or use the version that made it."
         )
     return description
 
 
-def load_model(folder: str | os.PathLike) -> PublishedModel:
-    """Reads a published model, of the kind that its description says.
+def read_model(folder: str | os.PathLike) -> PublishedModel:
+    """Reads what a folder's file holds, of the kind that its description says.
 
     Raises:
       ModelError: when the folder holds no model, or a damaged one.
@@ -166,6 +171,35 @@ def load_model(folder: str | os.PathLike) -> PublishedModel:
     if model.fingerprint.hex() != description.get("fingerprint"):
         raise ModelError(f"{path!r} is damaged: its fingerprint does not fit its contents.")
     return model
+
+
+def load_model(folder: str | os.PathLike) -> PublishedModel:
+    """Reads a published model. Of a decoder alone it is the whole codec, by the decoder's name.
+
+    Raises:
+      ModelError: as `read_model`, and when the rest of a decoder's codec is not here, or not what
+        the decoder was made for.
+    """
+    model = read_model(folder)
+    if not isinstance(model, DecoderModel):
+        return model
+    try:
+        return model.over(read_model(codec_folder(model.decoder_of, folder)))
+    except ModelError as error:
+        raise ModelError(f"{os.path.join(folder, FILE_NAME)!r}: {error}") from None
+
+
+def model_files(folder: str | os.PathLike) -> list[str]:
+    """The files that `load_model` makes a model of: a decoder's own, then its codec's.
+
+    Raises:
+      ModelError: as `read_description`, and when the rest of a decoder's codec is not here.
+    """
+    found = [os.path.join(folder, FILE_NAME)]
+    description = read_description(folder)
+    if kind_of(description) is DecoderModel:
+        found.append(os.path.join(codec_folder(description["decoder_of"], folder), FILE_NAME))
+    return found
 
 
 def load_hyperprior(folder: str | os.PathLike) -> HyperpriorModel:

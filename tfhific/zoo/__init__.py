@@ -6,16 +6,23 @@ import os
 import warnings
 
 from tfhific.errors import BitstreamError, ModelError, TfhificWarning
-from tfhific.published.store import FILE_NAME, read_description
+from tfhific.published.decoder import DecoderModel
+from tfhific.published.places import FILE_NAME, MODELS_VARIABLE, holds_model, model_folders
+from tfhific.published.store import kind_of, read_description
 
-MODELS_VARIABLE = "TFHIFIC_MODELS"
-"""Environment variable: folders of models, separated as in PATH."""
+__all__ = [
+    "CLONE_ALONE",
+    "MODELS_VARIABLE",
+    "find_by_fingerprint",
+    "find_by_name",
+    "model_folders",
+]
 
 _ALIASES = {"mini": "mini-v2", "realistic": "mini-v2-realistic"}
 
-CLONE_ALONE = {"mini-v1": "276ccdec315f8043", "mini-v2-realistic": ""}
-"""Models of the repository that the wheel leaves out, so that it stays small, and the fingerprints
-of those whose files nothing else reads."""
+CLONE_ALONE = {"mini-v1": "276ccdec315f8043"}
+"""Models of the repository that the wheel leaves out, so that it stays small, and their
+fingerprints."""
 
 
 def _of_a_clone(name: str) -> str:
@@ -25,40 +32,8 @@ def _of_a_clone(name: str) -> str:
     )
 
 
-def _zoo_folder() -> str:
-    return os.path.dirname(os.path.abspath(__file__))
-
-
-def _search_folders() -> list[str]:
-    """Folders that hold models, or are models themselves; the user's before the zoo."""
-    own = os.environ.get(MODELS_VARIABLE, "").split(os.pathsep)
-    return [folder for folder in own if folder] + [_zoo_folder()]
-
-
 def _pass_over(what: str) -> None:
     warnings.warn(f"{what}; passed over.", TfhificWarning, stacklevel=3)
-
-
-def model_folders() -> dict[str, str]:
-    """Folders of all the models that can be found, by the folder's name.
-
-    Those of a folder come in the order of their names: `mini-v2` before `mini-v2-realistic`.
-    """
-    found: dict[str, str] = {}
-    for folder in _search_folders():
-        if os.path.isfile(os.path.join(folder, FILE_NAME)):
-            found.setdefault(os.path.basename(os.path.normpath(folder)), folder)
-            continue
-        try:
-            names = sorted(os.listdir(folder))
-        except OSError as error:
-            _pass_over(f"{folder!r} of {MODELS_VARIABLE} can't be searched ({error.strerror})")
-            continue
-        for name in names:
-            path = os.path.join(folder, name)
-            if os.path.isfile(os.path.join(path, FILE_NAME)):
-                found.setdefault(name, path)
-    return found
 
 
 def find_by_name(name: str | os.PathLike) -> str:
@@ -68,7 +43,7 @@ def find_by_name(name: str | os.PathLike) -> str:
       ModelError: when there is none; the message lists the known names.
     """
     name = os.fspath(name)
-    if os.path.isfile(os.path.join(name, FILE_NAME)):
+    if holds_model(name):
         return name
     known = model_folders()
     folder = known.get(name) or known.get(_ALIASES.get(name, ""))
@@ -86,20 +61,27 @@ def find_by_name(name: str | os.PathLike) -> str:
 def find_by_fingerprint(fingerprint: bytes) -> str:
     """The folder of the model that made a file: the first of those that read its streams.
 
+    A whole model comes before a decoder alone, which is another's of the same streams.
+
     Raises:
       BitstreamError: when it is not among the models that can be found.
     """
     known = model_folders()
-    names = []
+    names, decoders = [], []
     for name, folder in known.items():
         try:
-            own = read_description(folder).get("fingerprint")
+            description = read_description(folder)
         except ModelError as error:
             _pass_over(str(error).rstrip("."))
             continue
+        own = description.get("fingerprint")
         if own == fingerprint.hex():
-            return folder
+            if kind_of(description) is not DecoderModel:
+                return folder
+            decoders.append(folder)
         names.append(f"{name} ({own})")
+    if decoders:
+        return decoders[0]
     for name, own in CLONE_ALONE.items():
         if own == fingerprint.hex():
             raise BitstreamError(f"The file was made by {name}. {_of_a_clone(name)}")

@@ -1,8 +1,9 @@
 """Makes a published model of a run of `train.py`: publish.py WEIGHTS NAME --data=DIR --out=DIR.
 
 WEIGHTS is the run's `weights.safetensors`, or what `weights_of.py` makes of a published model. Of a
-run of `realistic.py`, `--stream_of=MODEL` publishes another decoder for MODEL's files. Needs the
-packages of the project and not PyTorch.
+run of `realistic.py`, `--stream_of=MODEL` publishes another decoder for its files: the synthesis
+transform alone, which finds the rest by the name of MODEL's folder, or all of it with `--whole`.
+Needs the packages of the project and not PyTorch.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 if TYPE_CHECKING:
     from tfhific.published.hyperprior import HyperpriorModel
+    from tfhific.published.model import PublishedModel
 
 CALIBRATION_QUALITIES = (1.0, 2.5, 4.0, 6.0, 8.0)
 
@@ -34,6 +36,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--dead_zone", type=float, default=0.0, help="steps for a bit, as bin/publish.py has it"
     )
+    parser.add_argument("--whole", action="store_true", help="write all of the codec with it too")
     parser.add_argument("--images", type=int, default=48, help="how many of them, spread evenly")
     parser.add_argument("--training", type=json.loads, default={}, help="JSON: how it came about")
     return parser.parse_args()
@@ -75,10 +78,10 @@ def another_decoder(run: HyperpriorModel, other: HyperpriorModel) -> HyperpriorM
         own = run.networks[name].weights
         for key, value in network.weights.items():
             # A run's weights were rounded to half precision, what is published once more.
-            near = own[key].shape == value.shape and np.allclose(
+            near = key in own and own[key].shape == value.shape
+            if not near or not np.allclose(
                 own[key].astype(np.float32), value.astype(np.float32), rtol=0.01, atol=2e-3
-            )
-            if not near:
+            ):
                 raise SystemExit(
                     f"error: expected a run that began with the weights of {other.name} and "
                     f"trained the synthesis transform alone; {key} differs."
@@ -100,27 +103,37 @@ def main() -> None:
         )
     from tfhific.data.folders import list_images
     from tfhific.errors import TfhificError
+    from tfhific.files.own_inputs import refuse_own_input
     from tfhific.pictures.images import read_picture
-    from tfhific.published.store import load_hyperprior, save_model
+    from tfhific.published.store import FILE_NAME, load_hyperprior, model_files, save_model
     from tfhific.publishing.calibration import calibrate
+    from tfhific.publishing.decoder import decoder_alone, missing_codec
     from tfhific.publishing.hyperprior import publish
     from tfhific.zoo import find_by_name
 
     model = keras_model(options.weights)
     training = {"system": "mini2", **options.training}
     published = publish(model, options.name, training, dead_zone=options.dead_zone)
+    stored: PublishedModel = published
     if options.stream_of:
         try:
-            published = another_decoder(published, load_hyperprior(find_by_name(options.stream_of)))
+            folder = find_by_name(options.stream_of)
+            refuse_own_input(str(options.out / options.name / FILE_NAME), model_files(folder))
+            stored = another_decoder(published, load_hyperprior(folder))
+            if not options.whole:
+                stored = decoder_alone(stored, folder)
         except TfhificError as error:
             raise SystemExit(f"error: {error}") from None
     elif options.data:
         paths = list_images(str(options.data))
         paths = paths[:: max(len(paths) // options.images, 1)][: options.images]
         images = (read_picture(path).pixels for path in paths)
-        published = calibrate(published, images, CALIBRATION_QUALITIES, dead_zone=options.dead_zone)
-    path = save_model(published, options.out / options.name)
-    print(f"{path}: {Path(path).stat().st_size:,} bytes, {published.fingerprint.hex()}")
+        stored = calibrate(published, images, CALIBRATION_QUALITIES, dead_zone=options.dead_zone)
+    path = save_model(stored, options.out / options.name)
+    print(f"{path}: {Path(path).stat().st_size:,} bytes, {stored.fingerprint.hex()}")
+    missing = missing_codec(stored, str(options.out / options.name))
+    if missing:
+        print(f"note: {missing}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
 /** The page: a `.tfh` file or a photo in, a picture with its figures out. */
 
 import { TfhClient } from "./client.js";
+import { DecoderChoice } from "./decoders.js";
 import { modelsBeside } from "./models.js";
 import { openPhoto } from "./photo.js";
 
-/** Models that were built into this page's folder. @type {{ fingerprint: string, name: string }[]} */
+/** Models that were built into this page's folder. @type {import("./decoders.js").BuiltModel[]} */
 // @ts-ignore: by the bundler
 const models = MODELS;
 /** A picture of more pixels is not decoded here: browsers don't draw it. */
@@ -18,6 +19,8 @@ const errorLine = element("error");
 const bar = /** @type {HTMLProgressElement} */ (element("progress"));
 const figure = element("picture");
 const quality = /** @type {HTMLInputElement} */ (element("quality"));
+const decoders = element("decoders");
+const choice = new DecoderChoice(decoders, models);
 const reveal = /** @type {HTMLInputElement} */ (element("reveal"));
 
 /** Counts what was asked for: what comes later than a newer wish is dropped. */
@@ -64,13 +67,15 @@ function progress(share) {
 async function openTfh(name, bytes, isCurrent) {
   say(`Decoding ${name}…`);
   const start = performance.now();
-  const picture = await client.decode(bytes, { maxPixels: MAX_PIXELS, progress });
+  const decoder = (/** @type {string} */ fingerprint) => choice.decoderFor(fingerprint);
+  const picture = await client.decode(bytes, { maxPixels: MAX_PIXELS, progress, decoder });
   if (!isCurrent()) return;
   const seconds = (performance.now() - start) / 1000;
   shown = { name, bytes, picture };
   await draw(picture, name);
   if (!isCurrent()) return;
   element("name").textContent = name;
+  choice.offer(picture.fingerprint);
   describe({
     Size: `${picture.width} × ${picture.height} pixels`,
     File: `${bytes.length.toLocaleString("en")} bytes`,
@@ -151,6 +156,20 @@ async function compressPhoto(isCurrent) {
   if (isCurrent()) await openTfh(name, bytes, isCurrent);
 }
 
+/** Decodes what is shown by the decoder that is chosen now. */
+function decodeAgain() {
+  choice.take();
+  return attempt(async (isCurrent) => {
+    if (!shown) return;
+    try {
+      await openTfh(shown.name, shown.bytes, isCurrent);
+    } catch (error) {
+      if (isCurrent()) choice.restore();
+      throw error;
+    }
+  });
+}
+
 /** @param {File} file */
 function openFile(file) {
   return attempt(async (isCurrent) => {
@@ -202,6 +221,7 @@ quality.addEventListener("input", () => {
   element("quality-value").textContent = quality.value;
 });
 quality.addEventListener("change", () => void attempt(compressPhoto));
+decoders.addEventListener("change", () => void decodeAgain());
 reveal.addEventListener("input", () => figure.style.setProperty("--reveal", `${reveal.value}%`));
 element("save-png").addEventListener("click", () =>
   attempt(async () => {

@@ -11,6 +11,7 @@ import workerText from "worker:text";
  *
  * @callback FindModel
  * @param {string} fingerprint 16 hexadecimal digits
+ * @param {string} [decoder] the name of another decoder for that model's files, a decoder alone
  * @returns {Promise<Uint8Array>}
  */
 
@@ -87,48 +88,62 @@ export class TfhClient {
     return (this.#helpers[index] ??= new Helper());
   }
 
-  /** A model's bytes, fetched once for all workers. @param {string} fingerprint */
-  #bytesOf(fingerprint) {
-    let bytes = this.#bytes.get(fingerprint);
+  /** A model's bytes, fetched once for all workers. @param {string} fingerprint @param {string} [decoder] */
+  #bytesOf(fingerprint, decoder) {
+    const key = keyOf(fingerprint, decoder);
+    let bytes = this.#bytes.get(key);
     if (!bytes) {
-      bytes = this.findModel(fingerprint);
-      this.#bytes.set(fingerprint, bytes);
-      bytes.catch(() => this.#bytes.delete(fingerprint));
+      bytes = this.findModel(fingerprint, decoder);
+      this.#bytes.set(key, bytes);
+      bytes.catch(() => this.#bytes.delete(key));
     }
     return bytes;
   }
 
-  /** Makes sure that a worker has a model. @param {Helper} helper @param {string} fingerprint */
-  async #load(helper, fingerprint) {
-    let loading = helper.models.get(fingerprint);
+  /**
+   * Makes sure that a worker has a model, or another decoder for its files.
+   *
+   * @param {Helper} helper
+   * @param {string} fingerprint
+   * @param {string} [decoder]
+   * @returns {Promise<string>} what the worker knows it by
+   */
+  async #load(helper, fingerprint, decoder) {
+    const key = keyOf(fingerprint, decoder);
+    const base = decoder === undefined ? undefined : await this.#load(helper, fingerprint);
+    let loading = helper.models.get(key);
     if (!loading) {
-      loading = this.#bytesOf(fingerprint).then((bytes) => helper.ask("load", { bytes }));
-      helper.models.set(fingerprint, loading);
+      loading = this.#bytesOf(fingerprint, decoder).then((bytes) => helper.ask("load", { bytes, key, base }));
+      helper.models.set(key, loading);
       // What failed, a network for instance, may be tried again.
-      loading.catch(() => helper.models.delete(fingerprint));
+      loading.catch(() => helper.models.delete(key));
     }
     const found = await loading;
-    if (found.fingerprint !== fingerprint) {
-      throw new TfhError(`Expected the model ${fingerprint}. Received ${found.name}, ${found.fingerprint}.`);
+    if (found.fingerprint !== fingerprint || (decoder ?? found.name) !== found.name) {
+      throw new TfhError(`Expected the model ${key}. Received ${found.name}, ${found.fingerprint}.`);
     }
+    return key;
   }
 
   /**
    * @param {Uint8Array} bytes of a `.tfh` file
-   * @param {{ maxPixels?: number, progress?: (share: number) => void }} [options]
-   * @returns {Promise<Picture & { model: string }>}
+   * @param {{ maxPixels?: number, progress?: (share: number) => void,
+   *   decoder?: string | ((fingerprint: string) => string | undefined) }} [options] `decoder`: the
+   *   name of another decoder for the file's model, or what gives one for a model; undefined for its own
+   * @returns {Promise<Picture & { model: string, fingerprint: string }>}
    * @throws {TfhError}
    */
-  async decode(bytes, { maxPixels, progress } = {}) {
+  async decode(bytes, { maxPixels, progress, decoder } = {}) {
     const { fingerprint, width, height } = await this.#helper(0).ask("header", { bytes, maxPixels });
+    const name = typeof decoder === "function" ? decoder(fingerprint) : decoder;
     const cores = Math.min(navigator.hardwareConcurrency || 1, MOST_WORKERS);
     const count = width * height > LARGE ? cores : 1;
     const shares = new Array(count).fill(0);
     const strips = await Promise.all(
       shares.map(async (_, index) => {
         const helper = this.#helper(index);
-        await this.#load(helper, fingerprint);
-        return helper.ask("decode", { bytes, maxPixels, strip: { index, count } }, (share) => {
+        const key = await this.#load(helper, fingerprint, name);
+        return helper.ask("decode", { bytes, key, maxPixels, strip: { index, count } }, (share) => {
           shares[index] = share / count;
           progress?.(shares.reduce((a, b) => a + b));
         });
@@ -164,4 +179,9 @@ export class TfhClient {
     for (const helper of this.#helpers) helper.close();
     this.#helpers = [];
   }
+}
+
+/** What a worker knows a model or a decoder by. @param {string} fingerprint @param {string} [decoder] */
+function keyOf(fingerprint, decoder) {
+  return decoder === undefined ? fingerprint : `${fingerprint}.${decoder}`;
 }

@@ -9,10 +9,10 @@ const engine = createEngine();
 /** @type {Map<string, Model>} */
 const models = new Map();
 
-/** @param {string} fingerprint @returns {Model} */
-function known(fingerprint) {
-  const model = models.get(fingerprint);
-  if (!model) throw new TfhError(`Expected a model that was loaded. Received: ${fingerprint}.`);
+/** @param {string} key a fingerprint, with a decoder's name behind it where it is not the model's own @returns {Model} */
+function known(key) {
+  const model = models.get(key);
+  if (!model) throw new TfhError(`Expected a model that was loaded. Received: ${key}.`);
   return model;
 }
 
@@ -22,15 +22,15 @@ const actions = {
     const { fingerprint, width, height } = readHeader(bytes, maxPixels);
     return { fingerprint, width, height };
   },
-  load: async ({ bytes }) => {
-    const model = await loadModel(bytes);
-    models.set(model.fingerprint, model);
+  load: async ({ bytes, key, base }) => {
+    const model = await loadModel(bytes, base === undefined ? {} : { base: known(base) });
+    models.set(key, model);
     return { fingerprint: model.fingerprint, name: model.name };
   },
-  decode: async ({ bytes, maxPixels, strip }, progress) => {
-    const model = known(readHeader(bytes, maxPixels).fingerprint);
+  decode: async ({ bytes, key, maxPixels, strip }, progress) => {
+    const model = known(key);
     const picture = await decode(bytes, model, { engine: await engine, maxPixels, progress, strip });
-    return { ...picture, model: model.name };
+    return { ...picture, model: model.name, fingerprint: model.fingerprint };
   },
   encode: async ({ picture, quality, fingerprint }, progress) => {
     return encode(picture, quality, known(fingerprint), { engine: await engine, progress });

@@ -1,6 +1,7 @@
 /** A published model: what `model.safetensors` holds, checked. */
 
 import { canonicalJson, quoted } from "./canonical_json.js";
+import { channelsAfter } from "./channels.js";
 import { TfhError } from "./errors.js";
 import { geometryOf } from "./geometry.js";
 import { IntegerBranch } from "./integer_branch.js";
@@ -11,7 +12,9 @@ import { Tables } from "./tables.js";
 /** @typedef {import("./safetensors.js").Stored} Stored */
 /** @typedef {import("./geometry.js").Geometry} Geometry */
 
-const FORMATS = [1, 2, 3, 4];
+const FORMATS = [1, 2, 3, 4, 5];
+/** Of a decoder alone: the synthesis transform, without the rest of the codec whose files it decodes. */
+const DECODER_FORMAT = 5;
 const MOST_MIN_LATENTS = 64;
 const COMMON = ["analysis", "synthesis", "hyper_analysis"];
 const CONTEXT = ["context_features", "context_first", "context_near", "context_second"];
@@ -20,11 +23,12 @@ const CONTEXT = ["context_features", "context_first", "context_near", "context_s
  * Reads a model.
  *
  * @param {Uint8Array} data the bytes of `model.safetensors`
- * @param {{ verify?: boolean }} [options] `verify: false` skips the checksum over everything
+ * @param {{ verify?: boolean, base?: Model }} [options] `verify: false` skips the checksum over
+ *   everything; `base` is the codec of a decoder alone, and must be given for one
  * @returns {Promise<Model>}
- * @throws {TfhError} when it is no model with a hyperprior, or damaged
+ * @throws {TfhError} when it is no model with a hyperprior, or damaged, or not a decoder for `base`
  */
-export async function loadModel(data, { verify = true } = {}) {
+export async function loadModel(data, { verify = true, base } = {}) {
   const { metadata, arrays } = readSafetensors(data);
   const text = metadata.tfhific;
   if (typeof text !== "string") {
@@ -38,10 +42,11 @@ export async function loadModel(data, { verify = true } = {}) {
   }
   if (!FORMATS.includes(description?.format)) {
     throw new TfhError(
-      `The model has format ${JSON.stringify(description?.format)}; this reader knows ${FORMATS[0]} to ${FORMATS.at(-1)}.`,
+      `The model has format ${JSON.stringify(description?.format)}; this reader knows ${FORMATS.join(", ")}.`,
     );
   }
-  if (!description.branch || !description.networks) {
+  const alone = description.format === DECODER_FORMAT;
+  if ((!alone && !description.branch) || !description.networks) {
     throw new TfhError(
       `A model of the system ${JSON.stringify(description.system)} can't be run here: expected one ` +
         "with a hyperprior, such as mini.",
@@ -53,7 +58,34 @@ export async function loadModel(data, { verify = true } = {}) {
       throw new TfhError("The model is damaged: its checksum does not fit its contents.");
     }
   }
-  return new Model(description, arrays);
+  return alone ? overBase(description, arrays, base) : new Model(description, arrays);
+}
+
+/**
+ * The codec of a decoder alone.
+ *
+ * @param {Record<string, any>} description
+ * @param {Map<string, Stored>} arrays
+ * @param {Model} [base]
+ * @returns {Model}
+ */
+function overBase(description, arrays, base) {
+  const { name, system, decoder_of: codec, fingerprint, networks } = description;
+  if (!(base instanceof Model)) {
+    throw new TfhError(`Expected, as \`base\`, the model ${codec} that ${name} is a decoder of. Received none.`);
+  }
+  if (fingerprint !== base.fingerprint || system !== base.system) {
+    throw new TfhError(
+      `The decoder ${name} is for files of ${codec}, ${fingerprint}. Received: ${base.name}, ${base.fingerprint}.`,
+    );
+  }
+  const range = description.pixel_range ?? [-0.5, 0.5];
+  const alone = Object.keys(networks).join() === "synthesis";
+  const own = [...arrays.keys()].every((key) => key.startsWith("synthesis/"));
+  if (!alone || !own || String(range) !== String(base.pixelRange)) {
+    throw new TfhError(`The decoder ${name} is inconsistent: expected the network synthesis for ${codec}.`);
+  }
+  return base.withSynthesis(String(name), new Network(networks.synthesis, arrays));
 }
 
 /**
@@ -139,36 +171,29 @@ export class Model {
     this.minLatents = description.min_latents ?? 1;
     /** @type {Record<string, Geometry>} */
     this.geometries = { branch: branchGeometry(this.branch) };
-    for (const [name, network] of Object.entries(this.networks)) {
-      this.geometries[name] = geometryOf(network.layers, (layer) => network.shape(layer, "kernel"));
-    }
+    for (const [name, network] of Object.entries(this.networks)) this.geometries[name] = networkGeometry(network);
     /** Pixels per latent. */
     this.stride = this.geometries.analysis.down;
     /** Latents per hyperlatent. */
     this.hyperStride = this.geometries.hyper_analysis.down;
-    this.#check();
+    check(this);
   }
 
-  #check() {
-    const { geometries } = this;
-    const means = this.checkerboard ? "context_features" : "hyper_synthesis_mean";
-    const qualities = this.logGain.length / this.channels;
-    const [low, high] = this.pixelRange;
-    const fits =
-      this.branch.plans.at(-1)?.outputs === this.channels &&
-      this.branch.plans[0]?.inputs === this.zTables.rows &&
-      geometries.synthesis.up === this.stride &&
-      geometries[means].up === this.hyperStride &&
-      geometries.branch.up === this.hyperStride &&
-      qualities >= 2 &&
-      this.logInverseGain.length === this.logGain.length &&
-      Number.isFinite(high - low) &&
-      low < high &&
-      this.minLatents >= 1 &&
-      this.minLatents <= MOST_MIN_LATENTS &&
-      (!this.deadZone ||
-        (this.deadZone.length === this.yTables.rows && this.deadZone.every((v) => v >= 0 && v <= 0.5)));
-    if (!fits) throw new TfhError(`The model ${this.name} is inconsistent: its parts do not fit.`);
+  /**
+   * This codec with another decoder for the same files; all else is shared.
+   *
+   * @param {string} name
+   * @param {Network} synthesis
+   * @returns {Model}
+   * @throws {TfhError} when it does not fit
+   */
+  withSynthesis(name, synthesis) {
+    /** @type {Model} */
+    const other = Object.assign(Object.create(Model.prototype), this, { name });
+    other.networks = { ...this.networks, synthesis };
+    other.geometries = { ...this.geometries, synthesis: networkGeometry(synthesis) };
+    check(other);
+    return other;
   }
 
   /**
@@ -209,4 +234,33 @@ export class Model {
 function branchGeometry(branch) {
   const shapes = new Map(branch.layers.map((layer) => [layer, layer.kernel.shape]));
   return geometryOf(branch.layers, (layer) => shapes.get(/** @type {any} */ (layer)) ?? []);
+}
+
+/** @param {Network} network @returns {Geometry} */
+function networkGeometry(network) {
+  return geometryOf(network.layers, (layer) => network.shape(layer, "kernel"));
+}
+
+/** @param {Model} model @throws {TfhError} when its parts do not fit each other */
+function check(model) {
+  const { branch, channels, geometries, networks, logGain } = model;
+  const means = model.checkerboard ? "context_features" : "hyper_synthesis_mean";
+  const qualities = logGain.length / channels;
+  const [low, high] = model.pixelRange;
+  const fits =
+    branch.plans.at(-1)?.outputs === channels &&
+    branch.plans[0]?.inputs === model.zTables.rows &&
+    channelsAfter(networks.synthesis, channels) === 3 &&
+    geometries.synthesis.up === model.stride &&
+    geometries[means].up === model.hyperStride &&
+    geometries.branch.up === model.hyperStride &&
+    qualities >= 2 &&
+    model.logInverseGain.length === logGain.length &&
+    Number.isFinite(high - low) &&
+    low < high &&
+    model.minLatents >= 1 &&
+    model.minLatents <= MOST_MIN_LATENTS &&
+    (!model.deadZone ||
+      (model.deadZone.length === model.yTables.rows && model.deadZone.every((v) => v >= 0 && v <= 0.5)));
+  if (!fits) throw new TfhError(`The model ${model.name} is inconsistent: its parts do not fit.`);
 }

@@ -17,9 +17,9 @@ function isClose(rgba, rgb) {
 }
 
 for (const engine of await engines()) {
-  for (const { name, model: path, height, width } of readJson("files.json")) {
+  for (const { name, model: path, codec, height, width } of readJson("files.json")) {
     test(`${name} with ${engine.name}`, async () => {
-      const model = await modelOf(path);
+      const model = await modelOf(path, codec);
       const data = read(`${name}.tfh`);
       if (exists(`${name}.symbols`)) {
         const latents = decodeLatents(data, model, { engine });

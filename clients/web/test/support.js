@@ -23,11 +23,12 @@ export const readIntegers = (name) => new Int32Array(read(name).buffer);
 /** @type {Map<string, Promise<import("../src/model.js").Model>>} */
 const models = new Map();
 
-/** @param {string} file */
-export function modelOf(file) {
+/** @param {string} file @param {string} [codec] file of the model that a decoder alone needs */
+export function modelOf(file, codec) {
   let model = models.get(file);
   if (!model) {
-    model = loadModel(new Uint8Array(fs.readFileSync(file)));
+    const bytes = new Uint8Array(fs.readFileSync(file));
+    model = codec ? modelOf(codec).then((base) => loadModel(bytes, { base })) : loadModel(bytes);
     models.set(file, model);
   }
   return model;

@@ -50,30 +50,67 @@ const workerPlugin = (text) => ({
   },
 });
 
-/** Copies a model under its fingerprint, and as a script for file://. @param {string} folder @param {string} out */
-function copyModel(folder, out) {
+/** Says what is wrong, and ends. @param {string} message @returns {never} */
+function fail(message) {
+  console.error(`error: ${message}`);
+  process.exit(1);
+}
+
+/** A model's bytes, and what it says of itself. @param {string} folder */
+function readModel(folder) {
   const file = path.join(folder, "model.safetensors");
   if (!fs.existsSync(file)) {
-    console.error(`error: expected the folder of a published model. Received: ${folder}, without model.safetensors.`);
-    process.exit(1);
+    fail(`expected the folder of a published model. Received: ${folder}, without model.safetensors.`);
   }
   const bytes = fs.readFileSync(file);
   const length = Number(bytes.readBigUInt64LE(0));
   const header = JSON.parse(bytes.toString("utf8", 8, 8 + length));
-  const { fingerprint, name } = JSON.parse(header.__metadata__.tfhific);
-  fs.writeFileSync(path.join(out, `${fingerprint}.safetensors`), bytes);
-  const text = `(globalThis.tfhificModels??={})[${JSON.stringify(fingerprint)}]="${bytes.toString("base64")}";\n`;
-  fs.writeFileSync(path.join(out, `${fingerprint}.js`), text);
-  return { fingerprint, name };
+  return { bytes, ...JSON.parse(header.__metadata__.tfhific) };
 }
 
-/** Folders of the models that ship, the newest first, which encodes; no second decoders of a model's files. */
-const shipped = () =>
-  fs
-    .readdirSync(zoo)
+/** Copies a model or a decoder, and as a script for file://. @param {Buffer} bytes @param {string} key @param {string} out */
+function copyModel(bytes, key, out) {
+  fs.writeFileSync(path.join(out, `${key}.safetensors`), bytes);
+  const text = `(globalThis.tfhificModels??={})[${JSON.stringify(key)}]="${bytes.toString("base64")}";\n`;
+  fs.writeFileSync(path.join(out, `${key}.js`), text);
+}
+
+/**
+ * Copies models under their fingerprints, and other decoders for their files under names of their own.
+ *
+ * @param {string[]} folders
+ * @param {string} out
+ * @returns {import("../page/decoders.js").BuiltModel[]} in the order of the folders
+ */
+function copyModels(folders, out) {
+  /** @type {Map<string, import("../page/decoders.js").BuiltModel>} */
+  const models = new Map();
+  const decoders = [];
+  for (const folder of folders) {
+    const model = readModel(folder);
+    if (model.decoder_of !== undefined) decoders.push(model);
+    else if (!models.has(model.fingerprint)) {
+      copyModel(model.bytes, model.fingerprint, out);
+      models.set(model.fingerprint, { fingerprint: model.fingerprint, name: model.name, decoders: [] });
+    }
+  }
+  for (const { bytes, fingerprint, name, decoder_of: codec } of decoders) {
+    const model = models.get(fingerprint) ?? fail(`${name} is a decoder alone: name the folder of ${codec} too.`);
+    copyModel(bytes, `${fingerprint}.${name}`, out);
+    model.decoders.push(name);
+  }
+  return [...models.values()];
+}
+
+/** Folders of the models that ship, the newest first, which encodes, and of decoders alone for their files. */
+function shipped() {
+  const names = fs.readdirSync(zoo).filter((name) => fs.existsSync(path.join(zoo, name, "model.safetensors")));
+  const whole = names
     .filter((name) => /^mini-v\d+$/.test(name))
-    .sort((one, other) => Number(other.slice(6)) - Number(one.slice(6)))
-    .map((name) => path.join(zoo, name));
+    .sort((one, other) => Number(other.slice(6)) - Number(one.slice(6)));
+  const decoders = names.filter((name) => whole.includes(readModel(path.join(zoo, name)).decoder_of));
+  return [...whole, ...decoders].map((name) => path.join(zoo, name));
+}
 
 const named = process.argv.slice(2).filter((argument) => !argument.startsWith("--out="));
 const out = process.argv.find((argument) => argument.startsWith("--out="))?.slice("--out=".length);
@@ -81,9 +118,7 @@ const target = path.resolve(out ?? path.join(here, "dist"));
 fs.mkdirSync(path.join(target, "models"), { recursive: true });
 await compileKernels("simd.wasm");
 await compileKernels("relaxed.wasm", "relaxed-simd");
-const models = (named.length ? named : shipped()).map((folder) =>
-  copyModel(folder, path.join(target, "models")),
-);
+const models = copyModels(named.length ? named : shipped(), path.join(target, "models"));
 const plugins = [workerPlugin(await bundle("worker.js", { format: "iife" }))];
 const define = { MODELS: JSON.stringify(models) };
 for (const [entry, format] of [["app.js", "iife"], ["tfh.js", "esm"], ["tfh-img.js", "esm"]]) {
