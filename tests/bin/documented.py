@@ -167,7 +167,7 @@ RECIPES: tuple[tuple[str, Recipe], ...] = (
     (r"[A-Z]+=['\"]", Recipe("a shell variable, put into the commands after it")),
     (r"docker |kubectl |sbatch ", Recipe("needs Docker or a cluster; tests/deploy")),
     (
-        r"export TF_CONFIG=|tfhific train .*--strategy=multiworker",
+        r"export TF_CONFIG=|bin/train\.py .*--strategy=multiworker",
         Recipe("needs two machines; tests/training/test_workers.py starts two workers on one"),
     ),
     (r"curl |printf ", Recipe(_SERVER)),

@@ -1,4 +1,4 @@
-"""Sizes of `mini-v2` and where its networks start: the Keras model's own, without TensorFlow."""
+"""Sizes of `mini2` and where its networks start: the Keras model's own, without TensorFlow."""
 
 from __future__ import annotations
 

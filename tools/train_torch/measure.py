@@ -1,4 +1,4 @@
-"""Estimated rate and distortion of `mini-v2` on whole pictures, against JPEG's curve."""
+"""Estimated rate and distortion of `mini2` on whole pictures, against JPEG's curve."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`mini-v2` in PyTorch: a hyperprior codec that computes at 1/16 of the resolution.
+"""`mini2` in PyTorch: a hyperprior codec that computes at 1/16 of the resolution.
 
 D. Minnen, J. Ballé, G. Toderici: "Joint autoregressive and hierarchical priors for learned image
 compression", NeurIPS 2018, arXiv 1809.02736 (mean and scale from hyperlatents).

@@ -1,4 +1,4 @@
-"""Trains another decoder for the files of a trained `mini-v2`: one whose pictures look real.
+"""Trains another decoder for the files of a trained `mini2`: one whose pictures look real.
 
     python tools/train_torch/realistic.py --run_dir RUN --init_from WEIGHTS --data PHOTOS \
         --lpips lpips_alex_v0.1.npz --features vgg16.npz

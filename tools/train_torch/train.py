@@ -1,4 +1,4 @@
-"""Trains `mini-v2` on a folder of photographs: python tools/train_torch/train.py --run_dir RUN.
+"""Trains `mini2` on a folder of photographs: python tools/train_torch/train.py --run_dir RUN.
 
 A run is a folder with `checkpoint.pt` (weights, their moving average, optimiser, step), `log.csv`
 and, after each measurement, `curve.csv`. Called again it goes on where the last checkpoint stands.
