@@ -47,7 +47,7 @@ def load(model: str | os.PathLike = "mini", **options: Any) -> Codec:
     """Loads a published model as a codec.
 
     Args:
-      model: a model's name (`mini`, which is `mini-v2`), or the folder of one.
+      model: a model's name (`mini`, which is `mini-v3`), or the folder of one.
       **options: `coder`, `tile`, `max_pixels`, `precision`, `runtime`; see
         `tfhific.codec.base.Codec`. `starting`: see `tfhific.systems.codec_of`.
 

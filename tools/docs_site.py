@@ -23,6 +23,8 @@ ELSEWHERE = {
     "SECURITY.md": "reporting.md",
     "clients/README.md": "clients.md",
     "tfhific/zoo/mini-v1/MODEL_CARD.md": "models/mini-v1.md",
+    "tfhific/zoo/mini-v3/MODEL_CARD.md": "models/mini-v3.md",
+    "tfhific/zoo/mini-v3-realistic/MODEL_CARD.md": "models/mini-v3-realistic.md",
     "tfhific/zoo/mini-v2/MODEL_CARD.md": "models/mini-v2.md",
     "tfhific/zoo/mini-v2-realistic/MODEL_CARD.md": "models/mini-v2-realistic.md",
 }

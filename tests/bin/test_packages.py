@@ -157,7 +157,7 @@ def test_the_wheel_holds_two_packages_with_their_data_and_no_more(distributions)
             if "build" not in path.parts
         }
         assert modules == {n for n in names if n.startswith(f"{package}/") and n.endswith(".py")}
-    models = ("mini-v2", "mini-v2-realistic")
+    models = ("mini-v3",)
     folders = ["tfhific/evaluation/data", "tfhific/evaluation/page"]
     for folder in folders + [f"tfhific/zoo/{name}" for name in models]:
         data = {f"{folder}/{path.name}" for path in (ROOT / folder).iterdir() if path.is_file()}
@@ -175,7 +175,7 @@ def test_the_source_distribution_has_launchers_and_requirements_and_the_model_of
     with tarfile.open(source) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     wanted = {"pyproject.toml", "README.md", "LICENSE", "requirements.txt", "bin/compress.py"}
-    assert wanted | {"tfhific/zoo/mini-v2/model.safetensors"} <= names
+    assert wanted | {"tfhific/zoo/mini-v3/model.safetensors"} <= names
     assert not [name for name in names if name.startswith("tests/")]
 
 
@@ -228,9 +228,7 @@ def test_an_installed_package_works_from_any_folder(installed, tmp_path, photo, 
     run("tfhific", "compress", "a.png", "b.jpg", "-o", "packed/")
     run("tfhific-decompress", "packed/a.tfh", "a.back.png")
     assert Image.open(tmp_path / "a.back.png").size == (96, 64)
-    run("tfhific", "decompress", "packed/a.tfh", "a.realistic.png", "--decoder=realistic")
-    assert Image.open(tmp_path / "a.realistic.png").size == (96, 64)
-    assert "mini-v2" in run("python", "-m", "tfhific", "info", "packed/b.tfh")
+    assert "mini-v3" in run("python", "-m", "tfhific", "info", "packed/b.tfh")
     code = "import tfhific; c = tfhific.load(); d = open('packed/a.tfh', 'rb').read(); "
     code += "print(c.decompress(d).shape)"
     assert run("python", "-c", code).strip() == "(64, 96, 3)"
@@ -277,7 +275,7 @@ def test_a_light_installation_is_small_and_codes_pictures_without_tensorflow(
     run("tfhific", "compress", "a.png", "b.png", "-o", "packed/")
     run("tfhific-decompress", "packed/a.tfh", "a.back.png")
     run("tfhific", "decompress", "packed/b.tfh", "b.back.png")
-    assert "mini-v2" in run("python", "-m", "tfhific", "info", "packed/b.tfh")
+    assert "mini-v3" in run("python", "-m", "tfhific", "info", "packed/b.tfh")
     assert Image.open(tmp_path / "a.back.png").size == (96, 64)
     assert Image.open(tmp_path / "b.back.png").mode == "RGBA"
     code = "import tfhific; c = tfhific.load(); d = open('packed/a.tfh', 'rb').read(); "

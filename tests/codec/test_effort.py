@@ -222,7 +222,7 @@ def shared_kodak():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", ["mini-v1", "mini-v2"])
+@pytest.mark.parametrize("model", ["mini-v1", "mini-v3"])
 def test_effort_saves_bits_on_photographs(model, shared_kodak):
     from tfhific.evaluation.bjontegaard_delta import rate_difference
 

@@ -135,7 +135,7 @@ def test_scales_network_without_integer_form_is_refused_too(tiny_config):
         check_publishable(model)
 
 
-@pytest.mark.parametrize(("system", "name"), [("mini", "mini-v1"), ("mini2", "mini-v2")])
+@pytest.mark.parametrize(("system", "name"), [("mini", "mini-v1"), ("mini2", "mini-v3")])
 def test_run_begins_with_a_model_that_ships_by_its_name(system, name, images, tmp_path):
     session = begin(system, images, tmp_path / "run", settings={}, init_from=name)
     import tfhific

@@ -167,7 +167,7 @@ class HyperpriorCodec(base.Codec):
         for rows in bands:
             indexes = self._transforms.indexes(z, rows, y.shape[1])
             # From here on these rows are what the decoder has, in the memory of the encoder's.
-            symbols = self._transforms.quantise(y, z, rows, nearest)
+            symbols = self._transforms.quantise(y, z, rows, nearest, indexes)
             payload, streams = self._code(symbols, indexes, model.y_tables, streams)
             payloads.append(payload)
         contents = Contents(

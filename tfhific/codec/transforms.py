@@ -183,7 +183,12 @@ class Transforms:
         )
 
     def quantise(
-        self, y: np.ndarray, z: np.ndarray, band: slice, nearest: bool = False
+        self,
+        y: np.ndarray,
+        z: np.ndarray,
+        band: slice,
+        nearest: bool = False,
+        indexes: np.ndarray | None = None,
     ) -> np.ndarray:
         """Symbols of a band of latent rows; what a decoder will have is put in the rows' place.
 
@@ -192,14 +197,15 @@ class Transforms:
           z: int32 [., ., hyperlatent channels], all of them.
           band: see `indexes`.
           nearest: whether the model's dead zone is passed over: for latents that are chosen.
+          indexes: of the band's scales, where they are at hand.
 
         Returns:
           int32 [rows of the band, w, latent channels].
         """
         if self.model.checkerboard:
-            return self._settle(y, z, band, symbols=False, nearest=nearest)
+            return self._settle(y, z, band, symbols=False, nearest=nearest, indexes=indexes)
         mean = self._means(z, band, y.shape[1])
-        dead_zone = None if nearest else self._dead_zone(z, band, y.shape[1])
+        dead_zone = None if nearest else self._dead_zone(z, band, y.shape[1], indexes)
         values = y[band] - mean
         symbols = to_symbols(values if dead_zone is None else lowered(values, dead_zone))
         np.add(symbols, mean, out=y[band], dtype=np.float32)
@@ -219,16 +225,27 @@ class Transforms:
         else:
             y[band] += self._means(z, band, y.shape[1])
 
-    def _dead_zone(self, z: np.ndarray, rows: slice, width: int) -> np.ndarray | None:
+    def _dead_zone(
+        self, z: np.ndarray, rows: slice, width: int, indexes: np.ndarray | None
+    ) -> np.ndarray | None:
         """Of some rows of latents, float32 [rows, width, channels]; None where there is none."""
         of_row = self.model.dead_zone
-        return None if of_row is None else of_row[self.indexes(z, rows, width)]
+        if of_row is None:
+            return None
+        return of_row[self.indexes(z, rows, width) if indexes is None else indexes]
 
     def _settle(
-        self, y: np.ndarray, z: np.ndarray, band: slice, symbols: bool, nearest: bool = True
+        self,
+        y: np.ndarray,
+        z: np.ndarray,
+        band: slice,
+        symbols: bool,
+        nearest: bool = True,
+        indexes: np.ndarray | None = None,
     ) -> np.ndarray:
         margin = self._geometry(NEAR).margin(self.hyper_stride)
         region = slice(max(band.start - margin, 0), min(band.stop + margin, len(y)))
+        indexes = indexes if region == band else None
         settled = self._runtime.settle(
             self.model.networks,
             self._of_hyperlatents(FEATURES, z, region, y.shape[1]),
@@ -236,7 +253,7 @@ class Transforms:
             region.start,
             band.start - region.start,
             symbols,
-            None if nearest else self._dead_zone(z, region, y.shape[1]),
+            None if nearest else self._dead_zone(z, region, y.shape[1], indexes),
         )
         own = slice(band.start - region.start, band.stop - region.start)
         y[band] = settled.values[own]

@@ -28,7 +28,7 @@ FLAGS = flags.FLAGS
 _RIVALS = {"JPEG": "JPEG", "WEBP": "WebP", "AVIF": "AVIF"}
 """What it is compared with, by Pillow's names."""
 
-_REALISTIC = "mini-v2-realistic"
+_REALISTIC = "mini-v3-realistic"
 _OUTPUTS = (".tfh", ".decoded.png", ".comparison.png")
 _ANOTHER = ".another.png"
 """What the other decoder makes of the file."""

@@ -41,7 +41,7 @@ def _search_folders() -> list[str]:
 def model_folders() -> dict[str, str]:
     """Folders of all the models that can be found, by the folder's name.
 
-    Those of a folder come in the order of their names: `mini-v2` before `mini-v2-realistic`. A
+    Those of a folder come in the order of their names: `mini-v3` before `mini-v3-realistic`. A
     folder that can't be searched is passed over with a `TfhificWarning`.
     """
     found: dict[str, str] = {}
