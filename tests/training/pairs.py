@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 import socket
 import subprocess
@@ -11,14 +12,20 @@ from typing import IO
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of this machine that nobody listens on."""
-    sockets = [socket.socket() for _ in range(count)]
-    for each in sockets:
-        each.bind(("127.0.0.1", 0))
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
+    """Ports of this machine that nobody listens on.
+
+    From below those that systems give to connections: until the processes listen, seconds later,
+    one of those could be anybody's.
+    """
+    found: list[int] = []
+    while len(found) < count:
+        with socket.socket() as tried:
+            try:
+                tried.bind(("127.0.0.1", random.SystemRandom().randrange(12_000, 30_000)))
+            except OSError:
+                continue
+            found.append(tried.getsockname()[1])
+    return found
 
 
 def start_two(

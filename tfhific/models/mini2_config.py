@@ -33,7 +33,7 @@ class Mini2Config(RateRange):
     hyper_channels: int = 96
     width: int = 320
     expansion: int = 2
-    encoder_blocks: int = 3
+    encoder_blocks: int = 6
     decoder_blocks: int = 2
     fine_channels: int = 48
     context_channels: int = 256
