@@ -146,25 +146,6 @@ def test_symbols_chosen_by_what_they_cost_are_not_moved_again(lowering, photo):
     assert codec.coded(picture.shape[:2], code, y.copy(), z).data != nearest.data
 
 
-def test_decisions_begin_with_the_symbols_of_effort_1(lowering, photo, monkeypatch):
-    from tfhific.codec.effort import LEVELS, Level
-    from tfhific.codec.hyperprior_effort import HyperpriorEffort
-
-    monkeypatch.setitem(LEVELS, 2, Level(rounds=0))
-    # What is tried costs less than what is plain.
-    costs = iter((1.0, 0.0))
-    monkeypatch.setattr(HyperpriorEffort, "_cost", lambda *_: next(costs))
-    picture = photo(64, 80, 5)
-    config = {"lambda_min": 0.0005, "lambda_max": 0.045}
-    codec = HyperpriorCodec(
-        dataclasses.replace(lowering, config={**(lowering.config or {}), **config})
-    )
-    data = codec.compress(picture, 4.0, effort=2)
-    np.testing.assert_array_equal(
-        codec.decode_latents(data).y, codec.decode_latents(codec.compress(picture, 4.0)).y
-    )
-
-
 def test_a_model_with_it_is_of_format_4_and_keeps_it(lowering, tmp_path):
     save_model(lowering, tmp_path)
     assert read_description(tmp_path)["format"] == 4

@@ -75,12 +75,8 @@ class HyperpriorEffort:
         weight = weight_of(self._codec.transforms.model, quality_code)
         y, z = self._codec.analysed(image, quality_code)
         size = size_of(image)
-        level, decoded = LEVELS[effort], y.copy()
-        plain = self._codec.coded(size, quality_code, decoded, z)
-        if not level.steps:
-            # Decisions begin with the symbols of effort 1, whose dead zone made some already.
-            y = decoded
-        self._improve(image, quality_code, weight, y, z, level, progress)
+        plain = self._codec.coded(size, quality_code, y.copy(), z)
+        self._improve(image, quality_code, weight, y, z, LEVELS[effort], progress)
         tried = self._codec.coded(size, quality_code, y, z, nearest=True)
         return min(plain, tried, key=lambda encoded: self._cost(encoded, image, weight))
 
