@@ -15,7 +15,7 @@ from tfhific.codec.hyperprior import HyperpriorCodec
 from tfhific.errors import ModelError
 from tfhific.published.store import load_model, read_description, save_model
 from tfhific.publishing.calibration import EXTRA_ROWS, calibrate, count_symbols
-from tfhific.publishing.dead_zone import STRENGTH, dead_zone
+from tfhific.publishing.dead_zone import dead_zone
 from tfhific.runtimes.symbols import lowered
 
 KINDS = ("means", "checkerboard")
@@ -36,7 +36,7 @@ def lowering(plain):
 
 
 def test_a_row_of_little_spread_has_the_wider_dead_zone():
-    found = dead_zone("gaussian", np.geomspace(0.11, 256, 64), STRENGTH)
+    found = dead_zone("gaussian", np.geomspace(0.11, 256, 64), 1 / 90)
     assert found.dtype == np.float32
     assert np.all(np.diff(found) <= 0)
     assert 0.2 < found[0] < 0.25

@@ -28,7 +28,7 @@ def define_flags() -> None:
         "dead_zone",
         0.0,
         "Steps that an encoder of mini, mini2 or hific takes latents towards zero for each bit "
-        "that a one costs more than a zero: 0.01 saves a little.",
+        "that a one costs more than a zero; mini-v3 has 0.016.",
         0.0,
     )
     flags.DEFINE_enum(

@@ -13,9 +13,6 @@ import numpy as np
 from tfhific.errors import ModelError
 from tfhific.published.rate import latent_bits
 
-STRENGTH = 1.0 / 90.0
-"""What `mini-v3` has. Twice as much saves more bits and loses as much in error."""
-
 _ESCAPE_BITS = 20.0
 
 
@@ -28,7 +25,7 @@ def dead_zone(likelihood: str, scales: np.ndarray, strength: float) -> np.ndarra
     Args:
       likelihood: one of `tfhific.published.rate.LIKELIHOODS`.
       scales: float64 [rows], positive.
-      strength: steps for a bit, not negative.
+      strength: steps for a bit, not negative; `mini-v3` has .016.
 
     Returns:
       float32 [rows]; None for a strength of 0.
