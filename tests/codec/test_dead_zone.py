@@ -16,7 +16,7 @@ from tfhific.errors import ModelError
 from tfhific.published.store import load_model, read_description, save_model
 from tfhific.publishing.calibration import EXTRA_ROWS, calibrate, count_symbols
 from tfhific.publishing.dead_zone import dead_zone
-from tfhific.runtimes.symbols import lowered
+from tfhific.runtimes.symbols import rounded, to_symbols
 
 KINDS = ("means", "checkerboard")
 
@@ -50,9 +50,14 @@ def test_a_row_of_little_spread_has_the_wider_dead_zone():
 
 
 def test_values_move_towards_zero_and_not_beyond():
-    values = np.array([-1.7, -0.2, 0.0, 0.3, 0.6, 2.0], np.float32)
-    found = lowered(values, np.full(6, 0.25, np.float32))
-    np.testing.assert_allclose(found, [-1.45, 0, 0, 0.05, 0.35, 1.75], atol=1e-6)
+    import tensorflow as tf
+
+    values = np.array([-1.7, -0.8, -0.7, 0.0, 0.3, 0.74, 0.76, 2.0], np.float32)
+    zone = np.full(8, 0.25, np.float32)
+    expected = [-1, -1, 0, 0, 0, 0, 1, 2]
+    np.testing.assert_array_equal(to_symbols(values, zone), expected)
+    np.testing.assert_array_equal(rounded(tf.constant(values), tf.constant(zone)), expected)
+    np.testing.assert_array_equal(to_symbols(np.array([0.2], np.float32), zone[:1] + 0.25), [0])
 
 
 def test_symbols_are_those_of_latents_moved_by_their_rows_dead_zone(plain, lowering, photo):

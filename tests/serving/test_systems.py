@@ -58,7 +58,7 @@ def test_tiles_are_those_of_the_codec(tiny_published, photo, monkeypatch):
     assert np.array_equal(graph.indexes(tf.constant(z), *band, tf.constant(y.shape[1])), indexes)
     decoded = y.copy()
     symbols = own.quantise(decoded, z, slice(4, 10))
-    found = graph.settle(tf.constant(y), tf.constant(z), *band, symbols=False)
+    found = graph.settle(tf.constant(y), tf.constant(z), *band, tf.constant(indexes))
     assert np.array_equal(found[0], symbols)
     assert np.array_equal(found[1], decoded[4:10])
     picture = graph.synthesise(

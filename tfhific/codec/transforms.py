@@ -14,7 +14,7 @@ from tfhific.published.checkerboard import FEATURES, NEAR
 from tfhific.published.hyperprior import HyperpriorModel
 from tfhific.published.network import Network
 from tfhific.runtimes import choice, tiling
-from tfhific.runtimes.symbols import lowered, to_symbols
+from tfhific.runtimes.symbols import to_symbols
 from tfhific.runtimes.tiling import Geometry
 
 WHOLE_PIXELS = 6_000_000
@@ -203,11 +203,13 @@ class Transforms:
           int32 [rows of the band, w, latent channels].
         """
         if self.model.checkerboard:
-            return self._settle(y, z, band, symbols=False, nearest=nearest, indexes=indexes)
+            region = self._around(band, len(y))
+            known = indexes if region == band else None
+            dead_zone = None if nearest else self._dead_zone(z, region, y.shape[1], known)
+            return self._settle(y, z, band, symbols=False, dead_zone=dead_zone)
         mean = self._means(z, band, y.shape[1])
         dead_zone = None if nearest else self._dead_zone(z, band, y.shape[1], indexes)
-        values = y[band] - mean
-        symbols = to_symbols(values if dead_zone is None else lowered(values, dead_zone))
+        symbols = to_symbols(y[band] - mean, dead_zone)
         np.add(symbols, mean, out=y[band], dtype=np.float32)
         return symbols
 
@@ -225,6 +227,11 @@ class Transforms:
         else:
             y[band] += self._means(z, band, y.shape[1])
 
+    def _around(self, band: slice, height: int) -> slice:
+        """Rows of latents that both passes over a band's checkerboard see."""
+        margin = self._geometry(NEAR).margin(self.hyper_stride)
+        return slice(max(band.start - margin, 0), min(band.stop + margin, height))
+
     def _dead_zone(
         self, z: np.ndarray, rows: slice, width: int, indexes: np.ndarray | None
     ) -> np.ndarray | None:
@@ -240,12 +247,9 @@ class Transforms:
         z: np.ndarray,
         band: slice,
         symbols: bool,
-        nearest: bool = True,
-        indexes: np.ndarray | None = None,
+        dead_zone: np.ndarray | None = None,
     ) -> np.ndarray:
-        margin = self._geometry(NEAR).margin(self.hyper_stride)
-        region = slice(max(band.start - margin, 0), min(band.stop + margin, len(y)))
-        indexes = indexes if region == band else None
+        region = self._around(band, len(y))
         settled = self._runtime.settle(
             self.model.networks,
             self._of_hyperlatents(FEATURES, z, region, y.shape[1]),
@@ -253,7 +257,7 @@ class Transforms:
             region.start,
             band.start - region.start,
             symbols,
-            None if nearest else self._dead_zone(z, region, y.shape[1], indexes),
+            dead_zone,
         )
         own = slice(band.start - region.start, band.stop - region.start)
         y[band] = settled.values[own]

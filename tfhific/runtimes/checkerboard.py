@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from tfhific.published.checkerboard import FIRST, NEAR, SECOND
 from tfhific.published.functional import first_half, mean_and_step
-from tfhific.runtimes.symbols import lowered_tensor, rounded
+from tfhific.runtimes.symbols import rounded
 
 
 class Settled(NamedTuple):
@@ -56,10 +56,7 @@ def settle(
     import tensorflow as tf
 
     def coded(values, mean, step):
-        if symbols:
-            return values
-        values = values / step - mean
-        return rounded(values if dead_zone is None else lowered_tensor(values, dead_zone))
+        return values if symbols else rounded(values / step - mean, dead_zone)
 
     rows = tf.range(tf.shape(latents)[0])[:, None, None]
     first = first_half(tf.shape(latents)[:2], top)

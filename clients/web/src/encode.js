@@ -54,9 +54,9 @@ export async function encode(picture, quality, model, { engine, maxPixels = MAX_
   let streams;
   for (let start = 0; start < y.height; start += bandRows || y.height) {
     const band = { start, stop: Math.min(start + (bandRows || y.height), y.height) };
-    const indexes = scaleIndexes(model, engine, z, band, y.width).data;
-    const symbols = quantise(model, engine, y, z, band);
-    const coded = encodeValues(symbols, indexes, model.yTables, { streams });
+    const indexes = scaleIndexes(model, engine, z, band, y.width);
+    const symbols = quantise(model, engine, y, z, band, indexes);
+    const coded = encodeValues(symbols, indexes.data, model.yTables, { streams });
     streams = coded.streams;
     payloads.push(coded.payload);
     progress(0.7 + (0.3 * band.stop) / y.height);

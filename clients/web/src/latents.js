@@ -102,15 +102,9 @@ export function dequantise(model, engine, symbols, z, rows) {
   return means;
 }
 
-/**
- * The dead zone of each latent of some rows, where the model has one.
- *
- * @param {Model} model @param {Engine} engine @param {Integers} z @param {Rows} rows @param {number} width
- */
-function deadZones(model, engine, z, rows, width) {
-  const { deadZone } = model;
-  if (!deadZone) return null;
-  return Float32Array.from(scaleIndexes(model, engine, z, rows, width).data, (row) => deadZone[row]);
+/** The dead zone of each latent, where the model has one. @param {Model} model @param {() => Integers} indexes */
+function deadZones({ deadZone }, indexes) {
+  return deadZone && Float32Array.from(indexes().data, (row) => deadZone[row]);
 }
 
 /** Rows around others that these depend on, where latents predict latents. @param {Model} model */
@@ -128,18 +122,19 @@ export function surroundings(model) {
  * @param {Slab} y all rows: quantised before the band
  * @param {Integers} z
  * @param {Rows} band
+ * @param {Integers} indexes of the band's scales
  * @returns {Int32Array}
  */
-export function quantise(model, engine, y, z, band) {
+export function quantise(model, engine, y, z, band, indexes) {
   const { data } = rowsOf(y, band);
   if (model.checkerboard) {
     const symbols = new Int32Array(data.length);
-    data.set(settleRows(model, engine, y, z, band, surroundings(model), symbols).data);
+    data.set(settleRows(model, engine, y, z, band, surroundings(model), symbols, indexes).data);
     return symbols;
   }
   const means = predicted(model, engine, "hyper_synthesis_mean", z, band, y.width).data;
   const symbols = new Int32Array(data.length);
-  const zones = deadZones(model, engine, z, band, y.width);
+  const zones = deadZones(model, () => indexes);
   for (let i = 0; i < data.length; i++) {
     symbols[i] = toSymbol(Math.fround(data[i] - means[i]), zones?.[i]);
     data[i] = symbols[i] + means[i];
@@ -157,9 +152,10 @@ export function quantise(model, engine, y, z, band) {
  * @param {Rows} rows
  * @param {number} known so many rows before these, where there are as many, are decoded already
  * @param {Int32Array | null} symbols takes the rows' symbols; null: `y` holds symbols
+ * @param {Integers} [indexes] of the rows' scales, where they take symbols
  * @returns {Tensor} what a decoder has in the rows
  */
-function settleRows(model, engine, y, z, rows, known, symbols) {
+function settleRows(model, engine, y, z, rows, known, symbols, indexes) {
   const more = surroundings(model);
   const all = {
     start: Math.max(rows.start - more, y.top),
@@ -169,7 +165,8 @@ function settleRows(model, engine, y, z, rows, known, symbols) {
   const around = rowsOf(y, all);
   const latents = { ...around, data: around.data.slice(), top: all.start };
   const found = symbols ? new Float32Array(latents.data.length) : null;
-  const zones = symbols ? deadZones(model, engine, z, all, y.width) : null;
+  const own = all.start === rows.start && all.stop === rows.stop ? indexes : undefined;
+  const zones = symbols && deadZones(model, () => own ?? scaleIndexes(model, engine, z, all, y.width));
   settle(model, engine, features, latents, all.start, Math.min(known, rows.start - all.start), found, zones);
   if (symbols && found) symbols.set(rowsOf({ ...latents, data: found }, rows).data);
   return rowsOf(latents, rows);

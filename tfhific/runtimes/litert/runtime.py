@@ -16,7 +16,7 @@ from tfhific.runtimes.base import Runtime, Settled
 from tfhific.runtimes.litert import integers
 from tfhific.runtimes.litert.layers import check_supported
 from tfhific.runtimes.litert.network import LiteRTNetwork
-from tfhific.runtimes.symbols import lowered, to_symbols
+from tfhific.runtimes.symbols import to_symbols
 
 _THREADS_VARIABLE = "OMP_NUM_THREADS"
 
@@ -106,8 +106,7 @@ class LiteRT(Runtime):
         def coded(mean: np.ndarray, step: np.ndarray) -> np.ndarray:
             if symbols:
                 return latents.astype(np.int32)
-            values = latents / step - mean
-            return to_symbols(values if dead_zone is None else lowered(values, dead_zone))
+            return to_symbols(latents / step - mean, dead_zone)
 
         rows, columns = np.ogrid[: latents.shape[0], : latents.shape[1]]
         first = ((rows + top + columns) % 2 == 0)[..., None]

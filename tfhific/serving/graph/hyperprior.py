@@ -50,9 +50,9 @@ class GraphHyperprior(GraphCodec):
 
         def band(top, section, streams, y):
             bottom = tf.minimum(top + band_rows, size[0])
-            indexes = tf.reshape(transforms.indexes(z, top, bottom, size[1]), [-1])
-            symbols, decoded = transforms.settle(y, z, top, bottom, symbols=False)
-            symbols = tf.reshape(symbols, [-1])
+            indexes = transforms.indexes(z, top, bottom, size[1])
+            symbols, decoded = transforms.settle(y, z, top, bottom, indexes)
+            indexes, symbols = tf.reshape(indexes, [-1]), tf.reshape(symbols, [-1])
             # The rows behind a band are predicted from what the decoder has in it.
             y = tf.concat([y[:top], decoded, y[bottom:]], axis=0)
             # The first band chooses for all.
@@ -271,7 +271,7 @@ class GraphHyperprior(GraphCodec):
 
         def band(top, y):
             bottom = tf.minimum(top + rows, height)
-            _, decoded = self._transforms.settle(y, z, top, bottom, symbols=True)
+            _, decoded = self._transforms.settle(y, z, top, bottom)
             return bottom, tf.concat([y[:top], decoded, y[bottom:]], axis=0)
 
         _, y = tf.while_loop(

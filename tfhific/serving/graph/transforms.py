@@ -16,7 +16,7 @@ from tfhific.codec import transforms
 from tfhific.published.checkerboard import FEATURES, NEAR, NETWORKS
 from tfhific.published.hyperprior import HyperpriorModel
 from tfhific.runtimes import checkerboard
-from tfhific.runtimes.symbols import lowered_tensor, rounded
+from tfhific.runtimes.symbols import rounded
 from tfhific.runtimes.tiling import Geometry
 
 _WHOLE = 1 << 30
@@ -149,14 +149,10 @@ class GraphTransforms(tf.Module):
             (self.channels, tf.int32),
         )
 
-    def _dead_zone(
-        self, z: tf.Tensor, top: tf.Tensor, bottom: tf.Tensor, width: tf.Tensor
-    ) -> tf.Tensor | None:
-        """See `Transforms._dead_zone`."""
+    def _dead_zone(self, indexes: tf.Tensor | None) -> tf.Tensor | None:
+        """Of latents by their scale indexes, float32; None where there is none."""
         of_row = self.model.dead_zone
-        if of_row is None:
-            return None
-        return tf.gather(tf.constant(of_row), self.indexes(z, top, bottom, width))
+        return None if of_row is None else tf.gather(tf.constant(of_row), indexes)
 
     def _means(
         self, z: tf.Tensor, top: tf.Tensor, bottom: tf.Tensor, width: tf.Tensor
@@ -193,7 +189,12 @@ class GraphTransforms(tf.Module):
         return out[: bottom - top, :width]
 
     def settle(
-        self, y: tf.Tensor, z: tf.Tensor, top: tf.Tensor, bottom: tf.Tensor, symbols: bool
+        self,
+        y: tf.Tensor,
+        z: tf.Tensor,
+        top: tf.Tensor,
+        bottom: tf.Tensor,
+        indexes: tf.Tensor | None = None,
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Symbols, int32, and decoded latents, float32, of the latents' rows top..bottom.
 
@@ -204,16 +205,15 @@ class GraphTransforms(tf.Module):
           z: int32, all of the hyperlatents.
           top: a multiple of the hyper stride.
           bottom: one too, or the height.
-          symbols: whether `y` holds symbols from `top` on, or latents.
+          indexes: scale indexes of the rows, where `y` holds latents from `top` on; None where it
+            holds symbols.
         """
         width = tf.shape(y)[1]
         if not self.model.checkerboard:
             mean = self._means(z, top, bottom, width)
             found = y[top:bottom]
-            if not symbols:
-                dead_zone = self._dead_zone(z, top, bottom, width)
-                found -= mean
-                found = rounded(found if dead_zone is None else lowered_tensor(found, dead_zone))
+            if indexes is not None:
+                found = rounded(found - mean, self._dead_zone(indexes))
             return tf.cast(found, tf.int32), found + mean
         margin = self._geometries[NEAR].margin(self.hyper_stride)
         start, stop = tf.maximum(top - margin, 0), tf.minimum(bottom + margin, tf.shape(y)[0])
@@ -227,7 +227,13 @@ class GraphTransforms(tf.Module):
             (self.model.networks[FEATURES].channels_after(), tf.float32),
         )
         networks = {name: self._network(name) for name in NETWORKS}
-        dead_zone = None if symbols else self._dead_zone(z, start, stop, width)
+        dead_zone = None
+        if indexes is not None and self.model.dead_zone is not None:
+            whole = tf.logical_and(tf.equal(start, top), tf.equal(stop, bottom))
+            dead_zone = self._dead_zone(
+                tf.cond(whole, lambda: indexes, lambda: self.indexes(z, start, stop, width))
+            )
+        symbols = indexes is None
         settled = checkerboard.settle(
             networks, values, y[start:stop], start, top - start, symbols, dead_zone
         )
