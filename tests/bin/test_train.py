@@ -247,6 +247,7 @@ def test_mistakes_give_one_line_exit_code_1_and_no_run(
         (["run", "name"], "holds no training run"),
         (["begun", "name"], "no checkpoint yet"),
         (["begun", "less", "--dead_zone=-1"], "dead_zone"),
+        (["begun", "two", "--stream_of=mini", "--dead_zone=0.01"], "not both: that model's"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )

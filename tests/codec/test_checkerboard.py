@@ -14,55 +14,17 @@ from tfhific.errors import BitstreamError, ModelError
 from tfhific.published.checkerboard import NETWORKS
 from tfhific.published.network import Network
 from tfhific.published.store import load_model, read_description, save_model
-from tfhific.publishing.calibration import calibrate
 from tfhific.runtimes import checkerboard
 
 
 @pytest.fixture(scope="module")
-def trained():
-    """A small `Mini2` whose weights are moved away from where they began."""
-    import tensorflow as tf
-
-    from tfhific.backend import keras
-    from tfhific.models.mini2 import Mini2, Mini2Config
-
-    keras.utils.set_random_seed(3)
-    config = Mini2Config(
-        latent_channels=32,
-        hyper_channels=12,
-        width=24,
-        encoder_blocks=1,
-        decoder_blocks=1,
-        fine_channels=8,
-        context_channels=16,
-    )
-    model = Mini2(config)
-    model(tf.zeros([1, 64, 64, 3]))
-    rng = np.random.default_rng(5)
-    for variable in model.trainable_variables:
-        value = variable.numpy()
-        size = 0.1 * float(np.abs(value).mean()) or 0.1 / np.sqrt(np.prod(value.shape[:-1]) or 1)
-        size = 0.02 if "gain" in variable.name else size
-        variable.assign_add(rng.normal(0.0, size, value.shape))
-    return model
+def codec(published_mini2):
+    return HyperpriorCodec(published_mini2)
 
 
-@pytest.fixture(scope="module")
-def published(trained, photo):
-    from tfhific.publishing.hyperprior import publish
-
-    model = publish(trained, "tiny2", {"system": "mini2", "step": 0})
-    return calibrate(model, [photo(192, 192, seed=9)], [1.0, 5.0, 8.0])
-
-
-@pytest.fixture(scope="module")
-def codec(published):
-    return HyperpriorCodec(published)
-
-
-def test_litert_reads_and_writes_the_same_symbols(codec, published, photo):
+def test_litert_reads_and_writes_the_same_symbols(codec, published_mini2, photo):
     pytest.importorskip("ai_edge_litert")
-    light = HyperpriorCodec(published, runtime="litert", tile=64)
+    light = HyperpriorCodec(published_mini2, runtime="litert", tile=64)
     for size in ((1, 1), (150, 211)):
         for data in (light.compress(photo(*size), 4.0), codec.compress(photo(*size), 4.0)):
             ours, theirs = light.decode_latents(data), codec.decode_latents(data)
@@ -83,12 +45,12 @@ def test_pictures_of_any_size_come_back_as_the_encoder_predicts(codec, size, qua
     np.testing.assert_array_equal(decoded, codec.reconstruct(coded))
 
 
-def test_estimate_is_the_keras_models(trained, codec, photo):
+def test_estimate_is_the_keras_models(trained_mini2, codec, photo):
     import tensorflow as tf
 
     picture = photo(128, 192, seed=2)
     images = tf.constant(picture[None], tf.float32)
-    _, bits_y, bits_z = trained(images, tf.constant([4.0]))
+    _, bits_y, bits_z = trained_mini2(images, tf.constant([4.0]))
     expected = float(bits_y[0] + bits_z[0]) / (128 * 192)
     # Kernels were rounded to halves.
     assert codec.estimate_bpp(picture, 4.0) == pytest.approx(expected, rel=0.02)
@@ -102,10 +64,12 @@ def test_a_better_quality_is_closer_and_larger(codec, photo):
     assert errors[0] > errors[1] > errors[2]
 
 
-def test_tiles_do_not_change_a_symbol_and_a_pixel_by_one_level_at_most(published, codec, photo):
+def test_tiles_do_not_change_a_symbol_and_a_pixel_by_one_level_at_most(
+    published_mini2, codec, photo
+):
     picture = photo(203, 331, seed=4)
     data = codec.compress(picture, 6.0)
-    tiled = HyperpriorCodec(published, tile=64)
+    tiled = HyperpriorCodec(published_mini2, tile=64)
     difference = codec.decompress(data).astype(int) - tiled.decompress(data)
     assert np.abs(difference).max() <= 1
     for name in ("y", "z", "indexes"):
@@ -128,7 +92,7 @@ def test_the_second_half_is_predicted_across_bands(codec, photo, monkeypatch):
     np.testing.assert_array_equal(latents.y_hat, banded.code)
 
 
-def test_only_the_second_half_depends_on_the_first(published):
+def test_only_the_second_half_depends_on_the_first(published_mini2):
     import tensorflow as tf
 
     rng = np.random.default_rng(0)
@@ -139,7 +103,7 @@ def test_only_the_second_half_depends_on_the_first(published):
 
     def decoded(values):
         arguments = (tf.constant(values), 0, 0, True)
-        return checkerboard.settle(published.networks, features, *arguments).values.numpy()
+        return checkerboard.settle(published_mini2.networks, features, *arguments).values.numpy()
 
     moved = np.any(decoded(symbols) != decoded(changed), axis=-1)
     rows, columns = np.nonzero(moved)
@@ -149,34 +113,38 @@ def test_only_the_second_half_depends_on_the_first(published):
     assert all((r + c) % 2 == 1 and max(abs(r - 2), abs(c - 4)) <= 2 for r, c in others)
 
 
-def test_rows_that_are_decoded_already_count_as_they_are(published):
+def test_rows_that_are_decoded_already_count_as_they_are(published_mini2):
     import tensorflow as tf
 
     rng = np.random.default_rng(1)
     features = tf.constant(rng.normal(size=[8, 6, 16]), tf.float32)
     symbols = tf.constant(rng.integers(-2, 3, [8, 6, 32]), tf.float32)
-    whole = checkerboard.settle(published.networks, features, symbols, 0, 0, True).values
+    whole = checkerboard.settle(published_mini2.networks, features, symbols, 0, 0, True).values
     mixed = tf.concat([whole[:4], symbols[4:]], axis=0)
-    again = checkerboard.settle(published.networks, features, mixed, 0, 4, True).values
+    again = checkerboard.settle(published_mini2.networks, features, mixed, 0, 4, True).values
     np.testing.assert_allclose(again[4:], whole[4:], atol=1e-5)
     # An odd first row has its halves the other way round.
-    below = checkerboard.settle(published.networks, features[1:], mixed[1:], 1, 3, True).values
+    below = checkerboard.settle(
+        published_mini2.networks, features[1:], mixed[1:], 1, 3, True
+    ).values
     np.testing.assert_allclose(below[5:], whole[6:], atol=1e-5)
 
 
-def test_a_saved_model_reads_its_own_files_and_is_of_format_3(published, codec, photo, tmp_path):
-    save_model(published, tmp_path)
+def test_a_saved_model_reads_its_own_files_and_is_of_format_3(
+    published_mini2, codec, photo, tmp_path
+):
+    save_model(published_mini2, tmp_path)
     assert read_description(tmp_path)["format"] == 3
     loaded = load_model(tmp_path)
-    assert loaded.fingerprint == published.fingerprint
+    assert loaded.fingerprint == published_mini2.fingerprint
     data = codec.compress(photo(70, 90))
     np.testing.assert_array_equal(HyperpriorCodec(loaded).decompress(data), codec.decompress(data))
 
 
-def test_the_trainable_model_comes_back(published, photo):
+def test_the_trainable_model_comes_back(published_mini2, photo):
     import tensorflow as tf
 
-    model = HyperpriorCodec(published).model
+    model = HyperpriorCodec(published_mini2).model
     images = tf.constant(photo(64, 64)[None], tf.float32)
     picture, _, _ = model(images, tf.constant([5.0]))
     assert type(model).__name__ == "Mini2"
@@ -184,25 +152,31 @@ def test_the_trainable_model_comes_back(published, photo):
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_the_fingerprint_covers_what_means_depend_on(published, name):
-    network = published.networks[name]
+def test_the_fingerprint_covers_what_means_depend_on(published_mini2, name):
+    network = published_mini2.networks[name]
     weights = {key: value + np.float32(0.5) for key, value in network.weights.items()}
-    networks = {**published.networks, name: Network(network.layers, weights)}
-    assert dataclasses.replace(published, networks=networks).fingerprint != published.fingerprint
+    networks = {**published_mini2.networks, name: Network(network.layers, weights)}
+    assert (
+        dataclasses.replace(published_mini2, networks=networks).fingerprint
+        != published_mini2.fingerprint
+    )
 
 
-def test_a_decoder_of_its_own_keeps_the_fingerprint(published):
-    network = published.networks["synthesis"]
+def test_a_decoder_of_its_own_keeps_the_fingerprint(published_mini2):
+    network = published_mini2.networks["synthesis"]
     weights = {key: value + np.float32(0.5) for key, value in network.weights.items()}
-    networks = {**published.networks, "synthesis": Network(network.layers, weights)}
-    assert dataclasses.replace(published, networks=networks).fingerprint == published.fingerprint
+    networks = {**published_mini2.networks, "synthesis": Network(network.layers, weights)}
+    assert (
+        dataclasses.replace(published_mini2, networks=networks).fingerprint
+        == published_mini2.fingerprint
+    )
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_a_model_without_one_of_the_networks_is_refused(published, name):
-    networks = {key: value for key, value in published.networks.items() if key != name}
+def test_a_model_without_one_of_the_networks_is_refused(published_mini2, name):
+    networks = {key: value for key, value in published_mini2.networks.items() if key != name}
     with pytest.raises(ModelError, match="networks"):
-        dataclasses.replace(published, networks=networks)
+        dataclasses.replace(published_mini2, networks=networks)
 
 
 def test_a_cut_or_changed_file_is_refused(codec, photo):
@@ -231,14 +205,14 @@ def test_depthwise_layers_fold_to_what_keras_computes():
     np.testing.assert_allclose(fold(keras.Sequential([layer]), "a")(x), expected, atol=1e-6)
 
 
-def test_the_graph_writes_and_reads_the_same_files(published, codec, photo, monkeypatch):
+def test_the_graph_writes_and_reads_the_same_files(published_mini2, codec, photo, monkeypatch):
     import tensorflow as tf
 
     from tfhific.serving.graph.coders import CoreCoder
     from tfhific.serving.graph.hyperprior import GraphHyperprior
 
     monkeypatch.setattr(codec_module, "BAND_LATENTS", 11 * 32 * 8)
-    graph = GraphHyperprior(published, CoreCoder, 1 << 20)
+    graph = GraphHyperprior(published_mini2, CoreCoder, 1 << 20)
     nothing = tf.constant("")
 
     @tf.function(input_signature=[tf.TensorSpec([None, None, 3], tf.uint8)])

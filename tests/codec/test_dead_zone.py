@@ -8,7 +8,6 @@ import shutil
 import numpy as np
 import pytest
 
-from tests.codec.test_checkerboard import published, trained  # noqa: F401 (fixtures)
 from tfhific.bitstream import container
 from tfhific.codec import hyperprior as codec_module
 from tfhific.codec.hyperprior import HyperpriorCodec
@@ -24,7 +23,7 @@ KINDS = ("means", "checkerboard")
 @pytest.fixture(params=KINDS)
 def plain(request, tiny_published):
     """A model without a dead zone: one with means alone, and one with a checkerboard."""
-    found = {"means": "tiny_published", "checkerboard": "published"}[request.param]
+    found = {"means": "tiny_published", "checkerboard": "published_mini2"}[request.param]
     return request.getfixturevalue(found)
 
 

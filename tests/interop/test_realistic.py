@@ -171,6 +171,10 @@ def test_tables_are_taken_or_fitted_and_not_both(run, photos, tmp_path):
     own = (f"--stream_of={tmp_path / 'plain'}", f"--data={photos / '0.png'}", f"--out={tmp_path}")
     done = call("publish.py", run / "weights.safetensors", "real", *own)
     assert done.stderr.startswith("error: expected --stream_of or --data, not both")
+    done = call("publish.py", run / "weights.safetensors", "real", own[0], "--dead_zone=1", own[2])
+    assert done.stderr.startswith("error: expected --stream_of or --dead_zone, not both")
+    done = call("publish.py", run / "weights.safetensors", "real", "--dead_zone=-1", own[2])
+    assert done.stderr.startswith("error: --dead_zone: expected a number of at least 0")
 
 
 def test_a_run_that_began_with_other_weights_is_refused(run, photos, tmp_path):

@@ -224,7 +224,7 @@ def test_a_run_for_a_dead_zone_trains_what_decodes_on_the_symbols_that_it_leaves
 def test_what_a_dead_zone_leaves_in_training_is_what_an_encoder_makes(monkeypatch):
     monkeypatch.syspath_prepend(str(TOOLS))
     import torch
-    from networks import nearest
+    from networks import dead_zone_width, nearest
 
     from tfhific.publishing.dead_zone import dead_zone
     from tfhific.runtimes.symbols import to_symbols
@@ -233,7 +233,7 @@ def test_what_a_dead_zone_leaves_in_training_is_what_an_encoder_makes(monkeypatc
     symbols = np.random.default_rng(0).normal(0, 2, [500, 40]).astype(np.float32)
     for strength in (0.0, 0.02, 0.3):
         deviation = torch.tensor(scales, dtype=torch.float32).expand(500, 40)
-        found = nearest(torch.tensor(symbols), deviation, strength).numpy()
+        found = nearest(torch.tensor(symbols), dead_zone_width(deviation, strength)).numpy()
         width = dead_zone("gaussian", scales, strength)
         expected = to_symbols(symbols, width)
         assert np.mean(found != expected) < 1e-3

@@ -28,7 +28,7 @@ FLAGS = flags.FLAGS
 _RIVALS = {"JPEG": "JPEG", "WEBP": "WebP", "AVIF": "AVIF"}
 """What it is compared with, by Pillow's names."""
 
-_REALISTIC = "mini-v3-realistic"
+_REALISTIC = "realistic"
 _OUTPUTS = (".tfh", ".decoded.png", ".comparison.png")
 _ANOTHER = ".another.png"
 """What the other decoder makes of the file."""
@@ -105,11 +105,17 @@ def _another(codec: Codec) -> Codec | None:
     """The codec with another decoder for the files of `codec`, where one is named or ships."""
     import tfhific
     from tfhific import zoo
-    from tfhific.errors import TfhificError
+    from tfhific.errors import ModelError, TfhificError
 
-    if FLAGS.decoder is None and (FLAGS.model != "mini" or _REALISTIC not in zoo.model_folders()):
+    if FLAGS.decoder is None and FLAGS.model != "mini":
         return None
-    another = tfhific.load(FLAGS.decoder or _REALISTIC)
+    try:
+        folder = zoo.find_by_name(FLAGS.decoder or _REALISTIC)
+    except ModelError:
+        if FLAGS.decoder is None:
+            return None  # The wheel is without it.
+        raise
+    another = tfhific.load(folder)
     if another.fingerprint != codec.fingerprint:
         if FLAGS.decoder is None:
             return None  # `mini` is a model of the user's.

@@ -68,12 +68,13 @@ def publish(argv: list[str]) -> int:
 
     if FLAGS.stream_of and FLAGS.data:
         raise ModelError("Expected --stream_of or --data, not both: tables are taken or fitted.")
+    if FLAGS.stream_of and FLAGS.dead_zone:
+        raise ModelError("Expected --stream_of or --dead_zone, not both: that model's is taken.")
     folder = os.path.join(FLAGS.out or os.path.dirname(os.path.abspath(zoo.__file__)), name)
     target = os.path.join(folder, FILE_NAME)
     stream_of = zoo.find_by_name(FLAGS.stream_of) if FLAGS.stream_of else None
-    refuse_own_input(target, [stream_of])
     if stream_of:  # which may be a decoder alone, of a codec that this one is to need too
-        refuse_own_input(target, model_files(stream_of))
+        refuse_own_input(target, [stream_of, *model_files(stream_of)])
     if os.path.exists(target) and not FLAGS.overwrite:
         raise OutputError(f"{folder!r} holds a model already: --overwrite replaces it.")
 

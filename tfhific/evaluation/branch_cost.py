@@ -49,7 +49,7 @@ def branch_cost(model: HyperpriorModel, image: np.ndarray, quality: float) -> tu
     indexes = transforms.indexes(z, everything, width)
     floats = transforms.scale_indexes(z, everything, width)
     rows = np.rint(np.clip(floats, 0, model.y_tables.rows - 1)).astype(np.int32)
-    symbols = transforms.quantise(y, z, everything).ravel()
+    symbols = transforms.quantise(y, z, everything, indexes=indexes).ravel()
     return (
         code_length(model.y_tables, symbols, indexes.ravel()),
         code_length(model.y_tables, symbols, rows.ravel()),

@@ -60,6 +60,8 @@ def publish_hyperprior_run(
     options.refuse_others(training["system"], "stretch", "dead_zone", "stream_of")
     if options.stream_of and options.data:
         raise ModelError("Expected `stream_of` or `data`, not both: tables are taken or fitted.")
+    if options.stream_of and options.dead_zone:
+        raise ModelError("Expected `stream_of` or `dead_zone`, not both: that model's is taken.")
     published = publish(model, name, training, options.stretch, dead_zone=options.dead_zone)
     if options.stream_of:
         return with_stream_of(published, load_hyperprior(options.stream_of))
@@ -139,7 +141,7 @@ def count_symbols(
             z = transforms.hyper_analyse(y)
             everything = slice(0, y.shape[0])
             indexes = transforms.indexes(z, everything, y.shape[1])
-            symbols = transforms.quantise(y, z, everything)
+            symbols = transforms.quantise(y, z, everything, indexes=indexes)
             magnitude = np.minimum(np.abs(symbols), _REACH)
             flat = indexes.astype(np.int64).ravel() * (_REACH + 1) + magnitude.ravel()
             counts += np.bincount(flat, minlength=counts.size).reshape(counts.shape)

@@ -88,7 +88,7 @@ def find_by_fingerprint(fingerprint: bytes) -> str:
     if decoders:
         return decoders[0]
     for name, own in CLONE_ALONE.items():
-        if own and own == fingerprint.hex():
+        if own == fingerprint.hex():
             raise BitstreamError(f"The file was made by {name}. {_of_a_clone(name)}")
     raise BitstreamError(
         f"The file was made by the model {fingerprint.hex()}, which is not here. Known: "

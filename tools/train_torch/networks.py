@@ -305,7 +305,7 @@ class Mini2(nn.Module):
           image: [b, 3, H, W] in 0..255, sides multiples of 64, in either order; planes are quicker.
           quality: [b], 1..8.
           noisy: bits of latents with uniform noise, or of rounded ones.
-          dead_zone: see `nearest`; what is decoded is rounded so in either case.
+          dead_zone: see `dead_zone_width`; what is decoded is rounded so in either case.
 
         Returns:
           `picture` [b, 3, H, W] in 0..255, not clipped; `bits_y` and `bits_z`, [b].
@@ -320,43 +320,46 @@ class Mini2(nn.Module):
         deviation = self.deviations(z_hat)
         first = checkerboard(y)
         mean, step = self.context.first_half(features)
-        known = rounded(y, mean, step, deviation, dead_zone) * first
+        width = dead_zone_width(deviation, dead_zone)
+        known = rounded(y, mean, step, width) * first
         mean2, step2 = self.context.second_half(features, known)
         mean = torch.where(first > 0, mean, mean2)
         step = torch.where(first > 0, step, step2)
         symbol = y / step - mean
-        coded = nearest(symbol, deviation, dead_zone)
-        if noisy:
-            coded = symbol + torch.rand_like(symbol) - 0.5
+        coded = symbol + torch.rand_like(symbol) - 0.5 if noisy else nearest(symbol, width)
         bits_y = gaussian_bits(coded, deviation).sum((1, 2, 3))
-        latents = rounded(y, mean, step, deviation, dead_zone)
+        latents = rounded(y, mean, step, width)
         picture = self.synthesis(latents * inverse_gain).float().contiguous()
         return {"picture": (picture + 0.5) * 255.0, "bits_y": bits_y, "bits_z": bits_z}
 
 
 @torch.no_grad()
-def nearest(symbol: Tensor, deviation: Tensor, dead_zone: float) -> Tensor:
-    """What an encoder codes for real symbols: without gradients.
+def dead_zone_width(deviation: Tensor, strength: float) -> Tensor | None:
+    """By how much an encoder moves symbols towards zero, as `tfhific.publishing.dead_zone` has it.
 
     Args:
-      symbol: [b, c, h, w].
-      deviation: the same shape.
-      dead_zone: steps towards zero for each bit that a one costs more than a zero, as
-        `tfhific.publishing.dead_zone` has it; 0 for the nearest integers.
+      deviation: [b, c, h, w].
+      strength: steps for each bit that a one costs more than a zero; 0 for none.
     """
-    if not dead_zone:
-        return torch.round(symbol)
+    if not strength:
+        return None
     one, zero = torch.ones_like(deviation), torch.zeros_like(deviation)
-    by = dead_zone * (gaussian_bits(one, deviation) - gaussian_bits(zero, deviation))
-    return torch.sign(symbol) * torch.round((symbol.abs() - by.clamp(0.0, 0.5)).clamp_min(0.0))
+    bits = gaussian_bits(one, deviation) - gaussian_bits(zero, deviation)
+    return (strength * bits).clamp(0.0, 0.5)
 
 
-def rounded(
-    y: Tensor, mean: Tensor, step: Tensor, deviation: Tensor, dead_zone: float = 0.0
-) -> Tensor:
+@torch.no_grad()
+def nearest(symbol: Tensor, width: Tensor | None) -> Tensor:
+    """What an encoder codes for real symbols, by `dead_zone_width` or None: without gradients."""
+    if width is None:
+        return torch.round(symbol)
+    return torch.sign(symbol) * torch.round((symbol.abs() - width).clamp_min(0.0))
+
+
+def rounded(y: Tensor, mean: Tensor, step: Tensor, width: Tensor | None) -> Tensor:
     """Latents as a decoder has them; gradients pass as if nothing had been rounded."""
     symbol = y / step - mean
-    return (symbol + (nearest(symbol, deviation, dead_zone) - symbol).detach() + mean) * step
+    return (symbol + (nearest(symbol, width) - symbol).detach() + mean) * step
 
 
 def checkerboard(y: Tensor) -> Tensor:

@@ -101,6 +101,14 @@ def main() -> None:
         raise SystemExit(
             "error: expected --stream_of or --data, not both: tables are taken or fitted."
         )
+    if options.stream_of and options.dead_zone:
+        raise SystemExit(
+            "error: expected --stream_of or --dead_zone, not both: that model's is taken."
+        )
+    if not options.dead_zone >= 0:
+        raise SystemExit(
+            f"error: --dead_zone: expected a number of at least 0. Received: {options.dead_zone}."
+        )
     from tfhific.data.folders import list_images
     from tfhific.errors import TfhificError
     from tfhific.files.own_inputs import refuse_own_input

@@ -33,7 +33,7 @@ import torch
 from configuration import NUM_QUALITIES, Mini2Config
 from crops import Crops
 from discriminator import Discriminator
-from networks import Mini2, checkerboard, rounded, smallest_side
+from networks import Mini2, checkerboard, dead_zone_width, rounded, smallest_side
 from torch import Tensor
 from torch.nn import functional
 from train import (
@@ -92,12 +92,12 @@ def coded(model: Mini2, images: Tensor, quality: Tensor, dead_zone: float = 0.0)
     gain, inverse_gain = model.gains(quality)
     y = model.analysis(images / 255.0 - 0.5).float() * gain
     z = torch.round(model.hyper_analysis(y).float())
-    features, deviation = model.context.features(z), model.deviations(z)
+    features = model.context.features(z)
+    width = dead_zone_width(model.deviations(z), dead_zone) if dead_zone else None
     first = checkerboard(y)
     mean, step = model.context.first_half(features)
-    known = rounded(y, mean, step, deviation, dead_zone) * first
-    second = model.context.second_half(features, known)
-    later = rounded(y, *second, deviation, dead_zone)
+    known = rounded(y, mean, step, width) * first
+    later = rounded(y, *model.context.second_half(features, known), width)
     return torch.where(first > 0, known, later) * inverse_gain
 
 
