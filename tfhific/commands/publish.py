@@ -73,8 +73,11 @@ def publish(argv: list[str]) -> int:
     folder = os.path.join(FLAGS.out or os.path.dirname(os.path.abspath(zoo.__file__)), name)
     target = os.path.join(folder, FILE_NAME)
     stream_of = zoo.find_by_name(FLAGS.stream_of) if FLAGS.stream_of else None
-    if stream_of:  # which may be a decoder alone, of a codec that this one is to need too
-        refuse_own_input(target, [stream_of, *model_files(stream_of)])
+    # First by its place alone, whatever lies there; then as a model, which may be a decoder alone,
+    # of a codec that this one is to need too.
+    refuse_own_input(target, [stream_of])
+    if stream_of:
+        refuse_own_input(target, model_files(stream_of))
     if os.path.exists(target) and not FLAGS.overwrite:
         raise OutputError(f"{folder!r} holds a model already: --overwrite replaces it.")
 
