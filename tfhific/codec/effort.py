@@ -82,6 +82,12 @@ def checked(effort: object) -> int:
     return found
 
 
+_OF_A_DEAD_ZONE = 0.75
+"""An encoder with a dead zone weighs errors less than training did. At so much of lambda others
+spend no more bits than it does, and save as much at equal error: of `mini-v3` files of efforts 2 to
+6 were 1 to 3 % larger than of effort 1 at all of it."""
+
+
 class TriesHarder(Protocol):
     """The part of a codec that chooses symbols by what they cost."""
 
@@ -119,7 +125,8 @@ def weight_of(model: HyperpriorModel, quality_code: int) -> float:
             "errors, or does not say what they count against bits (lambda). Leave `effort` out."
         )
     share = quality_code / (container.QUALITY_STEPS * (len(model.log_gain) - 1))
-    return math.exp((1 - share) * math.log(low) + share * math.log(high)) / 3.0
+    lambda_ = math.exp((1 - share) * math.log(low) + share * math.log(high))
+    return lambda_ * (1.0 if model.dead_zone is None else _OF_A_DEAD_ZONE) / 3.0
 
 
 def squared_error(picture: np.ndarray, other: np.ndarray) -> float:
