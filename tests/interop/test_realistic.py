@@ -15,6 +15,7 @@ from tests.interop.train_torch_calls import SMALL, TOOLS, call
 
 pytest.importorskip("torch", reason="PyTorch is not installed")
 
+ILLM = ("--adversary=illm", "--labels=8")
 SETTINGS = (*("--crop=64", "--batch_size=2", "--window=32"), "--decay_share=1e-9")
 
 
@@ -98,16 +99,26 @@ def test_a_run_measures_where_it_began_and_where_it_ended(run):
     assert 0 < float(last["lpips_1"]) != float(first["lpips_1"])
 
 
+@pytest.fixture(scope="module")
+def label_run(tmp_path_factory, codec_run, photos, networks) -> pathlib.Path:
+    folder = tmp_path_factory.mktemp("labels")
+    train(codec_run, photos, networks, folder, 4, "--gan_from=0.5", *ILLM)
+    return folder
+
+
+@pytest.mark.parametrize("adversary", ["patch", "illm"])
 def test_a_resumed_run_has_the_weights_of_an_uninterrupted_one(
-    run, codec_run, photos, networks, tmp_path
+    adversary, codec_run, photos, networks, tmp_path, request
 ):
     # The discriminator comes in at step 2 of either.
-    train(codec_run, photos, networks, tmp_path, 2, "--gan_from=1")
-    train(codec_run, photos, networks, tmp_path, 4, "--gan_from=0.5")
+    own = ILLM if adversary == "illm" else ()
+    train(codec_run, photos, networks, tmp_path, 2, "--gan_from=1", *own)
+    train(codec_run, photos, networks, tmp_path, 4, "--gan_from=0.5", *own)
     import torch
 
+    whole = request.getfixturevalue("label_run" if own else "run")
     ours, theirs = (
-        torch.load(folder / "checkpoint.pt", weights_only=True) for folder in (tmp_path, run)
+        torch.load(folder / "checkpoint.pt", weights_only=True) for folder in (tmp_path, whole)
     )
     for kind in ("synthesis", "discriminator", "average"):
         for name, value in ours[kind].items():
@@ -208,7 +219,47 @@ def test_a_file_that_holds_no_network_is_refused(flag, codec_run, photos, networ
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("what", ["weights", "blocks"])
+def test_labels_tell_textures_apart_and_their_discriminator_learns_them(
+    label_run, networks, photos, monkeypatch
+):
+    monkeypatch.syspath_prepend(str(TOOLS))
+    import crops
+    import perceptual
+    import torch
+    from discriminator import LabelDiscriminator
+    from labels import Labels
+
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    labels = Labels(perceptual.vgg16(networks["features"]), 8)
+    labels.fit(crops.Crops(photos, 64, 0), 0)
+    rng = np.random.default_rng(0)
+    picture = np.full((1, 3, 64, 64), 90.0, np.float32)
+    picture[..., 32:] += rng.normal(0, 40, (1, 3, 64, 32)).astype(np.float32)
+    found = labels(torch.tensor(picture)).numpy()
+    assert found.shape == (1, 8, 8)
+    flat, noise = found[0, 1:-1, 1:3], found[0, 1:-1, 5:-1]
+    assert len(np.unique(flat)) == 1
+    assert not np.isin(noise, flat).any()
+
+    # Taught on two pairs alone it knows what was decoded, and most labels of the true ones.
+    judge = LabelDiscriminator(4, labels)
+    images = torch.tensor(np.concatenate([picture, picture[..., ::-1]]))
+    made, code = images * 0.5 + 60.0, torch.zeros(2, 4, 4, 4)
+    optimiser = torch.optim.Adam(judge.parameters(), 3e-3)
+    truth = judge.truth(images)
+    assert truth.min() >= 1
+    before = float(judge.decoders(made, code, truth).mean())
+    for _ in range(60):
+        optimiser.zero_grad()
+        judge.own(images, made, code, truth).backward()
+        optimiser.step()
+    assert float((judge(made, code).argmax(1) == 0).float().mean()) > 0.9
+    assert float(judge.decoders(made, code, truth).mean()) > 1.5 * before
+    assert float(judge.decoders(images, code, truth).mean()) < 0.6 * before
+
+
+@pytest.mark.parametrize("what", ["weights", "blocks", "labels"])
 def test_a_run_goes_on_with_what_it_began_with_alone(
     what, run, codec_run, photos, networks, tmp_path
 ):
@@ -228,6 +279,7 @@ def test_a_run_goes_on_with_what_it_began_with_alone(
         *(f"--run_dir={run}", f"--init_from={begun}", f"--data={photos}", "--steps=9"),
         *(*(f"--{name}={path}" for name, path in networks.items()), *SETTINGS),
         f"--decoder_blocks={2 if what == 'blocks' else 1}",
+        *(ILLM if what == "labels" else ()),
     )
     assert done.returncode == 1
     assert f"error: {run / 'checkpoint.pt'} began with other weights" in done.stderr

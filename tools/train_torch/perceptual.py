@@ -63,16 +63,19 @@ class Distance(nn.Module):
     def forward(self, pictures: Tensor, others: Tensor) -> Tensor:
         """float32 [batch]; gradients reach `others` alone."""
         with torch.no_grad():
-            wanted = [_unit(tap.float()) for tap in self._taps(pictures)]
+            wanted = [_unit(tap.float()) for tap in self.taps(pictures)]
         total = torch.zeros(len(others), device=others.device)
-        for number, (first, tap) in enumerate(zip(wanted, self._taps(others))):
+        for number, (first, tap) in enumerate(zip(wanted, self.taps(others))):
             difference = (first - _unit(tap.float())).square() * self.get_buffer(f"head_{number}")
             total = total + difference.sum(1).mean((1, 2))
         return total
 
-    def _taps(self, x: Tensor) -> list[Tensor]:
+    def taps(self, x: Tensor, count: int | None = None) -> list[Tensor]:
+        """Features [batch, channels, h, w] of pictures at the first `count` taps, or at all."""
         x, taps = (x - self.mean) / self.spread, []
         for layer in self._plan:
+            if len(taps) == count:
+                break
             if isinstance(layer, Conv):
                 x = self._conv(layer, x)
             elif isinstance(layer, Fire):

@@ -9,7 +9,7 @@ F. Mentzer, G. Toderici, M. Tschannen, E. Agustsson: "High-Fidelity Generative I
 NeurIPS 2020, arXiv 2006.09965 (squared error, LPIPS and a patch discriminator that sees latents).
 M. J. Muckley, A. El-Nouby, K. Ullrich, H. Jégou, J. Verbeek: "Improving Statistical Fidelity for
 Neural Image Compression with Implicit Local Likelihood Models", ICML 2023, arXiv 2301.11189 (a
-decoder alone, after training for squared error).
+decoder alone, after training for squared error; `--adversary=illm`).
 
 A run is a folder like `train.py`'s; its `weights.safetensors` holds all networks, the synthesis
 transform in place of the one that was there. Called again it goes on where the last checkpoint
@@ -32,10 +32,10 @@ import perceptual
 import torch
 from configuration import NUM_QUALITIES, Mini2Config
 from crops import Crops
-from discriminator import Discriminator
+from discriminator import Adversary, LabelDiscriminator, PatchDiscriminator
+from labels import Labels
 from networks import Mini2, checkerboard, dead_zone_width, rounded, smallest_side
 from torch import Tensor
-from torch.nn import functional
 from train import (
     SAVE_SECONDS,
     Average,
@@ -69,6 +69,13 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--looked_at", type=float, default=1.0, help="share of crops VGG16 sees")
     parser.add_argument("--mse", type=float, default=0.0004, help="weight at quality 1")
     parser.add_argument("--gan", type=float, default=0.15, help="weight at quality 1")
+    parser.add_argument(
+        "--adversary",
+        choices=("patch", "illm"),
+        default="patch",
+        help="a discriminator that tells what is real, or one that tells what is where",
+    )
+    parser.add_argument("--labels", type=int, default=1024, help="that illm tells apart")
     parser.add_argument("--pace", type=float, default=3.0, help="of the discriminator's rate")
     parser.add_argument("--spread", type=float, default=0.4, help="exponent of lambda for both")
     parser.add_argument(
@@ -76,7 +83,10 @@ def parse() -> argparse.Namespace:
         type=int,
         help="of the synthesis transform; more than the codec's begin as nothing",
     )
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.labels < 2:
+        parser.error(f"--labels: expected at least 2. Received: {options.labels}.")
+    return options
 
 
 @torch.no_grad()
@@ -128,7 +138,7 @@ def read_codec(path: Path) -> tuple[dict, dict[str, Tensor]]:
 class Run:
     """What a checkpoint holds, and how it is written and read."""
 
-    def __init__(self, options: argparse.Namespace) -> None:
+    def __init__(self, options: argparse.Namespace, features: perceptual.Distance) -> None:
         self.options = options
         torch.manual_seed(options.seed)
         settings, state = read_codec(options.init_from)
@@ -151,9 +161,13 @@ class Run:
         self.model.to(options.device, memory_format=torch.channels_last)
         self.synthesis = self.model.synthesis
         self.synthesis.requires_grad_(True)
-        self.discriminator = Discriminator(self.config.latent_channels).to(
-            options.device, memory_format=torch.channels_last
+        self.labels = options.labels if options.adversary == "illm" else 0
+        self.discriminator: Adversary = (
+            LabelDiscriminator(self.config.latent_channels, Labels(features, self.labels))
+            if self.labels
+            else PatchDiscriminator(self.config.latent_channels)
         )
+        self.discriminator.to(options.device, memory_format=torch.channels_last)
         self.average = Average(self.synthesis, options.ema)
         self.optimisers = {
             "synthesis": torch.optim.Adam(self.synthesis.parameters(), options.learning_rate),
@@ -165,11 +179,12 @@ class Run:
         path = options.run_dir / "checkpoint.pt"
         if path.exists():
             saved = torch.load(path, map_location=options.device, weights_only=True)
-            began = saved["config"], saved["codec"]
-            if began != (dataclasses.asdict(self.config), self.codec.hexdigest()):
+            began = saved["config"], saved["codec"], saved.get("labels", 0)
+            if began != (dataclasses.asdict(self.config), self.codec.hexdigest(), self.labels):
                 raise SystemExit(
-                    f"error: {path} began with other weights, or another --decoder_blocks, than "
-                    f"{options.init_from} now. Give those, or another --run_dir."
+                    f"error: {path} began with other weights than {options.init_from}, or another "
+                    "--decoder_blocks, --adversary or --labels than now. Give those, or another "
+                    "--run_dir."
                 )
             self.synthesis.load_state_dict(saved["synthesis"])
             self.discriminator.load_state_dict(saved["discriminator"])
@@ -184,6 +199,7 @@ class Run:
         saved = {
             "config": dataclasses.asdict(self.config),
             "codec": self.codec.hexdigest(),
+            "labels": self.labels,
             "synthesis": self.synthesis.state_dict(),
             "discriminator": self.discriminator.state_dict(),
             "optimisers": {k: v.state_dict() for k, v in self.optimisers.items()},
@@ -249,8 +265,8 @@ def step_of(run: Run, losses: Losses, images: Tensor, quality: Tensor, draw, gan
         loss = keep * mse + distance
         parts = {"mse": mse, "distance": distance}
         if gan:
-            judged = run.discriminator(made, code).float()
-            parts["generator"] = functional.softplus(-judged).mean((1, 2, 3))
+            truth = run.discriminator.truth(images)
+            parts["generator"] = run.discriminator.decoders(made, code, truth)
             loss = loss + real * parts["generator"]
     run.optimisers["synthesis"].zero_grad()
     loss.mean().backward()
@@ -263,10 +279,7 @@ def step_of(run: Run, losses: Losses, images: Tensor, quality: Tensor, draw, gan
         # The generator's gradient reached these weights too.
         run.optimisers["discriminator"].zero_grad()
         with autocast:
-            true, false = run.discriminator(images, code), run.discriminator(made.detach(), code)
-        parts["discriminator"] = (
-            functional.softplus(-true.float()).mean() + functional.softplus(false.float()).mean()
-        )
+            parts["discriminator"] = run.discriminator.own(images, made.detach(), code, truth)
         parts["discriminator"].backward()
         run.optimisers["discriminator"].step()
     return {k: float(v.detach().mean()) for k, v in (parts | {"loss": loss}).items()}
@@ -301,14 +314,16 @@ def main() -> None:
     stop: list[bool] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.append(True))
-    run, device = Run(options), options.device
+    device = options.device
+    features = perceptual.vgg16(options.features).to(device)
+    run = Run(options, features)
     judges = {"lpips": perceptual.lpips(options.lpips).to(device)}
-    losses = Losses(
-        options, run.config, judges["lpips"], perceptual.vgg16(options.features).to(device)
-    )
+    losses = Losses(options, run.config, judges["lpips"], features)
     if options.judge:
         judges["judge"] = perceptual.lpips(options.judge).to(device)
     crops = Crops(options.data, options.crop, options.seed)
+    if isinstance(run.discriminator, LabelDiscriminator) and not run.step:
+        run.discriminator.labels.fit(crops, options.seed)
     tested = measure.pictures(options.kodak, 4) if options.kodak else []
     print(f"{len(crops.images)} pictures, step {run.step}", flush=True)
     if tested and not run.step:
