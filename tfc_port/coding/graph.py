@@ -49,7 +49,7 @@ def encode_tensors(
         streams = tf.cast(streams, _INT32)
         entries, escapes = _to_entries(values, indexes, tables)
         # What is certain has the filler's entry already.
-        entries = tf.boolean_mask(entries, entries < tables.filler_entry)
+        entries = graph_payload.picked(entries, entries < tables.filler_entry)
         steps = graph_loops.whole_steps(tf.size(entries), streams)
         entries = graph_loops.deal(entries, steps, streams, tables.filler_entry)
         begins, shifted, sizes = graph_loops.narrow(entries, *tables.counts())
@@ -166,7 +166,9 @@ def _to_entries(
     entries = values - tf.gather(tables.constant("value_base"), indexes)
 
     def escape() -> tuple[tf.Tensor, tf.Tensor]:
-        position = tf.boolean_mask(tf.range(tf.size(values, tf.int64), dtype=tf.int64), ~inside)
+        position = graph_payload.picked(
+            tf.range(tf.size(values, tf.int64), dtype=tf.int64), ~inside
+        )
         value = tf.cast(tf.gather(values, position), tf.int64)
         above = value - tf.cast(tf.gather(last, position), tf.int64)
         below = tf.cast(tf.gather(first, position), tf.int64) - value
@@ -214,7 +216,7 @@ def _write(begins: tf.Tensor, shifted: tf.Tensor, sizes: tf.Tensor) -> tuple[tf.
     # it gets. So a digit gets a carry if the next one that isn't FFFF has one. None leaves the
     # first digit of a stream, whose value is below 1.
     settled = tf.not_equal(digits, 0xFFFF)
-    source = tf.concat([tf.boolean_mask(digits, settled), [0]], axis=0)
+    source = tf.concat([graph_payload.picked(digits, settled), [0]], axis=0)
     carries = tf.gather(source, tf.cumsum(tf.cast(settled, _INT32))) >= 1 << 16
     digits = (digits + tf.cast(carries, _INT32)) & 0xFFFF
 
@@ -226,7 +228,7 @@ def _write(begins: tf.Tensor, shifted: tf.Tensor, sizes: tf.Tensor) -> tuple[tf.
     used = tf.math.unsorted_segment_max(tf.where(tf.equal(octets, 0), -1, position), owner, streams)
     end = tf.maximum(used + 1, 2 * start)
     end = tf.where(tf.equal(tf.math.floormod(base, 2.0**32), 0.0), 2 * last, end)
-    octets = tf.boolean_mask(octets, position < tf.gather(end, owner))
+    octets = graph_payload.picked(octets, position < tf.gather(end, owner))
     return tf.cast(end - 2 * start, tf.int64), tf.cast(octets, tf.uint8)
 
 
@@ -242,7 +244,7 @@ def _decode_sound(
     """Returns the values and which message there is, of a payload whose frame is sound."""
     bases = tf.gather(tables.constant("lookup_base"), indexes)
     coded = bases < tables.filler_base
-    bases = tf.boolean_mask(bases, coded)
+    bases = graph_payload.picked(bases, coded)
     steps = graph_loops.whole_steps(tf.size(bases), streams)
     bases = graph_loops.deal(bases, steps, streams, tables.filler_base)
 
@@ -291,8 +293,8 @@ def _put_escapes(
     position = tf.cumsum(pairs[:, 0] + 1) - 1
     within = position < tf.size(values, tf.int64)
     sound &= tf.reduce_all(within)
-    position = tf.boolean_mask(position, within)
-    excess = tf.boolean_mask(pairs[:, 1], within)
+    position = graph_payload.picked(position, within)
+    excess = graph_payload.picked(pairs[:, 1], within)
     row = tf.gather(indexes, position)
     expected = tf.gather(tables.constant("mode_entry") + tables.constant("value_base"), row)
     sound &= tf.reduce_all(tf.equal(tf.gather(values, position), expected))

@@ -44,7 +44,10 @@ class NativeCoder(tf.Module):
             symbols = entries + tf.gather(self._tables.constant("value_base"), indexes)
             symbols -= tf.gather(tf.constant(self._first), indexes)
             coded = entries < self._tables.filler_entry
-            rows, symbols = tf.boolean_mask(indexes, coded), tf.boolean_mask(symbols, coded)
+            rows, symbols = (
+                graph_payload.picked(indexes, coded),
+                graph_payload.picked(symbols, coded),
+            )
             handle = self._ops.create_range_encoder(streams[None], tf.constant(self._lookup))
             handle = self._ops.entropy_encode_index(
                 handle, self._deal(rows, streams, self._rows), self._deal(symbols, streams, 0)
@@ -78,7 +81,7 @@ class NativeCoder(tf.Module):
         strings = tf.strings.substr(tf.fill([streams], payload), starts, ends - starts)
         bases = tf.gather(self._tables.constant("lookup_base"), indexes)
         coded = bases < self._tables.filler_base
-        rows = self._deal(tf.boolean_mask(indexes, coded), streams, self._rows)
+        rows = self._deal(graph_payload.picked(indexes, coded), streams, self._rows)
         handle = self._ops.create_range_decoder(strings, tf.constant(self._lookup))
         handle, symbols = self._ops.entropy_decode_index(handle, rows, tf.shape(rows)[1:], tf.int32)
         sound = tf.reduce_all(self._ops.entropy_decode_finalize(handle))

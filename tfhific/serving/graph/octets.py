@@ -6,15 +6,17 @@ as 0, and what is wrong is told beside the result.
 
 from __future__ import annotations
 
+import numpy as np
 import tensorflow as tf
 
-from tfc_port.coding.graph_payload import encode_varints, to_string
+from tfc_port.coding.graph_payload import encode_varints, picked, to_string
 
 MAX_VARINT_BYTES = 5
 
 __all__ = [
     "encode_varints",
     "first_error",
+    "picked",
     "read_number",
     "read_varint",
     "to_octets",
@@ -33,7 +35,9 @@ def varint_string(number: tf.Tensor) -> tf.Tensor:
     return to_string(encode_varints(tf.cast(number, tf.int64)[None]))
 
 
-def read_number(octets: tf.Tensor, at: tf.Tensor, size: int, order: str = "big") -> tf.Tensor:
+def read_number(
+    octets: tf.Tensor, at: tf.Tensor, size: int, little: bool | tf.Tensor = False
+) -> tf.Tensor:
     """Numbers of `size` bytes each at the positions `at`: int64, shaped like `at`.
 
     Args:
@@ -41,25 +45,25 @@ def read_number(octets: tf.Tensor, at: tf.Tensor, size: int, order: str = "big")
       at: int32, of any shape; bytes outside 0..k - 1 read as 0, and so does a single number that
         begins before 0.
       size: 1 to 4.
-      order: "big" or "little".
+      little: whether the least byte comes first; a tensor may say so.
     """
-    places = range(size - 1, -1, -1) if order == "big" else range(size)
+    weights = np.array([256**place for place in range(size)], np.int64)
+    if isinstance(little, tf.Tensor):
+        weights = tf.where(little, weights, weights[::-1])
+    elif not little:
+        weights = weights[::-1].copy()
     if at.shape.rank == 0:
         # In a loop over a file's parts nothing may take time that grows with the file.
-        begin = tf.maximum(at, 0)
-        piece = octets[begin : begin + size]
-        piece = tf.ensure_shape(tf.pad(piece, [[0, size - tf.size(piece)]]), [size])
-        weights = tf.constant([256**place for place in places], tf.int64)
-        number = tf.reduce_sum(tf.cast(piece, tf.int64) * weights)
-        return tf.where(at >= 0, number, 0)
+        begin = tf.maximum(at, 0)[None]
+        piece = tf.strided_slice(octets, begin, begin + size)
+        piece = tf.concat([piece, np.zeros([size], np.int32)], axis=0)[:size]
+        number = tf.reduce_sum(tf.cast(piece, tf.int64) * weights, axis=0)
+        return tf.where(at >= 0, number, np.int64(0))
     total = tf.size(octets)
-    number = tf.zeros(tf.shape(at), tf.int64)
-    padded = tf.concat([octets, [0]], axis=0)
-    for step, place in enumerate(places):
-        where = at + step
-        where = tf.where((where >= 0) & (where < total), where, total)
-        number += tf.cast(tf.gather(padded, where), tf.int64) * 256**place
-    return number
+    where = tf.expand_dims(at, -1) + np.arange(size, dtype=np.int32)
+    where = tf.where((where >= 0) & (where < total), where, total)
+    found = tf.gather(tf.concat([octets, [0]], axis=0), where)
+    return tf.reduce_sum(tf.cast(found, tf.int64) * weights, axis=-1)
 
 
 def read_varint(

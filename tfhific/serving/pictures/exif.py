@@ -7,7 +7,7 @@ import functools
 import tensorflow as tf
 
 from tfhific.pictures.exif import EXIF_PREFIX, ORIENTATION
-from tfhific.serving.graph.octets import read_number, to_octets, to_string
+from tfhific.serving.graph.octets import picked, read_number, to_octets, to_string
 
 _SHORT, _LONG = 3, 4
 # Offset and length of a thumbnail: as JPEG, or as strips of samples.
@@ -70,17 +70,15 @@ def _upright(octets: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     big = tf.equal(read_number(octets, tf.constant(0), 2), 0x4D4D)
 
     def number(source, at, size):
-        return tf.where(
-            little, read_number(source, at, size, "little"), read_number(source, at, size)
-        )
+        return read_number(source, at, size, little)
 
     known = (little | big) & tf.equal(number(octets, tf.constant(2), 2), 42)
     first = number(octets, tf.constant(4), 4)
     entries, end, sound = _folder(octets, first, number)
     sound &= known
-    entries = tf.boolean_mask(entries, tf.fill([tf.size(entries)], sound))
+    entries = picked(entries, tf.fill([tf.size(entries)], sound))
     tags = number(octets, entries, 2)
-    places = tf.boolean_mask(entries, tf.equal(tags, ORIENTATION))
+    places = picked(entries, tf.equal(tags, ORIENTATION))
     orientation = _last_value(octets, places, number)
 
     # The folder behind this one is the thumbnail's; it is cut off, and its samples erased.
@@ -96,7 +94,7 @@ def _upright(octets: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     for pair in _THUMBNAIL_TAGS:
         values = []
         for tag in pair:
-            mine = tf.boolean_mask(folder, tf.equal(tags, tag))
+            mine = picked(folder, tf.equal(tags, tag))
             values.append(tf.where(there, tf.cast(_last_value(octets, mine, number), tf.int64), 0))
         begin, stop = values[0], values[0] + values[1]
         fits = (begin >= tf.cast(end, tf.int64) + 4) & (begin < stop)
@@ -138,7 +136,7 @@ def _last_value(octets: tf.Tensor, entries: tf.Tensor, number) -> tf.Tensor:
     single &= tf.equal(kind, _SHORT) | tf.equal(kind, _LONG)
     long = tf.equal(kind, _LONG)
     value = tf.where(long, number(octets, entries + 8, 4), number(octets, entries + 8, 2))
-    value = tf.cast(tf.minimum(tf.boolean_mask(value, single), tf.int32.max), tf.int32)
+    value = tf.cast(tf.minimum(picked(value, single), tf.int32.max), tf.int32)
     return tf.concat([[0], value], axis=0)[-1]
 
 

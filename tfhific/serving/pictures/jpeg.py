@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from tfhific.serving.graph.octets import first_error, read_number, to_octets, to_string
+from tfhific.serving.graph.octets import first_error, picked, read_number, to_octets, to_string
 from tfhific.serving.pictures.caught import caught_image
 
 MAX_SEGMENTS = 2000
@@ -74,7 +74,7 @@ class JpegHeader:
         self.xmp = self._last(_APP1, _XMP, lengths)
         self.icc = self._profile(lengths, index)
         adobe = self._starting_with(_APP14, _ADOBE, lengths) & (lengths >= 12)
-        self._adobe_at = tf.boolean_mask(starts, adobe)
+        self._adobe_at = picked(starts, adobe)
         transform = read_number(self._octets, self._adobe_at + 11, 1)
         self.inks_converted = tf.not_equal(tf.concat([[0], transform], axis=0)[-1], 0)
 
@@ -86,8 +86,8 @@ class JpegHeader:
 
     def _texts(self, which: tf.Tensor, lengths: tf.Tensor, skip: tf.Tensor | int) -> tf.Tensor:
         """The contents of segments without their first bytes, strings."""
-        starts = tf.boolean_mask(self._starts, which) + skip
-        lengths = tf.maximum(tf.boolean_mask(lengths, which) - skip, 0)
+        starts = picked(self._starts, which) + skip
+        lengths = tf.maximum(picked(lengths, which) - skip, 0)
         texts = tf.fill([tf.size(starts)], self._data)
         starts = tf.minimum(starts, tf.size(self._octets))
         return tf.strings.substr(texts, starts, lengths)
@@ -107,7 +107,7 @@ class JpegHeader:
         which = self._starting_with(_APP2, _ICC, lengths) & (lengths >= len(_ICC) + 2)
         which &= tf.range(tf.size(self._kinds)) < frame
         texts = self._texts(which, lengths, len(_ICC) + 2)
-        starts = tf.boolean_mask(self._starts, which) + len(_ICC)
+        starts = picked(self._starts, which) + len(_ICC)
         number = tf.cast(read_number(self._octets, starts, 1), tf.int32)
         order = tf.argsort(number, stable=True)
         count = tf.gather(read_number(self._octets, starts + 1, 1), order)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from tfhific.pictures.header import PNG_SIGNATURE
-from tfhific.serving.graph.octets import first_error, read_number, to_octets
+from tfhific.serving.graph.octets import first_error, picked, read_number, to_octets
 from tfhific.serving.pictures.caught import caught, caught_image
 
 MAX_CHUNKS = 20_000
@@ -93,8 +93,8 @@ class PngHeader:
     def _find(self, kind: bytes) -> tuple[tf.Tensor, tf.Tensor]:
         """Where the last chunk of a kind begins, and its length; 0 and 0 if there is none."""
         which = tf.equal(self._kinds, _code(kind))
-        starts = tf.concat([[0], tf.boolean_mask(self._starts, which)], axis=0)
-        lengths = tf.concat([[0], tf.boolean_mask(self._lengths, which)], axis=0)
+        starts = tf.concat([[0], picked(self._starts, which)], axis=0)
+        lengths = tf.concat([[0], picked(self._lengths, which)], axis=0)
         return starts[-1], lengths[-1]
 
     def _text(self, start: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
@@ -110,15 +110,15 @@ class PngHeader:
     def _international(self, keyword: bytes) -> tuple[tf.Tensor, tf.Tensor]:
         """What stands in an iTXt chunk behind its keyword, and whether it is compressed."""
         which = self._keyword(b"iTXt", keyword)
-        start = tf.concat([[0], tf.boolean_mask(self._starts, which)], axis=0)[-1] + len(keyword)
-        length = tf.concat([[0], tf.boolean_mask(self._lengths, which)], axis=0)[-1] - len(keyword)
+        start = tf.concat([[0], picked(self._starts, which)], axis=0)[-1] + len(keyword)
+        length = tf.concat([[0], picked(self._lengths, which)], axis=0)[-1] - len(keyword)
         compressed = (length > 0) & tf.equal(read_number(self._octets, start, 1), 1)
         return self._text(start, tf.maximum(length, 0)), compressed
 
     @property
     def icc(self) -> tf.Tensor:
         chunk = to_octets(self._text(self._profile_at, self._profile_bytes))
-        ends = tf.boolean_mask(tf.range(tf.size(chunk)), tf.equal(chunk, 0))
+        ends = picked(tf.range(tf.size(chunk)), tf.equal(chunk, 0))
         # A name, a zero, the method's byte, and the compressed profile.
         begin = tf.concat([ends, [-2]], axis=0)[0] + 2
         size = tf.size(chunk) - begin

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tfhific.pictures.exif import EXIF_PREFIX
 from tfhific.pictures.header import PNG_SIGNATURE
-from tfhific.serving.graph.octets import to_octets, to_string
+from tfhific.serving.graph.octets import picked, to_octets, to_string
 
 _POLYNOMIAL = 0xEDB88320
 _MAX_LOG2 = 26
@@ -34,7 +34,7 @@ def with_metadata(png: tf.Tensor, icc: tf.Tensor, exif: tf.Tensor) -> tf.Tensor:
         profile = tf.strings.join([b"iCCPICC Profile\x00\x00", _stored(icc)])
         bodies = tf.stack([profile, tf.strings.join([b"eXIf", exif])])
         present = tf.stack([tf.strings.length(icc) > 0, tf.strings.length(exif) > 0])
-        chunks = tf.map_fn(_chunk, tf.boolean_mask(bodies, present))
+        chunks = tf.map_fn(_chunk, picked(bodies, present))
         rest = tf.strings.substr(png, head, tf.strings.length(png) - head)
         first = tf.strings.substr(png, 0, head)
         return tf.strings.join([first, tf.strings.reduce_join(chunks), rest])

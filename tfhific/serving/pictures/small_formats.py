@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from tfhific.serving.graph.octets import first_error, read_number, to_octets
+from tfhific.serving.graph.octets import first_error, picked, read_number, to_octets
 from tfhific.serving.pictures.caught import caught_image
 
 MAX_BLOCKS = 20_000
@@ -27,7 +27,7 @@ class GifHeader:
         octets = to_octets(data)
 
         def number(at, size):
-            return tf.cast(read_number(octets, at, size, "little"), tf.int32)
+            return tf.cast(read_number(octets, at, size, little=True), tf.int32)
 
         self.width, self.height = number(tf.constant(6), 2), number(tf.constant(8), 2)
         at, clear, found = _first_image(octets)
@@ -118,7 +118,7 @@ class BmpHeader:
         octets = to_octets(data)
 
         def number(at, size):
-            return read_number(octets, tf.constant(at), size, "little")
+            return read_number(octets, tf.constant(at), size, little=True)
 
         pixels_at, header, planes = number(10, 4), number(14, 4), number(26, 2)
         bits, compression = number(28, 2), number(30, 4)
@@ -173,9 +173,9 @@ class WebPHeader:
         kinds, starts, lengths, sound = _riff_chunks(octets)
 
         def find(kind: bytes):
-            which = tf.equal(kinds, int.from_bytes(kind, "little"))
-            first = tf.concat([tf.boolean_mask(starts, which), [0]], axis=0)[0]
-            length = tf.concat([tf.boolean_mask(lengths, which), [0]], axis=0)[0]
+            which = tf.equal(kinds, int.from_bytes(kind, little=True))
+            first = tf.concat([picked(starts, which), [0]], axis=0)[0]
+            length = tf.concat([picked(lengths, which), [0]], axis=0)[0]
             return first, length, tf.reduce_any(which)
 
         def text(kind: bytes):
@@ -183,7 +183,7 @@ class WebPHeader:
             return tf.strings.substr(data, tf.minimum(first, tf.size(octets)), length)
 
         def number(at, size):
-            return tf.cast(read_number(octets, at, size, "little"), tf.int32)
+            return tf.cast(read_number(octets, at, size, little=True), tf.int32)
 
         extended, _, has_extended = find(b"VP8X")
         lossy, _, has_lossy = find(b"VP8 ")
@@ -234,8 +234,8 @@ def _riff_chunks(octets: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf
     total = tf.cast(tf.size(octets), tf.int64)
 
     def step(at, sound, kinds, starts, lengths):
-        kind = read_number(octets, at, 4, "little")
-        length = read_number(octets, at + 4, 4, "little")
+        kind = read_number(octets, at, 4, little=True)
+        length = read_number(octets, at + 4, 4, little=True)
         behind = tf.cast(at, tf.int64) + 8 + length
         fits = behind <= total
         index = kinds.size()
