@@ -173,7 +173,7 @@ class WebPHeader:
         kinds, starts, lengths, sound = _riff_chunks(octets)
 
         def find(kind: bytes):
-            which = tf.equal(kinds, int.from_bytes(kind, little=True))
+            which = tf.equal(kinds, int.from_bytes(kind, "little"))
             first = tf.concat([picked(starts, which), [0]], axis=0)[0]
             length = tf.concat([picked(lengths, which), [0]], axis=0)[0]
             return first, length, tf.reduce_any(which)
