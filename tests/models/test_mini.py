@@ -167,7 +167,7 @@ def test_qualities_of_a_step_are_spread_over_the_range(trainable, batch, monkeyp
         return {"loss": tf.reduce_sum(trainable.log_gain) * 0.0}
 
     monkeypatch.setattr(trainable, "losses_of", losses_of)
-    for _ in range(50):
+    for _ in range(20):
         trainable.train_step(np.zeros([4, 64, 64, 3], np.float32))
     drawn = np.array(drawn)
     edges = np.linspace(1, NUM_QUALITIES, 5)

@@ -68,7 +68,7 @@ def test_steps_lower_the_loss(model, batch):
         return float(model.losses_of(batch, tf.constant([2.0, 6.5]), False)["loss"])
 
     before = loss()
-    for _ in range(15):
+    for _ in range(5):
         assert np.isfinite(model.train_step(batch)["loss"])
     assert loss() < before
 
