@@ -178,6 +178,31 @@ def test_a_decoder_of_more_blocks_is_published_alone(codec_run, photos, networks
     assert "would be lost" in done.stderr
 
 
+def test_decoders_of_one_codec_are_judged_side_by_side(run, codec_run, photos, networks, tmp_path):
+    both = codec_run / "weights.safetensors", run / "weights.safetensors"
+    options = (f"--kodak={photos}", f"--networks={networks['lpips']}", "--qualities=2", "--every=4")
+    done = call("judge.py", *both, *options)
+    assert done.returncode == 0, done.stderr
+    head, _, plain, real = done.stdout.strip().splitlines()
+    assert head == "| quality | weights | PSNR | alex |"
+    values = [[float(x) for x in line.split("|")[3:5]] for line in (plain, real)]
+    assert values[0] != values[1]
+    with (run / "curve.csv").open() as file:
+        last = list(csv.DictReader(file))[-1]
+    assert values[1][0] == pytest.approx(float(last["psnr_2"]), abs=0.02)
+    assert values[1][1] == pytest.approx(float(last["lpips_2"]), rel=0.02)
+
+    done = call(
+        "train.py",
+        *(f"--run_dir={tmp_path}", f"--data={photos}", "--steps=1", f"--settings={SMALL}"),
+        *("--crop=64", "--batch_size=2", "--seed=5"),
+    )
+    assert done.returncode == 0, done.stderr
+    done = call("judge.py", both[0], tmp_path / "weights.safetensors", *options)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: {tmp_path / 'weights.safetensors'} is of another codec")
+
+
 def test_tables_are_taken_or_fitted_and_not_both(run, photos, tmp_path):
     own = (f"--stream_of={tmp_path / 'plain'}", f"--data={photos / '0.png'}", f"--out={tmp_path}")
     done = call("publish.py", run / "weights.safetensors", "real", *own)
