@@ -180,12 +180,14 @@ def test_a_decoder_of_more_blocks_is_published_alone(codec_run, photos, networks
 
 def test_decoders_of_one_codec_are_judged_side_by_side(run, codec_run, photos, networks, tmp_path):
     both = codec_run / "weights.safetensors", run / "weights.safetensors"
-    options = (f"--kodak={photos}", f"--networks={networks['lpips']}", "--qualities=2", "--every=4")
+    seen = (f"--networks={networks['lpips']}", f"--features={networks['features']}")
+    options = (f"--kodak={photos}", *seen, "--qualities=2", "--every=4")
     done = call("judge.py", *both, *options)
     assert done.returncode == 0, done.stderr
     head, _, plain, real = done.stdout.strip().splitlines()
-    assert head == "| quality | weights | PSNR | alex |"
-    values = [[float(x) for x in line.split("|")[3:5]] for line in (plain, real)]
+    assert head == "| quality | weights | PSNR | alex | Frechet |"
+    values = [[float(x) for x in line.split("|")[3:6]] for line in (plain, real)]
+    assert all(row[2] > 0 for row in values)
     assert values[0] != values[1]
     with (run / "curve.csv").open() as file:
         last = list(csv.DictReader(file))[-1]
