@@ -203,6 +203,17 @@ def test_decoders_of_one_codec_are_judged_side_by_side(run, codec_run, photos, n
     done = call("judge.py", both[0], tmp_path / "weights.safetensors", *options)
     assert done.returncode == 1
     assert done.stderr.startswith(f"error: {tmp_path / 'weights.safetensors'} is of another codec")
+    (tmp_path / "none").mkdir()
+    for flag, said in (
+        (f"--networks={tmp_path / 'no.npz'}", "expected a file; there is none at"),
+        ("--qualities=high", "invalid numbers value: 'high'"),
+        (f"--kodak={tmp_path / 'no'}", "expected a folder; there is none at"),
+        (f"--kodak={tmp_path / 'none'}", "error: no PNG or WebP file in"),
+    ):
+        done = call("judge.py", both[0], *options, flag)
+        assert done.returncode
+        assert said in done.stderr
+        assert "Traceback" not in done.stderr
 
 
 def test_tables_are_taken_or_fitted_and_not_both(run, photos, tmp_path):

@@ -8,7 +8,6 @@ import tensorflow as tf
 from tfc_port.coding import varints
 
 _PLACES = varints.MAX_BYTES
-_MORE, _NONE = np.int64(128), np.int64(0)
 
 
 def to_string(octets: tf.Tensor) -> tf.Tensor:
@@ -35,7 +34,7 @@ def encode_varints(numbers: tf.Tensor) -> tf.Tensor:
     numbers = tf.expand_dims(numbers, 1)
     rest = tf.bitwise.right_shift(numbers, shifts[:, :-1])
     more = tf.bitwise.right_shift(numbers, shifts[:, 1:]) > 0
-    digits = tf.bitwise.bitwise_or(tf.bitwise.bitwise_and(rest, 127), tf.where(more, _MORE, _NONE))
+    digits = tf.bitwise.bitwise_and(rest, 127) + 128 * tf.cast(more, tf.int64)
     # A number has one digit at least, also if that is zero.
     used = tf.maximum(rest, np.eye(1, _PLACES, dtype=np.int64)) > 0
     return tf.cast(tf.gather_nd(digits, tf.where(used)), tf.uint8)

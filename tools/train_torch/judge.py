@@ -15,7 +15,6 @@ whether a place looks like its original.
 from __future__ import annotations
 
 import argparse
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,11 +23,11 @@ import numpy as np
 import perceptual
 import torch
 from configuration import Mini2Config
-from networks import Mini2, smallest_side
-from realistic import coded, pixels, read_codec
+from networks import Mini2
+from realistic import codec_digest, coded, pixels, read_codec, tested_picture
 from torch import Tensor
 from torch.nn import functional
-from train import existing_file, on_device
+from train import existing_file
 
 Judge = Callable[[Tensor, Tensor], Tensor]
 
@@ -52,105 +51,120 @@ def shift_tolerant() -> Judge:
     return lambda images, made: network(images / 127.5 - 1, made / 127.5 - 1)
 
 
-class Places:
-    """What VGG16 sees at the places of a folder's pictures."""
-
-    def __init__(self, path: Path | None) -> None:
-        self._network = perceptual.vgg16(path, 3) if path else None
-        self._rows: list[np.ndarray] = []
-
-    def add(self, picture: Tensor) -> None:
-        if self._network is not None:
-            pooled = functional.avg_pool2d(self._network.taps(picture)[-1], 16)
-            self._rows.append(pooled[0].flatten(1).T.double().numpy())
-
-    def distance(self, other: Places) -> float:
-        """Frechet's; `nan` where nothing was seen."""
-        if not self._rows:
-            return float("nan")
-        first, second = np.concatenate(self._rows), np.concatenate(other._rows)
-        a, b = np.cov(first, rowvar=False), np.cov(second, rowvar=False)
-        # The product of two covariances has real eigenvalues of at least 0, but for rounding.
-        common = np.sqrt(np.maximum(np.linalg.eigvals(a @ b).real, 0.0)).sum()
-        apart = np.square(first.mean(0) - second.mean(0)).sum()
-        return float(apart + np.trace(a) + np.trace(b) - 2 * common)
+def places(network: perceptual.Distance, picture: Tensor) -> np.ndarray:
+    """What VGG16 sees at each place of a picture: float64 [places, channels]."""
+    pooled = functional.avg_pool2d(network.taps(picture, 3)[-1], 16)
+    return pooled[0].flatten(1).T.double().numpy()
 
 
-def read(path: Path) -> Mini2:
-    settings, state = read_codec(path)
-    model = Mini2(Mini2Config(**settings))
-    try:
-        model.load_state_dict(state)
-    except RuntimeError as error:
-        raise SystemExit(f"error: {path} does not hold the weights of a mini2 ({error}).") from None
-    return model.eval().to(memory_format=torch.channels_last)
+def frechet(first: list[np.ndarray], second: list[np.ndarray]) -> float:
+    """The distance of two sets of places, each a list of pictures'."""
+    one, other = np.concatenate(first), np.concatenate(second)
+    a, b = np.cov(one, rowvar=False), np.cov(other, rowvar=False)
+    # The product of two covariances has real eigenvalues of at least 0, but for rounding.
+    common = np.sqrt(np.maximum(np.linalg.eigvals(a @ b).real, 0.0)).sum()
+    apart = np.square(one.mean(0) - other.mean(0)).sum()
+    return float(apart + np.trace(a) + np.trace(b) - 2 * common)
 
 
-def codec_of(model: Mini2) -> bytes:
-    """A digest of all but the synthesis transform."""
-    digest = hashlib.sha256()
-    for name, value in sorted(model.state_dict().items()):
-        if not name.startswith("synthesis."):
-            digest.update(value.contiguous().numpy().tobytes())
-    return digest.digest()
+def read(paths: list[Path]) -> dict[str, Mini2]:
+    """Models by their files' names.
+
+    Raises:
+      SystemExit: a file holds something else, or another codec than the first.
+    """
+    models, wanted = {}, ""
+    for path in paths:
+        settings, state = read_codec(path)
+        wanted = wanted or codec_digest(state)
+        if codec_digest(state) != wanted:
+            raise SystemExit(f"error: {path} is of another codec than {paths[0]}.")
+        model = Mini2(Mini2Config(**settings))
+        try:
+            model.load_state_dict(state)
+        except RuntimeError as error:
+            raise SystemExit(
+                f"error: {path} does not hold the weights of a mini2 ({error})."
+            ) from None
+        models[str(path)] = model.eval().to(memory_format=torch.channels_last)
+    return models
 
 
 @torch.no_grad()
 def judged(
     models: dict[str, Mini2],
     judges: dict[str, Judge],
+    network: perceptual.Distance | None,
     images: list[np.ndarray],
     quality: float,
     dead_zone: float,
-    features: Path | None,
 ) -> dict[str, list[float]]:
-    """The means of every judge, and Frechet's distance if there are features, by decoder."""
+    """The means of every judge, and Frechet's distance if there is a network, by decoder."""
+    codec = next(iter(models.values()))
     found: dict[str, list[list[float]]] = {name: [] for name in models}
-    original, decoded = Places(features), {name: Places(features) for name in models}
+    original: list[np.ndarray] = []
+    decoded: dict[str, list[np.ndarray]] = {name: [] for name in models}
     for image in images:
-        height, width = (side // smallest_side() * smallest_side() for side in image.shape[:2])
-        x = on_device(image[None, :height, :width], "cpu")
-        first = next(iter(models.values()))
-        code = coded(first, x, torch.tensor([quality]), dead_zone)
-        original.add(x)
+        x = tested_picture(image, "cpu")
+        code = coded(codec, x, torch.tensor([quality]), dead_zone)
+        if network is not None:
+            original.append(places(network, x))
         for name, model in models.items():
             made = pixels(model.synthesis, code).round().clamp(0, 255)
-            decoded[name].add(made)
             found[name].append([float(judge(x, made)) for judge in judges.values()])
-    return {
-        name: [*np.mean(values, 0), *([original.distance(decoded[name])] if features else [])]
-        for name, values in found.items()
-    }
+            if network is not None:
+                decoded[name].append(places(network, made))
+    means = {name: np.mean(values, 0).tolist() for name, values in found.items()}
+    if network is not None:
+        for name, values in means.items():
+            values.append(frechet(original, decoded[name]))
+    return means
+
+
+def existing_files(names: str) -> list[Path]:
+    return [existing_file(name) for name in names.split(",")]
+
+
+def numbers(text: str) -> list[float]:
+    return [float(part) for part in text.split(",")]
+
+
+def existing_folder(name: str) -> Path:
+    if not Path(name).is_dir():
+        raise argparse.ArgumentTypeError(f"expected a folder; there is none at {name}")
+    return Path(name)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("weights", type=existing_file, nargs="+", help="of runs of one codec")
-    parser.add_argument("--kodak", type=Path, required=True, help="a folder of pictures")
-    parser.add_argument("--networks", default="", help="of LPIPS, npz, with commas between")
+    parser.add_argument("--kodak", type=existing_folder, required=True, help="of PNG or WebP files")
+    parser.add_argument(
+        "--networks", type=existing_files, default=[], help="of LPIPS, npz, with commas between"
+    )
     parser.add_argument("--stlpips", action="store_true", help="the shift-tolerant one too")
     parser.add_argument("--features", type=existing_file, help="VGG16, npz")
-    parser.add_argument("--qualities", default="2,3")
+    parser.add_argument("--qualities", type=numbers, default=[2.0, 3.0])
     parser.add_argument("--dead_zone", type=float, default=0.0, help="of the codec's encoders")
-    parser.add_argument("--every", type=int, default=1, help="picture of the folder")
+    parser.add_argument("--every", type=int, default=1, help="so many pictures on, the next")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    models = {str(path): read(path) for path in options.weights}
-    for path, model in models.items():
-        if codec_of(model) != codec_of(next(iter(models.values()))):
-            raise SystemExit(f"error: {path} is of another codec than {options.weights[0]}.")
+    models = read(options.weights)
     judges: dict[str, Judge] = {"PSNR": psnr}
-    for path in filter(None, options.networks.split(",")):
-        judges[Path(path).stem] = perceptual.lpips(existing_file(path))
+    for path in options.networks:
+        judges[path.stem] = perceptual.lpips(path)
     if options.stlpips:
         judges["ST-LPIPS"] = shift_tolerant()
+    network = perceptual.vgg16(options.features, 3) if options.features else None
     images = measure.pictures(options.kodak, options.every)
-    columns = ["quality", "weights", *judges, *(["Frechet"] if options.features else [])]
+    if not images:
+        raise SystemExit(f"error: no PNG or WebP file in {options.kodak}.")
+    columns = ["quality", "weights", *judges, *(["Frechet"] if network is not None else [])]
     print(f"| {' | '.join(columns)} |")
     print("| --- " * len(columns) + "|")
-    for quality in map(float, options.qualities.split(",")):
-        found = judged(models, judges, images, quality, options.dead_zone, options.features)
+    for quality in options.qualities:
+        found = judged(models, judges, network, images, quality, options.dead_zone)
         for name, means in found.items():
             print(f"| {quality:g} | {name} | {' | '.join(f'{m:.4f}' for m in means)} |", flush=True)
 

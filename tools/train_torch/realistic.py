@@ -116,6 +116,20 @@ def pixels(synthesis: torch.nn.Module, code: Tensor) -> Tensor:
     return (synthesis(code).float() + 0.5) * 255.0
 
 
+def tested_picture(image: np.ndarray, device: str) -> Tensor:
+    """uint8 [H, W, 3] as float32 [1, 3, h, w], cut to sides that the networks take."""
+    height, width = (side // smallest_side() * smallest_side() for side in image.shape[:2])
+    return on_device(image[None, :height, :width], device)
+
+
+def codec_digest(state: dict[str, Tensor]) -> str:
+    """Of all weights but the synthesis transform's."""
+    digest = hashlib.sha256()
+    for name in sorted(n for n in state if not n.startswith("synthesis.")):
+        digest.update(state[name].numpy().tobytes())
+    return digest.hexdigest()
+
+
 def read_codec(path: Path) -> tuple[dict, dict[str, Tensor]]:
     """The settings and weights of a `weights.safetensors`.
 
@@ -154,9 +168,7 @@ class Run:
         if unknown or not all(name.startswith("synthesis.blocks.") for name in missing):
             raise SystemExit(f"error: {options.init_from} does not hold the weights of a mini2.")
         # Of what stays as it is: a run goes on with the codec that it began with.
-        self.codec = hashlib.sha256()
-        for name in sorted(n for n in state if not n.startswith("synthesis.")):
-            self.codec.update(state[name].numpy().tobytes())
+        self.codec = codec_digest(state)
         self.model.requires_grad_(False)
         self.model.to(options.device, memory_format=torch.channels_last)
         self.synthesis = self.model.synthesis
@@ -180,7 +192,7 @@ class Run:
         if path.exists():
             saved = torch.load(path, map_location=options.device, weights_only=True)
             began = saved["config"], saved["codec"], saved.get("labels", 0)
-            if began != (dataclasses.asdict(self.config), self.codec.hexdigest(), self.labels):
+            if began != (dataclasses.asdict(self.config), self.codec, self.labels):
                 raise SystemExit(
                     f"error: {path} began with other weights than {options.init_from}, or another "
                     "--decoder_blocks, --adversary or --labels than now. Give those, or another "
@@ -198,7 +210,7 @@ class Run:
         """Writes the checkpoint, and all of the codec's weights with the averaged ones."""
         saved = {
             "config": dataclasses.asdict(self.config),
-            "codec": self.codec.hexdigest(),
+            "codec": self.codec,
             "labels": self.labels,
             "synthesis": self.synthesis.state_dict(),
             "discriminator": self.discriminator.state_dict(),
@@ -293,8 +305,7 @@ def report(run: Run, judges: dict[str, perceptual.Distance], tested: list[np.nda
     for quality in MEASURED:
         found: dict[str, list[float]] = {"psnr": [], **{name: [] for name in judges}}
         for image in tested:
-            height, width = (side // smallest_side() * smallest_side() for side in image.shape[:2])
-            x = on_device(image[None, :height, :width], device)
+            x = tested_picture(image, device)
             chosen = torch.tensor([quality], device=device)
             code = coded(run.model, x, chosen, run.options.dead_zone)
             made = pixels(synthesis, code).round().clamp(0, 255)
