@@ -31,8 +31,6 @@ class JpegHeader:
     Attributes:
       error: string, empty if it can be read.
       height, width, components: int32.
-      exif, xmp, icc: strings, empty where there is none.
-      inks_converted: bool, whether four components are YCCK and not CMYK.
     """
 
     def __init__(self, data: tf.Tensor) -> None:
@@ -40,7 +38,7 @@ class JpegHeader:
         self._data = data
         self._octets = to_octets(data)
         kinds, starts, lengths, scan, sound = _segments(self._octets)
-        self._kinds, self._starts, self._scan = kinds, starts, scan
+        self._kinds, self._starts, self._lengths, self._scan = kinds, starts, lengths, scan
         # Every marker from C0 to CF but those of Huffman tables, of arithmetic coding, and JPG.
         frame = (kinds >= 0xC0) & (kinds <= 0xCF)
         for other in (0xC4, 0xC8, 0xCC):
@@ -49,7 +47,7 @@ class JpegHeader:
         found = tf.reduce_any(frame) & sound
         index = tf.where(found, index, 0)
         at = tf.where(found, tf.concat([starts, [0]], axis=0)[index], 0)
-        self._frame_at = at
+        self._frame, self._frame_at = index, at
 
         def field(offset, size):
             return tf.cast(read_number(self._octets, at + offset, size), tf.int32)
@@ -70,43 +68,29 @@ class JpegHeader:
                 ),
             ]
         )
-        self.exif = self._joined(_APP1, _EXIF, lengths, 0, len(_EXIF))
-        self.xmp = self._last(_APP1, _XMP, lengths)
-        self.icc = self._profile(lengths, index)
-        adobe = self._starting_with(_APP14, _ADOBE, lengths) & (lengths >= 12)
-        self._adobe_at = picked(starts, adobe)
-        transform = read_number(self._octets, self._adobe_at + 11, 1)
-        self.inks_converted = tf.not_equal(tf.concat([[0], transform], axis=0)[-1], 0)
 
-    def _starting_with(self, kind: int, start: bytes, lengths: tf.Tensor) -> tf.Tensor:
-        size = len(start)
-        here = read_number(self._octets, self._starts[:, None] + tf.range(size), 1)
-        same = tf.reduce_all(tf.equal(here, tf.constant(list(start), tf.int64)), axis=1)
-        return same & tf.equal(self._kinds, kind) & (lengths >= size)
-
-    def _texts(self, which: tf.Tensor, lengths: tf.Tensor, skip: tf.Tensor | int) -> tf.Tensor:
-        """The contents of segments without their first bytes, strings."""
-        starts = picked(self._starts, which) + skip
-        lengths = tf.maximum(picked(lengths, which) - skip, 0)
-        texts = tf.fill([tf.size(starts)], self._data)
-        starts = tf.minimum(starts, tf.size(self._octets))
-        return tf.strings.substr(texts, starts, lengths)
-
-    def _joined(self, kind, start, lengths, first_skip, other_skip) -> tf.Tensor:
-        which = self._starting_with(kind, start, lengths)
+    @property
+    def exif(self) -> tf.Tensor:
+        """A string, empty where there is none."""
+        which = self._starting_with(_APP1, _EXIF)
         order = tf.range(tf.reduce_sum(tf.cast(which, tf.int32)))
-        skip = tf.where(tf.equal(order, 0), first_skip, other_skip)
-        return tf.strings.reduce_join(self._texts(which, lengths, skip))
+        return tf.strings.reduce_join(
+            self._texts(which, tf.where(tf.equal(order, 0), 0, len(_EXIF)))
+        )
 
-    def _last(self, kind, start, lengths) -> tf.Tensor:
-        texts = self._texts(self._starting_with(kind, start, lengths), lengths, len(start))
+    @property
+    def xmp(self) -> tf.Tensor:
+        """A string, empty where there is none."""
+        texts = self._texts(self._starting_with(_APP1, _XMP), len(_XMP))
         return tf.concat([[""], texts], axis=0)[-1]
 
-    def _profile(self, lengths: tf.Tensor, frame: tf.Tensor) -> tf.Tensor:
-        """The ICC profile put together, if all its pieces stand before the frame's header."""
-        which = self._starting_with(_APP2, _ICC, lengths) & (lengths >= len(_ICC) + 2)
-        which &= tf.range(tf.size(self._kinds)) < frame
-        texts = self._texts(which, lengths, len(_ICC) + 2)
+    @property
+    def icc(self) -> tf.Tensor:
+        """The profile put together, if all its pieces stand before the frame's header; or empty."""
+        head = len(_ICC) + 2
+        which = self._starting_with(_APP2, _ICC) & (self._lengths >= head)
+        which &= tf.range(tf.size(self._kinds)) < self._frame
+        texts = self._texts(which, head)
         starts = picked(self._starts, which) + len(_ICC)
         number = tf.cast(read_number(self._octets, starts, 1), tf.int32)
         order = tf.argsort(number, stable=True)
@@ -114,6 +98,20 @@ class JpegHeader:
         first = tf.cast(tf.concat([count, [0]], axis=0)[0], tf.int32)
         whole = tf.equal(first, tf.size(texts))
         return tf.where(whole, tf.strings.reduce_join(tf.gather(texts, order)), "")
+
+    def _starting_with(self, kind: int, start: bytes) -> tf.Tensor:
+        size = len(start)
+        here = read_number(self._octets, self._starts[:, None] + tf.range(size), 1)
+        same = tf.reduce_all(tf.equal(here, tf.constant(list(start), tf.int64)), axis=1)
+        return same & tf.equal(self._kinds, kind) & (self._lengths >= size)
+
+    def _texts(self, which: tf.Tensor, skip: tf.Tensor | int) -> tf.Tensor:
+        """The contents of segments without their first bytes, strings."""
+        starts = picked(self._starts, which) + skip
+        lengths = tf.maximum(picked(self._lengths, which) - skip, 0)
+        texts = tf.fill([tf.size(starts)], self._data)
+        starts = tf.minimum(starts, tf.size(self._octets))
+        return tf.strings.substr(texts, starts, lengths)
 
     def pixels(self) -> tf.Tensor:
         """uint8 [H, W, 3]; [0, 0, 3] where the file is damaged."""
@@ -125,22 +123,27 @@ class JpegHeader:
         )
 
     def _from_inks(self) -> tf.Tensor:
-        whole, without = self._inks(without_black=False), self._inks(without_black=True)
+        adobe = self._starting_with(_APP14, _ADOBE) & (self._lengths >= 12)
+        adobe_at = picked(self._starts, adobe)
+        whole, without = self._inks(adobe_at, False), self._inks(adobe_at, True)
         # Either may be damaged where the other is not.
         size = tf.minimum(tf.shape(whole), tf.shape(without))
         whole, without = whole[: size[0], : size[1]], without[: size[0], : size[1]]
         inks = without - 128
         black = whole[..., :1] - inks[..., :1]
-        inks = tf.cond(self.inks_converted, lambda: _from_ycc(inks), lambda: inks)
+        # Whether they are YCCK and not CMYK.
+        transform = read_number(self._octets, adobe_at + 11, 1)
+        converted = tf.not_equal(tf.concat([[0], transform], axis=0)[-1], 0)
+        inks = tf.cond(converted, lambda: _from_ycc(inks), lambda: inks)
         # As Pillow has it: inverted inks, and a product divided by 255 and rounded.
         product = (255 - inks) * black + 128
         return tf.cast(black - (product // 256 + product) // 256, tf.uint8)
 
-    def _inks(self, without_black: bool) -> tf.Tensor:
+    def _inks(self, adobe_at: tf.Tensor, without_black: bool) -> tf.Tensor:
         """Sums of each ink's samples and black's, int32 [H, W, 3]."""
         # The file's own Adobe segments must not be found.
         octets = tf.tensor_scatter_nd_update(
-            self._octets, self._adobe_at[:, None], tf.zeros_like(self._adobe_at)
+            self._octets, adobe_at[:, None], tf.zeros_like(adobe_at)
         )
         tables = tf.constant(b"")
         if without_black:

@@ -29,8 +29,7 @@ class PngHeader:
     Attributes:
       error: string, empty if it can be read.
       height, width: int32.
-      grey: bool.
-      exif, xmp, icc: strings, empty where there is none.
+      exif: string, empty where there is none.
     """
 
     def __init__(self, data: tf.Tensor) -> None:
@@ -46,19 +45,13 @@ class PngHeader:
 
         self.width, self.height = (_int32(field(offset, 4)) for offset in (0, 4))
         self._depth, self._type = _int32(field(8, 1)), _int32(field(9, 1))
-        self.grey = tf.equal(self._type, _GREY) | tf.equal(self._type, _GREY_ALPHA)
-        key_at, key_bytes = self._find(b"tRNS")
-        self._has_key = (key_bytes >= 6) & tf.equal(self._type, _RGB)
-        self._has_key |= (key_bytes >= 2) & tf.equal(self._type, _GREY)
-        self._key = _int32(read_number(self._octets, key_at + 2 * tf.range(3), 2))
-        self._palette_alpha = (key_bytes > 0) & tf.equal(self._type, _PALETTE)
-        transfer_at, transfer_bytes = self._find(b"cICP")
-        transfer = _int32(read_number(self._octets, transfer_at + 1, 1))
-        hdr = tf.equal(transfer_bytes, 4) & tf.reduce_any(tf.equal(transfer, _HDR))
-        self._profile_at, self._profile_bytes = self._find(b"iCCP")
-        self.exif = self._text(*self._find(b"eXIf"))
-        packet, packet_compressed = self._international(_XMP)
-        self.xmp = packet
+        self._key_bytes = self._length(b"tRNS")
+        coloured_key = (self._key_bytes >= 6) & tf.equal(self._type, _RGB)
+        transfer = _int32(read_number(self._octets, self._start(b"cICP") + 1, 1))
+        hdr = tf.equal(self._length(b"cICP"), 4) & tf.reduce_any(tf.equal(transfer, _HDR))
+        self._profile_bytes = self._length(b"iCCP")
+        self.exif = self._text(self._start(b"eXIf"), self._length(b"eXIf"))
+        self._packet_start, self._packet_bytes, packet_compressed = self._international(_XMP)
         raw_exif = tf.reduce_any(
             tf.stack([self._keyword(kind, _RAW_EXIF) for kind in (b"tEXt", b"zTXt", b"iTXt")])
         )
@@ -75,7 +68,7 @@ class PngHeader:
                 ),
                 (hdr, "a PNG of high dynamic range is not read here; convert it"),
                 (
-                    self._has_key & tf.equal(self._type, _RGB) & tf.equal(self._depth, 16),
+                    coloured_key & tf.equal(self._depth, 16),
                     "a PNG of 16 bits with a transparent colour is not read here; convert it",
                 ),
                 (
@@ -90,12 +83,22 @@ class PngHeader:
             ]
         )
 
-    def _find(self, kind: bytes) -> tuple[tf.Tensor, tf.Tensor]:
-        """Where the last chunk of a kind begins, and its length; 0 and 0 if there is none."""
-        which = tf.equal(self._kinds, _code(kind))
-        starts = tf.concat([[0], picked(self._starts, which)], axis=0)
-        lengths = tf.concat([[0], picked(self._lengths, which)], axis=0)
-        return starts[-1], lengths[-1]
+    @property
+    def grey(self) -> tf.Tensor:
+        """Bool."""
+        return tf.equal(self._type, _GREY) | tf.equal(self._type, _GREY_ALPHA)
+
+    def _start(self, kind: bytes) -> tf.Tensor:
+        """Where the last chunk of a kind begins; 0 if there is none."""
+        return self._last(self._starts, kind)
+
+    def _length(self, kind: bytes) -> tf.Tensor:
+        """Of the last chunk of a kind; 0 if there is none."""
+        return self._last(self._lengths, kind)
+
+    def _last(self, numbers: tf.Tensor, kind: bytes) -> tf.Tensor:
+        found = picked(numbers, tf.equal(self._kinds, _code(kind)))
+        return tf.concat([[0], found], axis=0)[-1]
 
     def _text(self, start: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
         start = tf.minimum(start, tf.size(self._octets))
@@ -107,23 +110,30 @@ class PngHeader:
         same = tf.reduce_all(tf.equal(here, tf.constant(list(keyword), tf.int64)), axis=1)
         return same & tf.equal(self._kinds, _code(kind)) & (self._lengths >= len(keyword))
 
-    def _international(self, keyword: bytes) -> tuple[tf.Tensor, tf.Tensor]:
-        """What stands in an iTXt chunk behind its keyword, and whether it is compressed."""
+    def _international(self, keyword: bytes) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Where an iTXt chunk goes on behind its keyword, how far, and whether compressed."""
         which = self._keyword(b"iTXt", keyword)
         start = tf.concat([[0], picked(self._starts, which)], axis=0)[-1] + len(keyword)
         length = tf.concat([[0], picked(self._lengths, which)], axis=0)[-1] - len(keyword)
         compressed = (length > 0) & tf.equal(read_number(self._octets, start, 1), 1)
-        return self._text(start, tf.maximum(length, 0)), compressed
+        return start, tf.maximum(length, 0), compressed
+
+    @property
+    def xmp(self) -> tf.Tensor:
+        """A string, empty where there is none."""
+        return self._text(self._packet_start, self._packet_bytes)
 
     @property
     def icc(self) -> tf.Tensor:
-        chunk = to_octets(self._text(self._profile_at, self._profile_bytes))
+        """A profile, a string, empty where there is none."""
+        at = self._start(b"iCCP")
+        chunk = to_octets(self._text(at, self._profile_bytes))
         ends = picked(tf.range(tf.size(chunk)), tf.equal(chunk, 0))
         # A name, a zero, the method's byte, and the compressed profile.
         begin = tf.concat([ends, [-2]], axis=0)[0] + 2
         size = tf.size(chunk) - begin
         held = (size > 0) & (begin > 0)
-        packed = self._text(self._profile_at + begin, tf.where(held, size, 0))
+        packed = self._text(at + begin, tf.where(held, size, 0))
         return tf.cond(
             held,
             # A profile that can't be read is none, as for viewers.
@@ -142,7 +152,7 @@ class PngHeader:
                 (tf.equal(self._type, _GREY), self._narrow_grey),
                 (wide, self._wide),
                 (tf.equal(self._type, _RGB), self._narrow_rgb),
-                (tf.equal(self._type, _PALETTE) & ~self._palette_alpha, self._opaque),
+                (tf.equal(self._type, _PALETTE) & tf.equal(self._key_bytes, 0), self._opaque),
             ],
             default=lambda: self._decode(4),
             exclusive=False,
@@ -156,26 +166,31 @@ class PngHeader:
             dtype,
         )
 
-    def _keyed(self, samples: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
+    def _key(self) -> tf.Tensor:
+        """The transparent colour, int32 [3]."""
+        return _int32(read_number(self._octets, self._start(b"tRNS") + 2 * tf.range(3), 2))
+
+    def _keyed(self, samples: tf.Tensor, key: tf.Tensor, key_bytes: int) -> tf.Tensor:
         """uint8 alpha [H, W, 1]: 0 where the samples, int32, are the key."""
-        same = tf.reduce_all(tf.equal(samples, key), axis=-1, keepdims=True) & self._has_key
-        return tf.cast(tf.where(same, 0, 255), tf.uint8)
+        same = tf.reduce_all(tf.equal(samples, key), axis=-1, keepdims=True)
+        return tf.cast(tf.where(same & (self._key_bytes >= key_bytes), 0, 255), tf.uint8)
 
     def _wide_grey(self) -> tf.Tensor:
         wide = tf.cast(self._decode(1, tf.uint16), tf.int32)
         # See `picture_colour._narrow`.
         grey = tf.cast((wide * 255 + 32767) // 65535, tf.uint8)
-        return tf.concat([grey, grey, grey, self._keyed(wide, self._key[:1])], axis=-1)
+        return tf.concat([grey, grey, grey, self._keyed(wide, self._key()[:1], 2)], axis=-1)
 
     def _narrow_grey(self) -> tf.Tensor:
         grey = self._decode(1)
         largest = tf.bitwise.left_shift(1, tf.minimum(self._depth, 16)) - 1
-        key = self._key[:1] * 255 // tf.maximum(largest, 1)
-        return tf.concat([grey, grey, grey, self._keyed(tf.cast(grey, tf.int32), key)], axis=-1)
+        key = self._key()[:1] * 255 // tf.maximum(largest, 1)
+        alpha = self._keyed(tf.cast(grey, tf.int32), key, 2)
+        return tf.concat([grey, grey, grey, alpha], axis=-1)
 
     def _narrow_rgb(self) -> tf.Tensor:
         rgb = self._decode(3)
-        return tf.concat([rgb, self._keyed(tf.cast(rgb, tf.int32), self._key)], axis=-1)
+        return tf.concat([rgb, self._keyed(tf.cast(rgb, tf.int32), self._key(), 6)], axis=-1)
 
     def _opaque(self) -> tf.Tensor:
         # Asked for alpha, TensorFlow gives a palette of fewer than 8 bits less than 255 of it.
