@@ -22,18 +22,32 @@ print(json.dumps([op.name for op in ops.op]))
 """
 
 
-def ops_of(folder: str) -> set[str]:
-    """Every op of a SavedModel's graph and of the functions in it."""
+def graph_of(folder: str):
+    """A SavedModel's graph, with the functions in it."""
     from tensorflow.core.protobuf import saved_model_pb2
 
     with open(os.path.join(folder, "saved_model.pb"), "rb") as file:
-        model = saved_model_pb2.SavedModel.FromString(file.read())
-    found = set()
-    for meta_graph in model.meta_graphs:
-        graph = meta_graph.graph_def
-        found |= {node.op for node in graph.node}
-        found |= {node.op for function in graph.library.function for node in function.node_def}
-    return found
+        (meta_graph,) = saved_model_pb2.SavedModel.FromString(file.read()).meta_graphs
+    return meta_graph.graph_def
+
+
+def idle_layers(function) -> list[list[str]]:
+    """The operations of a function that lead nowhere: those that nothing uses, and so on.
+
+    A constant that only such a one uses is in its layer's successor, and no layer by itself.
+    """
+    used_by: dict[str, set[str]] = {node.name: set() for node in function.node_def}
+    for node in function.node_def:
+        for name in node.input:
+            used_by.get(name.lstrip("^").split(":")[0], set()).add(node.name)
+    for name in (*function.ret.values(), *function.control_ret.values()):
+        used_by.get(name.split(":")[0], set()).add("")
+    kinds = {node.name: node.op for node in function.node_def}
+    layers: list[list[str]] = []
+    while found := {name for name, users in used_by.items() if not users}:
+        used_by = {name: users - found for name, users in used_by.items() if name not in found}
+        layers.append(sorted(name for name in found if kinds[name] != "Const"))
+    return [layer for layer in layers if layer]
 
 
 @pytest.fixture(scope="module")
@@ -45,10 +59,21 @@ def core_ops(run_python) -> set[str]:
 
 
 def test_the_graph_and_its_functions_hold_core_ops_only(export_folder, core_ops):
-    used = ops_of(str(export_folder / "1"))
+    graph = graph_of(str(export_folder / "1"))
+    used = {node.op for function in graph.library.function for node in function.node_def}
+    used |= {node.op for node in graph.node}
     assert "EntropyDecodeIndex" not in core_ops
     assert len(used) > 100
     assert used <= core_ops
+
+
+def test_what_leads_nowhere_is_a_few_operations_deep(export_folder):
+    """For each layer of it TensorFlow goes over all of the graph once more when it is first run."""
+    functions = graph_of(str(export_folder / "1")).library.function
+    assert len(functions) > 100
+    for function in functions:
+        layers = idle_layers(function)
+        assert len(layers) <= 6, (function.signature.name, layers)
 
 
 def test_all_signatures_are_there_and_batched(loaded):
