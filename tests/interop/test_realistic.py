@@ -16,6 +16,7 @@ from tests.interop.train_torch_calls import SMALL, TOOLS, call
 pytest.importorskip("torch", reason="PyTorch is not installed")
 
 ILLM = ("--adversary=illm", "--labels=8")
+ENCODER = ("--encoder", "--learning_rate=0.003", "--warmup_steps=1")
 SETTINGS = (*("--crop=64", "--batch_size=2", "--window=32"), "--decay_share=1e-9")
 
 
@@ -106,21 +107,62 @@ def label_run(tmp_path_factory, codec_run, photos, networks) -> pathlib.Path:
     return folder
 
 
-@pytest.mark.parametrize("adversary", ["patch", "illm"])
+@pytest.fixture(scope="module")
+def encoder_run(tmp_path_factory, codec_run, photos, networks) -> pathlib.Path:
+    folder = tmp_path_factory.mktemp("encoder")
+    train(codec_run, photos, networks, folder, 4, "--gan_from=0.5", f"--kodak={photos}", *ENCODER)
+    return folder
+
+
+def test_with_its_encoder_nothing_changes_that_decodes_symbols(encoder_run, codec_run):
+    from safetensors.numpy import load_file
+
+    before, after = (load_file(f / "weights.safetensors") for f in (codec_run, encoder_run))
+    changed = {name for name, value in before.items() if not np.array_equal(value, after[name])}
+    parts = {name.partition(".")[0] for name in changed}
+    assert parts == {"synthesis", "analysis", "hyper_analysis", "log_gain"}
+    with (encoder_run / "curve.csv").open() as file:
+        first, last = csv.DictReader(file)
+    assert 0 < float(first["bpp_1"]) != float(last["bpp_1"])
+
+
+def test_a_bit_weighs_more_where_files_have_outgrown_the_codecs(monkeypatch):
+    monkeypatch.syspath_prepend(str(TOOLS))
+    import torch
+    from configuration import Mini2Config
+    from rate_weight import RateWeight
+
+    weight = RateWeight(Mini2Config(), 0.0003, 0.4)
+    quality = torch.linspace(1.0, 8.0, 8)
+    before = weight(quality)
+    # As much as they should be: nothing moves.
+    weight.follow(quality, torch.ones(8), torch.ones(8))
+    torch.testing.assert_close(weight(quality), before)
+    weight.follow(quality, torch.full([8], 1.5), torch.ones(8))
+    assert bool((weight(quality) > before).all())
+    # Too large at low qualities, too small at high ones.
+    tilted, before = torch.exp(torch.linspace(0.5, -0.5, 8)), weight(quality)
+    weight.follow(quality, tilted, torch.ones(8))
+    ratio = weight(quality) / before
+    assert ratio[0] > 1 > ratio[-1]
+
+
+@pytest.mark.parametrize("kind", ["patch", "illm", "encoder"])
 def test_a_resumed_run_has_the_weights_of_an_uninterrupted_one(
-    adversary, codec_run, photos, networks, tmp_path, request
+    kind, codec_run, photos, networks, tmp_path, request
 ):
     # The discriminator comes in at step 2 of either.
-    own = ILLM if adversary == "illm" else ()
+    own = {"patch": (), "illm": ILLM, "encoder": ENCODER}[kind]
     train(codec_run, photos, networks, tmp_path, 2, "--gan_from=1", *own)
     train(codec_run, photos, networks, tmp_path, 4, "--gan_from=0.5", *own)
     import torch
 
-    whole = request.getfixturevalue("label_run" if own else "run")
+    runs = {"patch": "run", "illm": "label_run", "encoder": "encoder_run"}
+    whole = request.getfixturevalue(runs[kind])
     ours, theirs = (
         torch.load(folder / "checkpoint.pt", weights_only=True) for folder in (tmp_path, whole)
     )
-    for kind in ("synthesis", "discriminator", "average"):
+    for kind in ("model", "discriminator", "average"):
         for name, value in ours[kind].items():
             torch.testing.assert_close(value, theirs[kind][name], rtol=1e-4, atol=1e-6)
 
@@ -155,6 +197,31 @@ def test_its_decoder_reads_the_files_of_the_model_it_began_with(
         tfhific.load(str(tmp_path / "real"))
 
 
+def test_an_encoder_that_was_trained_with_it_is_published_with_it(
+    encoder_run, codec_run, photos, tmp_path, photo
+):
+    options = (f"--data={photos / '0.png'}", "--images=1", f"--out={tmp_path}")
+    done = call("publish.py", codec_run / "weights.safetensors", "plain", *options)
+    assert done.returncode == 0, done.stderr
+    own = (f"--stream_of={tmp_path / 'plain'}", f"--out={tmp_path}")
+    done = call("publish.py", encoder_run / "weights.safetensors", "real", *own)
+    assert done.returncode == 0, done.stderr
+    import tfhific
+
+    plain, real = (tfhific.load(str(tmp_path / name)) for name in ("plain", "real"))
+    assert plain.fingerprint == real.fingerprint
+    assert not np.array_equal(plain.published.log_gain, real.published.log_gain)
+    for name in ("analysis", "hyper_analysis", "synthesis"):
+        ours, theirs = (each.published.networks[name].weights for each in (plain, real))
+        assert any(not np.array_equal(ours[key], theirs[key]) for key in ours)
+    data = real.compress(photo(70, 90), 3.0)
+    assert plain.decompress(data).shape == (70, 90, 3)
+    # It does without the codec.
+    shutil.rmtree(tmp_path / "plain")
+    pixels = tfhific.load(str(tmp_path / "real")).decompress(data)
+    np.testing.assert_array_equal(pixels, real.decompress(data))
+
+
 def test_a_decoder_of_more_blocks_is_published_alone(codec_run, photos, networks, tmp_path, photo):
     run = tmp_path / "run"
     train(codec_run, photos, networks, run, 2, "--decoder_blocks=2")
@@ -178,17 +245,22 @@ def test_a_decoder_of_more_blocks_is_published_alone(codec_run, photos, networks
     assert "would be lost" in done.stderr
 
 
-def test_decoders_of_one_codec_are_judged_side_by_side(run, codec_run, photos, networks, tmp_path):
+def test_decoders_of_one_codec_are_judged_side_by_side(
+    run, encoder_run, codec_run, photos, networks, tmp_path
+):
     both = codec_run / "weights.safetensors", run / "weights.safetensors"
+    runs = (*both, encoder_run / "weights.safetensors")
     seen = (f"--networks={networks['lpips']}", f"--features={networks['features']}")
     options = (f"--kodak={photos}", *seen, "--qualities=2", "--every=4")
-    done = call("judge.py", *both, *options)
+    done = call("judge.py", *runs, *options)
     assert done.returncode == 0, done.stderr
-    head, _, plain, real = done.stdout.strip().splitlines()
-    assert head == "| quality | weights | PSNR | alex | Frechet |"
-    values = [[float(x) for x in line.split("|")[3:6]] for line in (plain, real)]
+    head, _, *rows = done.stdout.strip().splitlines()
+    assert head == "| quality | weights | bpp | PSNR | alex | Frechet |"
+    bits = [float(line.split("|")[3]) for line in rows]
+    assert bits[0] == bits[1] != bits[2]
+    values = [[float(x) for x in line.split("|")[4:7]] for line in rows]
     assert all(row[2] > 0 for row in values)
-    assert values[0] != values[1]
+    assert values[0] != values[1] != values[2]
     with (run / "curve.csv").open() as file:
         last = list(csv.DictReader(file))[-1]
     assert values[1][0] == pytest.approx(float(last["psnr_2"]), abs=0.02)
@@ -297,7 +369,7 @@ def test_labels_tell_textures_apart_and_their_discriminator_learns_them(
     assert float(judge.decoders(images, code, truth).mean()) < 0.6 * before
 
 
-@pytest.mark.parametrize("what", ["weights", "blocks", "labels"])
+@pytest.mark.parametrize("what", ["weights", "blocks", "labels", "encoder"])
 def test_a_run_goes_on_with_what_it_began_with_alone(
     what, run, codec_run, photos, networks, tmp_path
 ):
@@ -317,7 +389,7 @@ def test_a_run_goes_on_with_what_it_began_with_alone(
         *(f"--run_dir={run}", f"--init_from={begun}", f"--data={photos}", "--steps=9"),
         *(*(f"--{name}={path}" for name, path in networks.items()), *SETTINGS),
         f"--decoder_blocks={2 if what == 'blocks' else 1}",
-        *(ILLM if what == "labels" else ()),
+        *{"labels": ILLM, "encoder": ENCODER}.get(what, ()),
     )
     assert done.returncode == 1
     assert f"error: {run / 'checkpoint.pt'} began with other weights" in done.stderr

@@ -3,7 +3,8 @@
     python tools/train_torch/judge.py --kodak=KODAK --networks=alex.npz,squeeze.npz --stlpips \
         --dead_zone=0.016 RUN/weights.safetensors OTHER/weights.safetensors
 
-Whole pictures, rounded as their files are read. `--networks` are files of LPIPS's weights;
+Whole pictures, rounded as their files are read; bits are estimates. Weights may have an encoder of
+their own, if their prior is the same. `--networks` are files of LPIPS's weights;
 `--stlpips` adds the shift-tolerant one of the package stlpips-pytorch (A. Ghildyal, F. Liu:
 "Shift-tolerant Perceptual Similarity Metric", ECCV 2022, arXiv 2207.13686), by AlexNet. Means over
 the pictures are printed as a table in Markdown. With `--features`, VGG16's, its last column is the
@@ -22,14 +23,16 @@ import measure
 import numpy as np
 import perceptual
 import torch
+from codec_weights import codec_digest, read_codec
 from configuration import Mini2Config
 from networks import Mini2
-from realistic import codec_digest, coded, pixels, read_codec, tested_picture
+from realistic import tested_picture
 from torch import Tensor
 from torch.nn import functional
 from train import existing_file
 
 Judge = Callable[[Tensor, Tensor], Tensor]
+NO_PRIOR = ("synthesis.", "analysis.", "hyper_analysis.", "log_gain")
 
 
 def psnr(images: Tensor, made: Tensor) -> Tensor:
@@ -76,8 +79,9 @@ def read(paths: list[Path]) -> dict[str, Mini2]:
     models, wanted = {}, ""
     for path in paths:
         settings, state = read_codec(path)
-        wanted = wanted or codec_digest(state)
-        if codec_digest(state) != wanted:
+        found = codec_digest(state, without=NO_PRIOR)
+        wanted = wanted or found
+        if found != wanted:
             raise SystemExit(f"error: {path} is of another codec than {paths[0]}.")
         model = Mini2(Mini2Config(**settings))
         try:
@@ -99,19 +103,20 @@ def judged(
     quality: float,
     dead_zone: float,
 ) -> dict[str, list[float]]:
-    """The means of every judge, and Frechet's distance if there is a network, by decoder."""
-    codec = next(iter(models.values()))
+    """The means of the bits per pixel and of every judge, and Frechet's distance if there is a
+    network, by the weights' file."""
     found: dict[str, list[list[float]]] = {name: [] for name in models}
     original: list[np.ndarray] = []
     decoded: dict[str, list[np.ndarray]] = {name: [] for name in models}
     for image in images:
         x = tested_picture(image, "cpu")
-        code = coded(codec, x, torch.tensor([quality]), dead_zone)
         if network is not None:
             original.append(places(network, x))
         for name, model in models.items():
-            made = pixels(model.synthesis, code).round().clamp(0, 255)
-            found[name].append([float(judge(x, made)) for judge in judges.values()])
+            out = model(x, torch.tensor([quality]), False, dead_zone)
+            made = out["picture"].round().clamp(0, 255)
+            bits = float(out["bits_y"] + out["bits_z"]) / x[0, 0].numel()
+            found[name].append([bits, *(float(judge(x, made)) for judge in judges.values())])
             if network is not None:
                 decoded[name].append(places(network, made))
     means = {name: np.mean(values, 0).tolist() for name, values in found.items()}
@@ -160,7 +165,7 @@ def main() -> None:
     images = measure.pictures(options.kodak, options.every)
     if not images:
         raise SystemExit(f"error: no PNG or WebP file in {options.kodak}.")
-    columns = ["quality", "weights", *judges, *(["Frechet"] if network is not None else [])]
+    columns = ["quality", "weights", "bpp", *judges, *(["Frechet"] if network is not None else [])]
     print(f"| {' | '.join(columns)} |")
     print("| --- " * len(columns) + "|")
     for quality in options.qualities:

@@ -308,7 +308,8 @@ class Mini2(nn.Module):
           dead_zone: see `dead_zone_width`; what is decoded is rounded so in either case.
 
         Returns:
-          `picture` [b, 3, H, W] in 0..255, not clipped; `bits_y` and `bits_z`, [b].
+          `picture` [b, 3, H, W] in 0..255, not clipped; `code`, what the synthesis transform is
+          given for it; `bits_y` and `bits_z`, [b].
         """
         gain, inverse_gain = self.gains(quality)
         y = self.analysis(image / 255.0 - 0.5).float() * gain
@@ -328,9 +329,9 @@ class Mini2(nn.Module):
         symbol = y / step - mean
         coded = symbol + torch.rand_like(symbol) - 0.5 if noisy else nearest(symbol, width)
         bits_y = gaussian_bits(coded, deviation).sum((1, 2, 3))
-        latents = rounded(y, mean, step, width)
-        picture = self.synthesis(latents * inverse_gain).float().contiguous()
-        return {"picture": (picture + 0.5) * 255.0, "bits_y": bits_y, "bits_z": bits_z}
+        code = rounded(y, mean, step, width) * inverse_gain
+        picture = (self.synthesis(code).float().contiguous() + 0.5) * 255.0
+        return {"picture": picture, "code": code, "bits_y": bits_y, "bits_z": bits_z}
 
 
 @torch.no_grad()

@@ -2,8 +2,8 @@
 
 WEIGHTS is the run's `weights.safetensors`, or what `weights_of.py` makes of a published model. Of a
 run of `realistic.py`, `--stream_of=MODEL` publishes another decoder for its files: the synthesis
-transform alone, which finds the rest by the name of MODEL's folder, or all of it with `--whole`.
-Needs the packages of the project and not PyTorch.
+transform alone, which finds the rest by the name of MODEL's folder. With `--whole`, or where the
+run trained its encoder too, it is all of a model. Needs the packages of the project and not PyTorch.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import dataclasses
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tfhific.published.model import PublishedModel
 
 CALIBRATION_QUALITIES = (1.0, 2.5, 4.0, 6.0, 8.0)
+ENCODER = ("analysis", "hyper_analysis")
 
 
 def parse() -> argparse.Namespace:
@@ -66,32 +67,45 @@ def keras_model(weights: Path):
     return model
 
 
+def near(ours: np.ndarray, theirs: np.ndarray) -> bool:
+    """Whether arrays are alike: a run's were rounded to half precision, what is published again."""
+    return ours.shape == theirs.shape and np.allclose(
+        ours.astype(np.float32), theirs.astype(np.float32), rtol=0.01, atol=2e-3
+    )
+
+
 def another_decoder(run: HyperpriorModel, other: HyperpriorModel) -> HyperpriorModel:
     """`other` with the synthesis transform of a run that began with its weights.
+
+    And with its encoder, where the run trained that too.
 
     Raises:
       SystemExit: where the run's other networks are not `other`'s.
     """
+    trained: dict[str, str] = {}
     for name, network in other.networks.items():
-        if name == "synthesis":
-            continue
         own = run.networks[name].weights
         for key, value in network.weights.items():
-            # A run's weights were rounded to half precision, what is published once more.
-            near = key in own and own[key].shape == value.shape
-            if not near or not np.allclose(
-                own[key].astype(np.float32), value.astype(np.float32), rtol=0.01, atol=2e-3
-            ):
-                raise SystemExit(
-                    f"error: expected a run that began with the weights of {other.name} and "
-                    f"trained the synthesis transform alone; {key} differs."
-                )
+            if key not in own or not near(own[key], value):
+                trained[name] = key
+    strange = set(trained) - {"synthesis", *ENCODER}
+    if strange:
+        raise SystemExit(
+            f"error: expected a run that began with the weights of {other.name} and trained the "
+            f"synthesis transform alone, or the encoder too; {trained[min(strange)]} differs."
+        )
+    changes: dict[str, Any] = {}
+    networks = {**other.networks, "synthesis": run.networks["synthesis"]}
+    if set(trained) & set(ENCODER) or not near(run.log_gain, other.log_gain):
+        networks |= {name: run.networks[name] for name in ENCODER}
+        changes["log_gain"] = run.log_gain
     return dataclasses.replace(
         other,
         name=run.name,
-        networks={**other.networks, "synthesis": run.networks["synthesis"]},
+        networks=networks,
         training=run.training,
         config=run.config,
+        **changes,
     )
 
 

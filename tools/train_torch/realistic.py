@@ -4,6 +4,8 @@
         --lpips lpips_alex_v0.1.npz --features vgg16.npz
 
 Encoder and prior stay as they are: the synthesis transform alone learns, from rounded latents.
+With `--encoder` the encoder learns too, for this decoder: its files are about as large, and still
+those of the codec, whose own decoder reads them.
 
 F. Mentzer, G. Toderici, M. Tschannen, E. Agustsson: "High-Fidelity Generative Image Compression",
 NeurIPS 2020, arXiv 2006.09965 (squared error, LPIPS and a patch discriminator that sees latents).
@@ -11,30 +13,31 @@ M. J. Muckley, A. El-Nouby, K. Ullrich, H. Jégou, J. Verbeek: "Improving Statis
 Neural Image Compression with Implicit Local Likelihood Models", ICML 2023, arXiv 2301.11189 (a
 decoder alone, after training for squared error; `--adversary=illm`).
 
-A run is a folder like `train.py`'s; its `weights.safetensors` holds all networks, the synthesis
-transform in place of the one that was there. Called again it goes on where the last checkpoint
+A run is a folder like `train.py`'s; its `weights.safetensors` holds all networks, those that learnt
+in place of the ones that were there. Called again it goes on where the last checkpoint
 stands. First there is no discriminator: `--gan_from` of the time.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import dataclasses
-import hashlib
-import json
 import signal
 import time
-from pathlib import Path
 
 import measure
 import numpy as np
 import perceptual
 import torch
+from codec_weights import codec_digest, read_codec
 from configuration import NUM_QUALITIES, Mini2Config
 from crops import Crops
 from discriminator import Adversary, LabelDiscriminator, PatchDiscriminator
 from labels import Labels
 from networks import Mini2, checkerboard, dead_zone_width, rounded, smallest_side
+from rate_weight import RateWeight
+from realistic_losses import Losses
 from torch import Tensor
 from train import (
     SAVE_SECONDS,
@@ -49,6 +52,8 @@ from train import (
 )
 
 MEASURED = (1.0, 2.0, 3.0, 4.0, 6.0)
+# Steps from one look at what the codec's own encoder makes of a batch to the next.
+LOOK_EVERY = 4
 
 
 def parse() -> argparse.Namespace:
@@ -78,6 +83,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--labels", type=int, default=1024, help="that illm tells apart")
     parser.add_argument("--pace", type=float, default=3.0, help="of the discriminator's rate")
     parser.add_argument("--spread", type=float, default=0.4, help="exponent of lambda for both")
+    parser.add_argument(
+        "--encoder", action="store_true", help="train the encoder too, for files of the same size"
+    )
     parser.add_argument(
         "--decoder_blocks",
         type=int,
@@ -122,33 +130,6 @@ def tested_picture(image: np.ndarray, device: str) -> Tensor:
     return on_device(image[None, :height, :width], device)
 
 
-def codec_digest(state: dict[str, Tensor]) -> str:
-    """Of all weights but the synthesis transform's."""
-    digest = hashlib.sha256()
-    for name in sorted(n for n in state if not n.startswith("synthesis.")):
-        digest.update(state[name].numpy().tobytes())
-    return digest.hexdigest()
-
-
-def read_codec(path: Path) -> tuple[dict, dict[str, Tensor]]:
-    """The settings and weights of a `weights.safetensors`.
-
-    Raises:
-      SystemExit: it is something else.
-    """
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(str(path), "pt") as file:
-            settings = json.loads((file.metadata() or {})["config"])
-            names = list(file.keys())
-            return settings, {name: file.get_tensor(name).float() for name in names}
-    except (SafetensorError, KeyError, ValueError) as error:
-        raise SystemExit(
-            f"error: {path}: expected the weights of a run of train.py ({error!r:.100})."
-        ) from None
-
-
 class Run:
     """What a checkpoint holds, and how it is written and read."""
 
@@ -171,8 +152,15 @@ class Run:
         self.codec = codec_digest(state)
         self.model.requires_grad_(False)
         self.model.to(options.device, memory_format=torch.channels_last)
-        self.synthesis = self.model.synthesis
-        self.synthesis.requires_grad_(True)
+        self.before = copy.deepcopy(self.model)
+        self.rate_weight = RateWeight(self.config, options.mse, options.spread)
+        self.model.synthesis.requires_grad_(True)
+        if options.encoder:
+            # None of these is anything to a decoder.
+            self.model.analysis.requires_grad_(True)
+            self.model.hyper_analysis.requires_grad_(True)
+            self.model.log_gain.requires_grad_(True)
+        self.trained = [each for each in self.model.parameters() if each.requires_grad]
         self.labels = options.labels if options.adversary == "illm" else 0
         self.discriminator: Adversary = (
             LabelDiscriminator(self.config.latent_channels, Labels(features, self.labels))
@@ -180,9 +168,9 @@ class Run:
             else PatchDiscriminator(self.config.latent_channels)
         )
         self.discriminator.to(options.device, memory_format=torch.channels_last)
-        self.average = Average(self.synthesis, options.ema)
+        self.average = Average(self.model, options.ema)
         self.optimisers = {
-            "synthesis": torch.optim.Adam(self.synthesis.parameters(), options.learning_rate),
+            "codec": torch.optim.Adam(self.trained, options.learning_rate),
             "discriminator": torch.optim.Adam(
                 self.discriminator.parameters(), options.learning_rate, betas=(0.5, 0.9)
             ),
@@ -191,14 +179,16 @@ class Run:
         path = options.run_dir / "checkpoint.pt"
         if path.exists():
             saved = torch.load(path, map_location=options.device, weights_only=True)
-            began = saved["config"], saved["codec"], saved.get("labels", 0)
-            if began != (dataclasses.asdict(self.config), self.codec, self.labels):
+            names = ("config", "codec", "labels", "encoder")
+            now = (dataclasses.asdict(self.config), self.codec, self.labels, options.encoder)
+            if tuple(saved.get(name) for name in names) != now:
                 raise SystemExit(
                     f"error: {path} began with other weights than {options.init_from}, or another "
-                    "--decoder_blocks, --adversary or --labels than now. Give those, or another "
-                    "--run_dir."
+                    "--decoder_blocks, --encoder, --adversary or --labels than now. Give those, or "
+                    "another --run_dir."
                 )
-            self.synthesis.load_state_dict(saved["synthesis"])
+            self.model.load_state_dict(saved["model"])
+            self.rate_weight.state = saved["rate_weight"]
             self.discriminator.load_state_dict(saved["discriminator"])
             for name, optimiser in self.optimisers.items():
                 optimiser.load_state_dict(saved["optimisers"][name])
@@ -212,7 +202,9 @@ class Run:
             "config": dataclasses.asdict(self.config),
             "codec": self.codec,
             "labels": self.labels,
-            "synthesis": self.synthesis.state_dict(),
+            "encoder": self.options.encoder,
+            "model": self.model.state_dict(),
+            "rate_weight": self.rate_weight.state,
             "discriminator": self.discriminator.state_dict(),
             "optimisers": {k: v.state_dict() for k, v in self.optimisers.items()},
             "average": self.average.shadow,
@@ -222,77 +214,71 @@ class Run:
             "pixels": self.pixels,
         }
         write_checkpoint(self.options.run_dir, saved)
-        own = {f"synthesis.{name}": value for name, value in self.average.shadow.items()}
-        write_weights(self.options.run_dir, self.model.state_dict() | own, self.config)
+        write_weights(self.options.run_dir, self.average.shadow, self.config)
 
-    def averaged(self) -> torch.nn.Module:
-        made = type(self.synthesis)(self.config).to(self.options.device)
+    def averaged(self) -> Mini2:
+        made = Mini2(self.config).to(self.options.device)
         made.load_state_dict(self.average.shadow)
         return made.to(memory_format=torch.channels_last).eval()
 
 
-@dataclasses.dataclass
-class Losses:
-    """What the pictures of a step are judged by."""
+def decoded(run: Run, images: Tensor, quality: Tensor) -> dict[str, Tensor]:
+    """`picture` and `code` as `Mini2.forward` gives them; `bits` [b], where the encoder learns."""
+    if not run.options.encoder:
+        code = coded(run.model, images, quality, run.options.dead_zone)
+        return {"picture": pixels(run.model.synthesis, code), "code": code}
+    out = run.model(images, quality, True, run.options.dead_zone)
+    # An encoder is to serve the decoder, not to talk a discriminator round.
+    made = {"picture": out["picture"], "code": out["code"].detach()}
+    return made | {"bits": (out["bits_y"] + out["bits_z"]) / images[0, 0].numel()}
 
-    options: argparse.Namespace
-    config: Mini2Config
-    lpips: perceptual.Distance
-    features: perceptual.Distance
 
-    def weights(self, quality: Tensor) -> tuple[Tensor, Tensor]:
-        """Of the squared error and of the discriminator, [b] each: files of high rates keep more
-        of the picture than a discriminator can add."""
-        grown = self.config.log_lambda(quality) - self.config.log_lambda(torch.ones_like(quality))
-        grown = torch.exp(self.options.spread * grown)
-        return self.options.mse * grown, self.options.gan / grown
-
-    def distances(self, images: Tensor, made: Tensor, draw: np.random.Generator) -> Tensor:
-        """[b]: LPIPS, and VGG16's distance in a window of the crop."""
-        side, window = images.shape[-1], min(self.options.window, images.shape[-1])
-        # AlexNet steps by four pixels: from a fixed place it would not see what lies between.
-        top, left = draw.integers(4, size=2)
-        near = self.lpips(images[..., top:, left:], made[..., top:, left:])
-        top, left = draw.integers(side - window + 1, size=2)
-        rows, columns = slice(top, top + window), slice(left, left + window)
-        batch = len(images)
-        count = max(round(self.options.looked_at * batch), 1)
-        chosen = torch.tensor(np.sort(draw.permutation(batch)[:count]), device=images.device)
-        seen = (each[chosen][..., rows, columns] for each in (images, made))
-        far = torch.zeros(batch, device=images.device)
-        return near + far.index_add(0, chosen, self.features(*seen) * (batch / count))
+@torch.no_grad()
+def look_at_rate(run: Run, images: Tensor, quality: Tensor) -> None:
+    """Lets a bit weigh more where the encoder's files have outgrown the codec's, or less."""
+    found = []
+    for model in (run.model, run.before):
+        out = model(images, quality, False, run.options.dead_zone)
+        found.append(out["bits_y"] + out["bits_z"])
+    run.rate_weight.follow(quality, *found)
 
 
 def step_of(run: Run, losses: Losses, images: Tensor, quality: Tensor, draw, gan: bool) -> dict:
-    """One step of the synthesis transform, and of the discriminator where there is one."""
+    """One step of the codec's networks that learn, and of the discriminator where there is one."""
     autocast = torch.autocast(
         run.options.device, torch.bfloat16, enabled=run.options.bfloat16, cache_enabled=False
     )
     with autocast:
-        code = coded(run.model, images, quality, run.options.dead_zone)
-        made = pixels(run.synthesis, code)
+        if run.options.encoder and run.step % LOOK_EVERY == 0:
+            look_at_rate(run, images, quality)
+        out = decoded(run, images, quality)
+        made, code = out["picture"], out["code"]
         mse = (images - made).square().mean((1, 2, 3))
         keep, real = losses.weights(quality)
         distance = losses.distances(images, made, draw)
         loss = keep * mse + distance
         parts = {"mse": mse, "distance": distance}
+        if "bits" in out:
+            loss = loss + run.rate_weight(quality) * out["bits"]
+            parts["bits"] = out["bits"]
         if gan:
             truth = run.discriminator.truth(images)
             parts["generator"] = run.discriminator.decoders(made, code, truth)
             loss = loss + real * parts["generator"]
-    run.optimisers["synthesis"].zero_grad()
+    run.optimisers["codec"].zero_grad()
     loss.mean().backward()
-    norm = torch.nn.utils.clip_grad_norm_(run.synthesis.parameters(), run.options.clip_norm)
+    norm = torch.nn.utils.clip_grad_norm_(run.trained, run.options.clip_norm)
     if not torch.isfinite(norm):
         raise SystemExit(f"error: the gradient at step {run.step} is not finite.")
-    run.optimisers["synthesis"].step()
-    run.average.update(run.synthesis)
+    run.optimisers["codec"].step()
+    run.average.update(run.model)
     if gan:
         # The generator's gradient reached these weights too.
         run.optimisers["discriminator"].zero_grad()
         with autocast:
-            parts["discriminator"] = run.discriminator.own(images, made.detach(), code, truth)
-        parts["discriminator"].backward()
+            own = run.discriminator.own(images, made.detach(), code, truth)
+        parts["discriminator"] = own
+        own.backward()
         run.optimisers["discriminator"].step()
     return {k: float(v.detach().mean()) for k, v in (parts | {"loss": loss}).items()}
 
@@ -300,15 +286,22 @@ def step_of(run: Run, losses: Losses, images: Tensor, quality: Tensor, draw, gan
 @torch.no_grad()
 def report(run: Run, judges: dict[str, perceptual.Distance], tested: list[np.ndarray]) -> None:
     """Measures the averaged weights on whole pictures and appends to `curve.csv`."""
-    synthesis, device = run.averaged(), run.options.device
+    model, device = run.averaged(), run.options.device
     row: dict = {"step": run.step, "seconds": round(run.seconds), "pixels": run.pixels}
     for quality in MEASURED:
-        found: dict[str, list[float]] = {"psnr": [], **{name: [] for name in judges}}
+        found: dict[str, list[float]] = {
+            name: [] for name in ("psnr", *judges, *(["bpp"] if run.options.encoder else []))
+        }
         for image in tested:
             x = tested_picture(image, device)
             chosen = torch.tensor([quality], device=device)
-            code = coded(run.model, x, chosen, run.options.dead_zone)
-            made = pixels(synthesis, code).round().clamp(0, 255)
+            if run.options.encoder:
+                out = model(x, chosen, False, run.options.dead_zone)
+                code = out["code"]
+                found["bpp"].append(float(out["bits_y"] + out["bits_z"]) / x[0, 0].numel())
+            else:
+                code = coded(model, x, chosen, run.options.dead_zone)
+            made = pixels(model.synthesis, code).round().clamp(0, 255)
             error = float((x - made).square().mean())
             found["psnr"].append(10 * np.log10(255.0**2 / max(error, 1e-9)))
             for name, judge in judges.items():
@@ -354,6 +347,9 @@ def main() -> None:
             for group in optimiser.param_groups:
                 group["lr"] = rate * (options.pace if name == "discriminator" else 1.0)
         draw = np.random.default_rng([options.seed, run.step])
+        if options.encoder:
+            # The noise of its bits.
+            torch.manual_seed(int(draw.integers(1 << 62)))
         images = on_device(crops.batch(run.step, options.batch_size), device)
         # As many crops of the lower half of the rates as of all: there a decoder has most to add.
         share = (np.arange(options.batch_size) + draw.random(options.batch_size)) / len(images)
