@@ -3,7 +3,7 @@
 WEIGHTS is the run's `weights.safetensors`, or what `weights_of.py` makes of a published model. Of a
 run of `realistic.py`, `--stream_of=MODEL` publishes another decoder for its files: the synthesis
 transform alone, which finds the rest by the name of MODEL's folder. With `--whole`, or where the
-run trained its encoder too, it is all of a model. Needs the packages of the project and not PyTorch.
+run trained its encoder too, it is all of a model. Needs the project's packages and not PyTorch.
 """
 
 from __future__ import annotations
