@@ -28,13 +28,20 @@ from tfhific.backend import keras, tfc
 from tfhific.errors import TfhificError
 from tfhific.models.block_transform import block_transform
 from tfhific.models.draws import Draws
-from tfhific.models.layers import DepthToSpace, Parallel, Residual, Scale, SpaceToDepth
+from tfhific.models.layers import (
+    DepthToSpace,
+    Parallel,
+    Residual,
+    Scale,
+    SpaceToDepth,
+    unconverted,
+)
 from tfhific.models.mini_config import LINEAR_PACE, NUM_QUALITIES, STRIDE, MiniConfig
 from tfhific.models.system import TrainableSystem, TrainingOptions
 
 
 def _conv(filters: int, kernel: int, stride: int = 1, *, zero: bool = False, activation=None):
-    return tfc.SignalConv2D(
+    layer = tfc.SignalConv2D(
         filters,
         (kernel, kernel),
         corr=True,
@@ -45,10 +52,11 @@ def _conv(filters: int, kernel: int, stride: int = 1, *, zero: bool = False, act
         activation=activation,
         **({"kernel_initializer": "zeros"} if zero else {}),
     )
+    return unconverted(layer)
 
 
 def _deconv(filters: int, kernel: int, stride: int, *, activation=None):
-    return tfc.SignalConv2D(
+    layer = tfc.SignalConv2D(
         filters,
         (kernel, kernel),
         corr=False,
@@ -58,11 +66,12 @@ def _deconv(filters: int, kernel: int, stride: int, *, activation=None):
         kernel_parameter="variable",
         activation=activation,
     )
+    return unconverted(layer)
 
 
 def _pointwise(matrix: np.ndarray):
     """A 1x1 convolution that starts as `matrix` [in, out]."""
-    return tfc.SignalConv2D(
+    layer = tfc.SignalConv2D(
         matrix.shape[1],
         (1, 1),
         corr=True,
@@ -71,6 +80,7 @@ def _pointwise(matrix: np.ndarray):
         kernel_parameter="variable",
         kernel_initializer=keras.initializers.Constant(matrix[None, None]),
     )
+    return unconverted(layer)
 
 
 def _residual_block(channels: int):
