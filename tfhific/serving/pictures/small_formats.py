@@ -163,31 +163,24 @@ class WebPHeader:
 
     Attributes:
       error, height, width: as in `GifHeader`.
-      exif, xmp, icc: strings, empty where there is none.
     """
 
     def __init__(self, data: tf.Tensor) -> None:
         """Reads the chunks of a WebP file, a string."""
         self._data = data
         self._octets = octets = to_octets(data)
-        kinds, starts, lengths, sound = _riff_chunks(octets)
+        self._kinds, self._starts, self._lengths, sound = _riff_chunks(octets)
 
         def find(kind: bytes):
-            which = tf.equal(kinds, int.from_bytes(kind, "little"))
-            first = tf.concat([picked(starts, which), [0]], axis=0)[0]
-            length = tf.concat([picked(lengths, which), [0]], axis=0)[0]
-            return first, length, tf.reduce_any(which)
-
-        def text(kind: bytes):
-            first, length, _ = find(kind)
-            return tf.strings.substr(data, tf.minimum(first, tf.size(octets)), length)
+            which = self._are(kind)
+            return _first(self._starts, which), tf.reduce_any(which)
 
         def number(at, size):
             return tf.cast(read_number(octets, at, size, little=True), tf.int32)
 
-        extended, _, has_extended = find(b"VP8X")
-        lossy, _, has_lossy = find(b"VP8 ")
-        lossless, _, has_lossless = find(b"VP8L")
+        extended, has_extended = find(b"VP8X")
+        lossy, has_lossy = find(b"VP8 ")
+        lossless, has_lossless = find(b"VP8L")
         # 14 bits of width less 1, then of height.
         low, high = number(lossless + 1, 2), number(lossless + 3, 2)
         width = tf.where(has_lossy, number(lossy + 6, 2) & 0x3FFF, (low & 0x3FFF) + 1)
@@ -205,7 +198,31 @@ class WebPHeader:
                 (tf.equal(self.width, 0) | tf.equal(self.height, 0), "it has no pixels"),
             ]
         )
-        self.exif, self.xmp, self.icc = text(b"EXIF"), text(b"XMP "), text(b"ICCP")
+
+    @property
+    def exif(self) -> tf.Tensor:
+        """A string, empty where there is none."""
+        return self._text(b"EXIF")
+
+    @property
+    def xmp(self) -> tf.Tensor:
+        """A string, empty where there is none."""
+        return self._text(b"XMP ")
+
+    @property
+    def icc(self) -> tf.Tensor:
+        """A profile, a string, empty where there is none."""
+        return self._text(b"ICCP")
+
+    def _are(self, kind: bytes) -> tf.Tensor:
+        """bool [chunks]: which are of a kind."""
+        return tf.equal(self._kinds, int.from_bytes(kind, "little"))
+
+    def _text(self, kind: bytes) -> tf.Tensor:
+        """The first chunk of a kind."""
+        which = self._are(kind)
+        start = tf.minimum(_first(self._starts, which), tf.size(self._octets))
+        return tf.strings.substr(self._data, start, _first(self._lengths, which))
 
     def samples(self) -> tf.Tensor:
         """uint8 [H, W, 4], with alpha; [0, 0, 4] where the file is damaged."""
@@ -228,6 +245,11 @@ class WebPHeader:
         # TensorFlow gives alpha of those files alone that have some.
         samples = decode(4)
         return tf.cond(tf.size(samples) > 0, lambda: samples, opaque)
+
+
+def _first(numbers: tf.Tensor, which: tf.Tensor) -> tf.Tensor:
+    """The first of the chosen numbers; 0 if there is none."""
+    return tf.concat([picked(numbers, which), [0]], axis=0)[0]
 
 
 def _riff_chunks(octets: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
