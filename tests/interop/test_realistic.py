@@ -167,6 +167,30 @@ def test_a_resumed_run_has_the_weights_of_an_uninterrupted_one(
             torch.testing.assert_close(value, theirs[kind][name], rtol=1e-4, atol=1e-6)
 
 
+def test_a_run_from_before_encoders_were_trained_goes_on(
+    run, codec_run, photos, networks, tmp_path
+):
+    import torch
+
+    train(codec_run, photos, networks, tmp_path, 2, "--gan_from=1")
+    saved = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    for kind, whole in (("synthesis", saved.pop("model")), ("average", saved["average"])):
+        saved[kind] = {
+            name[len("synthesis.") :]: value
+            for name, value in whole.items()
+            if name.startswith("synthesis.")
+        }
+    saved["optimisers"]["synthesis"] = saved["optimisers"].pop("codec")
+    del saved["encoder"], saved["rate_weight"]
+    torch.save(saved, tmp_path / "checkpoint.pt")
+    train(codec_run, photos, networks, tmp_path, 4, "--gan_from=0.5")
+    ours, theirs = (
+        torch.load(folder / "checkpoint.pt", weights_only=True) for folder in (tmp_path, run)
+    )
+    for name, value in ours["average"].items():
+        torch.testing.assert_close(value, theirs["average"][name], rtol=1e-4, atol=1e-6)
+
+
 def test_its_decoder_reads_the_files_of_the_model_it_began_with(
     run, codec_run, photos, tmp_path, photo
 ):

@@ -130,6 +130,20 @@ def tested_picture(image: np.ndarray, device: str) -> Tensor:
     return on_device(image[None, :height, :width], device)
 
 
+def as_written_now(saved: dict, model: Mini2) -> dict:
+    """A checkpoint; one from before `--encoder` held of the codec the synthesis transform alone."""
+    if "model" in saved:
+        return saved
+
+    def whole(part: dict[str, Tensor]) -> dict[str, Tensor]:
+        return model.state_dict() | {f"synthesis.{name}": value for name, value in part.items()}
+
+    optimisers = {**saved["optimisers"], "codec": saved["optimisers"]["synthesis"]}
+    parts = {"model": whole(saved["synthesis"]), "average": whole(saved["average"])}
+    new = {"labels": 0, "encoder": False, "rate_weight": [0.0, 0.0]}
+    return {**new, **saved, **parts, "optimisers": optimisers}
+
+
 class Run:
     """What a checkpoint holds, and how it is written and read."""
 
@@ -179,6 +193,7 @@ class Run:
         path = options.run_dir / "checkpoint.pt"
         if path.exists():
             saved = torch.load(path, map_location=options.device, weights_only=True)
+            saved = as_written_now(saved, self.model)
             names = ("config", "codec", "labels", "encoder")
             now = (dataclasses.asdict(self.config), self.codec, self.labels, options.encoder)
             if tuple(saved.get(name) for name in names) != now:
