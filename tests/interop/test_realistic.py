@@ -132,7 +132,7 @@ def test_a_bit_weighs_more_where_files_have_outgrown_the_codecs(monkeypatch):
     from configuration import Mini2Config
     from rate_weight import RateWeight
 
-    weight = RateWeight(Mini2Config(), 0.0003, 0.4)
+    weight = RateWeight(Mini2Config())
     quality = torch.linspace(1.0, 8.0, 8)
     before = weight(quality)
     # As much as they should be: nothing moves.
@@ -191,25 +191,34 @@ def test_a_run_from_before_encoders_were_trained_goes_on(
         torch.testing.assert_close(value, theirs["average"][name], rtol=1e-4, atol=1e-6)
 
 
-def test_its_decoder_reads_the_files_of_the_model_it_began_with(
-    run, codec_run, photos, tmp_path, photo
-):
-    options = (f"--data={photos / '0.png'}", "--images=1", f"--out={tmp_path}")
+def published(folder: pathlib.Path, codec_run, run, photos) -> tuple:
+    """Codecs of a run's codec, published as `plain`, and of the run for its files, as `real`."""
+    options = (f"--data={photos / '0.png'}", "--images=1", f"--out={folder}")
     done = call("publish.py", codec_run / "weights.safetensors", "plain", *options)
     assert done.returncode == 0, done.stderr
-    own = (f"--stream_of={tmp_path / 'plain'}", f"--out={tmp_path}")
+    own = (f"--stream_of={folder / 'plain'}", f"--out={folder}")
     done = call("publish.py", run / "weights.safetensors", "real", *own)
     assert done.returncode == 0, done.stderr
     import tfhific
 
-    plain, real = (tfhific.load(str(tmp_path / name)) for name in ("plain", "real"))
+    plain, real = (tfhific.load(str(folder / name)) for name in ("plain", "real"))
     assert plain.fingerprint == real.fingerprint
+    return plain, real
+
+
+def test_its_decoder_reads_the_files_of_the_model_it_began_with(
+    run, codec_run, photos, tmp_path, photo
+):
+    import tfhific
+
+    plain, real = published(tmp_path, codec_run, run, photos)
     data = plain.compress(photo(70, 90), 3.0)
     assert data == real.compress(photo(70, 90), 3.0)
     assert not np.array_equal(plain.decompress(data), real.decompress(data))
     pixels = real.decompress(data)
 
-    done = call("publish.py", run / "weights.safetensors", "all", *own, "--whole")
+    own = (f"--stream_of={tmp_path / 'plain'}", f"--out={tmp_path}", "--whole")
+    done = call("publish.py", run / "weights.safetensors", "all", *own)
     assert done.returncode == 0, done.stderr
     sizes = {
         n: (tmp_path / n / "model.safetensors").stat().st_size for n in ("plain", "real", "all")
@@ -224,16 +233,9 @@ def test_its_decoder_reads_the_files_of_the_model_it_began_with(
 def test_an_encoder_that_was_trained_with_it_is_published_with_it(
     encoder_run, codec_run, photos, tmp_path, photo
 ):
-    options = (f"--data={photos / '0.png'}", "--images=1", f"--out={tmp_path}")
-    done = call("publish.py", codec_run / "weights.safetensors", "plain", *options)
-    assert done.returncode == 0, done.stderr
-    own = (f"--stream_of={tmp_path / 'plain'}", f"--out={tmp_path}")
-    done = call("publish.py", encoder_run / "weights.safetensors", "real", *own)
-    assert done.returncode == 0, done.stderr
     import tfhific
 
-    plain, real = (tfhific.load(str(tmp_path / name)) for name in ("plain", "real"))
-    assert plain.fingerprint == real.fingerprint
+    plain, real = published(tmp_path, codec_run, encoder_run, photos)
     assert not np.array_equal(plain.published.log_gain, real.published.log_gain)
     for name in ("analysis", "hyper_analysis", "synthesis"):
         ours, theirs = (each.published.networks[name].weights for each in (plain, real))

@@ -34,7 +34,7 @@ def graph_of(folder: str):
 def idle_layers(function) -> list[list[str]]:
     """The operations of a function that lead nowhere: those that nothing uses, and so on.
 
-    A constant that only such a one uses is in its layer's successor, and no layer by itself.
+    Constants do not count.
     """
     used_by: dict[str, set[str]] = {node.name: set() for node in function.node_def}
     for node in function.node_def:

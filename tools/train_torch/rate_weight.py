@@ -12,26 +12,20 @@ PACE = 0.05
 class RateWeight:
     """A weight for bits per pixel at each quality, which follows how many of them there are.
 
-    Its logarithm is linear in the quality, from that of squared error's own balance with a bit on.
+    In units of the squared error's weight. By that error alone a bit would weigh 1 / lambda; what
+    it weighs beyond that, for what else pictures are judged by, has a logarithm linear in the
+    quality.
     """
 
-    def __init__(self, config: Mini2Config, mse: float, spread: float) -> None:
-        """Initializer.
-
-        Args:
-          config: of the codec.
-          mse: the weight of the squared error at quality 1.
-          spread: the power of lambda by which that grows.
-        """
-        self._config, self._mse, self._spread = config, mse, spread
+    def __init__(self, config: Mini2Config) -> None:
+        self._config = config
         self.state = [1.5, 0.0]
 
     def __call__(self, quality: Tensor) -> Tensor:
         """The weights, [b], at qualities [b]."""
-        log_lambda = self._config.log_lambda(quality)
-        grown = self._spread * (log_lambda - self._config.log_lambda(torch.ones_like(quality)))
         level, slope = self.state
-        return self._mse * torch.exp(grown - log_lambda + level + slope * _centred(quality))
+        beyond = level + slope * _centred(quality)
+        return torch.exp(beyond - self._config.log_lambda(quality))
 
     def follow(self, quality: Tensor, own: Tensor, wanted: Tensor) -> None:
         """Moves the weights by the bits [b] that pictures took and those that they are to take."""

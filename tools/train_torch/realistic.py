@@ -167,7 +167,7 @@ class Run:
         self.model.requires_grad_(False)
         self.model.to(options.device, memory_format=torch.channels_last)
         self.before = copy.deepcopy(self.model)
-        self.rate_weight = RateWeight(self.config, options.mse, options.spread)
+        self.rate_weight = RateWeight(self.config)
         self.model.synthesis.requires_grad_(True)
         if options.encoder:
             # None of these is anything to a decoder.
@@ -274,7 +274,7 @@ def step_of(run: Run, losses: Losses, images: Tensor, quality: Tensor, draw, gan
         loss = keep * mse + distance
         parts = {"mse": mse, "distance": distance}
         if "bits" in out:
-            loss = loss + run.rate_weight(quality) * out["bits"]
+            loss = loss + keep * run.rate_weight(quality) * out["bits"]
             parts["bits"] = out["bits"]
         if gan:
             truth = run.discriminator.truth(images)
@@ -310,13 +310,10 @@ def report(run: Run, judges: dict[str, perceptual.Distance], tested: list[np.nda
         for image in tested:
             x = tested_picture(image, device)
             chosen = torch.tensor([quality], device=device)
+            out = model(x, chosen, False, run.options.dead_zone)
+            made = out["picture"].round().clamp(0, 255)
             if run.options.encoder:
-                out = model(x, chosen, False, run.options.dead_zone)
-                code = out["code"]
                 found["bpp"].append(float(out["bits_y"] + out["bits_z"]) / x[0, 0].numel())
-            else:
-                code = coded(model, x, chosen, run.options.dead_zone)
-            made = pixels(model.synthesis, code).round().clamp(0, 255)
             error = float((x - made).square().mean())
             found["psnr"].append(10 * np.log10(255.0**2 / max(error, 1e-9)))
             for name, judge in judges.items():
