@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import pathlib
 import signal
@@ -19,6 +20,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 def pytest_configure(config):
     # TensorFlow's start-up notices would bury a failing test's own words.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # Graphs are millions of objects that live as long as the process: to look for garbage among
+    # them at Python's own pace is a thirtieth of the time.
+    gc.set_threshold(100_000, 20, 20)
     # What starts the tests in the background has it ignored, and programs inherit that. Not undone
     # between fork and exec of each program: threads of gRPC's make a fork here abort now and then.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

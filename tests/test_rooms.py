@@ -42,7 +42,7 @@ KERAS = {"tfhific.backend", "tfhific.models", "tfhific.training", "keras", "tf_k
 # Imports that point upwards until what they ask for has moved.
 KNOWN = {
     # The perceptual distance that a search may be asked to lower, on demand.
-    ("tfhific.codec.inversion_search", "tfhific.losses.lpips"),
+    ("tfhific.codec.distortions", "tfhific.losses.lpips"),
     # The table of systems opens what it names: the store of published models, on demand.
     ("tfhific.systems", "tfhific.published.store"),
 }

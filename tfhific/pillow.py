@@ -265,7 +265,7 @@ def save(image: Image.Image, stream: IO[bytes], filename: str | bytes, *, codecs
     try:
         picture = picture_of(image, icc=icc or None, exif=exif or None)
         codec = codecs.named(given.get("model") or "mini", given.get("effort"))
-        side = {name: given[name] for name in (*codec.needs, "effort") if name in given}
+        side = {name: given[name] for name in (*codec.needs, "effort", "lpips") if name in given}
         if bounds:
             data = codec.compress_to(picture, **bounds, **side)
         else:

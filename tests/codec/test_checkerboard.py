@@ -215,12 +215,12 @@ def test_the_graph_writes_and_reads_the_same_files(published_mini2, codec, photo
     graph = GraphHyperprior(published_mini2, CoreCoder, 1 << 20)
     nothing = tf.constant("")
 
-    @tf.function(input_signature=[tf.TensorSpec([None, None, 3], tf.uint8)])
+    @tf.function(autograph=False, input_signature=[tf.TensorSpec([None, None, 3], tf.uint8)])
     def encode(pixels):
         code = container.quality_code(4.0)
         return graph.encode(pixels, tf.constant(code), nothing, nothing, nothing)
 
-    @tf.function(input_signature=[tf.TensorSpec([], tf.string)])
+    @tf.function(autograph=False, input_signature=[tf.TensorSpec([], tf.string)])
     def decode(data):
         decoded = graph.decode(data)
         return decoded.error, decoded.pixels

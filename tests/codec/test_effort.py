@@ -10,7 +10,8 @@ import pytest
 
 import tfhific
 from tfhific.codec.code_lengths import CodeLengths
-from tfhific.codec.effort import LEVELS, checked, squared_error, weight_of
+from tfhific.codec.distortions import squared_error
+from tfhific.codec.effort import LEVELS, checked, weight_of
 from tfhific.codec.hyperprior import HyperpriorCodec
 from tfhific.codec.rate_search import largest_with_effort
 from tfhific.errors import ArgumentError, TfhificError

@@ -24,6 +24,41 @@ def test_names_folders_labels_and_joined_models_are_read():
     ]
 
 
+def test_an_effort_and_weights_stand_behind_a_models_name():
+    specs = parse_codecs(["mini@4", "x/mini@9@a/b@c.npz", "me@home", "b=mini@10"])
+    assert [(spec.label, codecs.Member.parse(spec.members[0])) for spec in specs] == [
+        ("mini@4", ("mini", 4, None)),
+        ("mini@9", ("x/mini", 9, "a/b@c.npz")),
+        ("me@home", ("me@home", None, None)),
+        ("b", ("mini@10", None, None)),
+    ]
+
+
+def test_a_codec_with_effort_writes_its_files_and_has_a_version_of_its_own(
+    tiny_published, tmp_path, photo, small_lpips
+):
+    from tfhific.codec.hyperprior import HyperpriorCodec
+    from tfhific.published.store import save_model
+
+    weights = {"config": {"lambda_min": 0.0008, "lambda_max": 0.03}}
+    published = dataclasses.replace(tiny_published, training=weights)
+    save_model(published, tmp_path / "tiny")
+    image, codec, versions = photo(48, 64), HyperpriorCodec(published), set()
+    for text, options in (
+        ("", {}),
+        ("@2", {"effort": 2}),
+        (f"@5@{small_lpips}", {"effort": 5, "lpips": small_lpips}),
+    ):
+        opened = open_codec(parse_codecs([f"{tmp_path / 'tiny'}{text}"])[0])
+        assert opened.encode(image, 4.0) == codec.compress(image, 4, **options)
+        assert math.isnan(opened.estimate_bpp(image, 4.0)) == bool(options)
+        versions.add(opened.version)
+    assert len(versions) == 3
+    for text, said in ((f"@2@{small_lpips}", "goes with an"), ("@5@none.npz", "none.npz")):
+        with pytest.raises(TfhificError, match=said):
+            open_codec(parse_codecs([f"{tmp_path / 'tiny'}{text}"])[0])
+
+
 @pytest.mark.parametrize(
     ("texts", "said"),
     [

@@ -81,7 +81,9 @@ def estimate_tails(
             return final["best_tails"]
 
         # Hundreds of steps: a graph takes each in a small part of the time.
-        return tf.function(solve).get_concrete_function()() if tf.executing_eagerly() else solve()
+        if not tf.executing_eagerly():
+            return solve()
+        return tf.function(solve, autograph=False).get_concrete_function()()
 
 
 def quantization_offset(distribution: Distribution) -> tf.Tensor:

@@ -100,6 +100,7 @@ def _counts_function(total: int) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
             tf.TensorSpec([None, None], tf.float64),
             tf.TensorSpec([None, None], tf.bool),
         ],
+        autograph=False,
     )
 
 

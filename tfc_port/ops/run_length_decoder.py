@@ -76,6 +76,7 @@ def _function(by_runs: bool) -> Callable[..., tuple[tf.Tensor, tf.Tensor]]:
             tf.TensorSpec([], tf.int32),
             tf.TensorSpec([], tf.int32),
         ],
+        autograph=False,
     )
 
 

@@ -19,8 +19,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tfhific.codec.distortions import Distortion
 from tfhific.codec.objective import Objective
 from tfhific.codec.regions import Region
+from tfhific.codec.sizes import size_of
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -64,18 +66,21 @@ class Annealing:
     One object is for regions of one model at one quality; it keeps a traced step for each size.
     """
 
-    def __init__(self, objective: Objective, inverse_gain: np.ndarray, weight: float) -> None:
+    def __init__(
+        self, objective: Objective, inverse_gain: np.ndarray, distortion: Distortion
+    ) -> None:
         """Initializer.
 
         Args:
           objective: of the model.
           inverse_gain: float32 [channels], of the quality.
-          weight: bits that a squared error of one is worth.
+          distortion: what is lowered beside the bits.
         """
         import tensorflow as tf
 
-        self._objective, self._inverse_gain, self._weight = objective, inverse_gain, weight
-        self._step = tf.function(self._gradients)
+        self._objective, self._inverse_gain = objective, inverse_gain
+        self._distortion = distortion
+        self._step = tf.function(self._gradients, autograph=False)
 
     def __call__(
         self, region: Region, schedule: Schedule, stepped: Callable[[], None]
@@ -133,10 +138,14 @@ class Annealing:
 
         with tf.GradientTape() as tape:
             tape.watch([y, z])
-            bits, error = self._objective.terms(
-                y, soft(z, z_free), target, self._inverse_gain, lambda values: soft(values, free)
+            bits, shown = self._objective.terms(
+                y,
+                soft(z, z_free),
+                size_of(target),
+                self._inverse_gain,
+                lambda values: soft(values, free),
             )
-            loss = bits + self._weight * error
+            loss = bits + self._distortion(shown, target, seed)
         found = tape.gradient(loss, [y, z])
         zero = tf.zeros([], y.dtype)
         return [tf.where(mask, value, zero) for mask, value in zip((free, z_free), found)]

@@ -10,6 +10,7 @@ import abc
 import dataclasses
 import functools
 import math
+import os
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -206,6 +207,7 @@ class Codec(abc.ABC):
         quality: float | None = None,
         *,
         effort: int | None = None,
+        lpips: str | os.PathLike | None = None,
         progress: Progress | None = None,
         alpha: bytes | None = None,
         icc: bytes | None = None,
@@ -220,6 +222,9 @@ class Codec(abc.ABC):
             takes None alone.
           effort: 1 (fastest) to 9 (smallest files at equal quality); None for 1. Any decoder reads
             the files of any. See `tfhific.codec.effort`.
+          lpips: file of LPIPS weights, with an effort of 5 to 9: the distance then counts more than
+            squared errors do, as this model's decoder shows the picture. For a model whose decoder
+            was trained for it.
           progress: told of steps done and of how many there are, at an effort above 1.
           alpha: a grey PNG of the alpha plane, stored as it is.
           icc: an ICC profile, stored as it is.
@@ -230,10 +235,12 @@ class Codec(abc.ABC):
           ImageError: when `image` is no such array, or too large, or what is beside it is missing
             or doesn't fit.
           ArgumentError: when `quality` is outside 1..8, or is given to a model of one rate, or
-            `effort` is outside 1..9.
+            `effort` is outside 1..9, or below 5 with `lpips`.
+          ModelError: when `lpips` is missing, or holds something else.
           TfhificError: for what the model doesn't take.
         """
         effort = efforts.checked(effort)
+        efforts.check_perception(effort, lpips)
         code = self.rates.code(quality, self.name)
         unknown = sorted(set(side) - set(self.needs))
         if unknown:
@@ -247,7 +254,7 @@ class Codec(abc.ABC):
             encoded = self._encode(validate_array(image), code, side)
         else:
             harder = self.harder()
-            encoded = harder.encode(validate_array(image), code, effort, progress)
+            encoded = harder.encode(validate_array(image), code, effort, progress, lpips)
         contents = dataclasses.replace(encoded.contents, alpha=alpha, icc=icc, exif=exif)
         return dataclasses.replace(encoded, contents=contents)
 
@@ -323,12 +330,14 @@ class Codec(abc.ABC):
         height, width = picture.pixels.shape[:2]
         limit = bound_in_bytes(max_bytes, max_bpp, height * width)
         effort = efforts.checked(effort)
+        efforts.check_perception(effort, side.get("lpips"))
 
         def slow(quality: float | None = None) -> bytes:
             return self.compress_picture(picture, quality, effort=effort, **side)
 
         def quick(quality: float) -> bytes:
-            without = {name: value for name, value in side.items() if name != "progress"}
+            ours = ("progress", "lpips")
+            without = {name: value for name, value in side.items() if name not in ours}
             return self.compress_picture(picture, quality, **without)
 
         if not self.rates.single:
@@ -465,7 +474,13 @@ class Codec(abc.ABC):
             and bool(np.array_equal(self.decode_code(contents), encoded.code))
         )
 
-    def verify(self, data: bytes, picture: Picture, effort: int | None = None) -> Picture:
+    def verify(
+        self,
+        data: bytes,
+        picture: Picture,
+        effort: int | None = None,
+        lpips: str | os.PathLike | None = None,
+    ) -> Picture:
         """Decodes a file as a reader would, and compares that with the encoder's prediction.
 
         At an effort above 1 symbols are not chosen again: the file's own are coded once more, and
@@ -475,6 +490,7 @@ class Codec(abc.ABC):
           data: a `.tfh` file of this model.
           picture: that it was made of.
           effort: that it was made with; see `encode`.
+          lpips: likewise.
 
         Returns:
           The decoded picture.
@@ -490,7 +506,7 @@ class Codec(abc.ABC):
         if effort == efforts.DEFAULT:
             encoded = self._encode_again(contents, picture.pixels)
         else:
-            encoded = self.harder().encode_again(contents, picture.pixels)
+            encoded = self.harder().encode_again(contents, picture.pixels, lpips)
         same = self._same_payload(contents, encoded.contents)
         same = same and np.array_equal(decoded.pixels, self.reconstruct(encoded))
         if picture.alpha is not None:

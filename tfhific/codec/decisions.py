@@ -19,6 +19,7 @@ import numpy as np
 
 from tfhific.codec.objective import Objective
 from tfhific.codec.regions import Region
+from tfhific.codec.sizes import size_of
 from tfhific.runtimes.symbols import rounded, to_symbols
 
 if TYPE_CHECKING:
@@ -78,8 +79,11 @@ def decide(
     y, z = latents[0], tf.round(tf.constant(latents[1]))
 
     def cost(values: np.ndarray) -> float:
-        terms = objective.terms(tf.constant(values), z, region.target, inverse_gain, rounded)
-        return float(terms.bits + weight * terms.error)
+        terms = objective.terms(
+            tf.constant(values), z, size_of(region.target), inverse_gain, rounded
+        )
+        error = tf.reduce_sum(tf.math.squared_difference(terms.shown, region.target))
+        return float(terms.bits + weight * error)
 
     least = cost(y) if rounds else 0.0
     most = MOST

@@ -2,8 +2,9 @@
 
 Level 1 rounds each latent to the nearest symbol. The others choose symbols by what they cost, bits
 plus the model's own weight of the distortion times the squared error: 2 to 4 move single symbols
-(`tfhific.codec.decisions`), 5 to 9 search latents and hyperlatents (`tfhific.codec.annealing`).
-A picture keeps the symbols of level 1 where a file of others would not cost less.
+(`tfhific.codec.decisions`), 5 to 9 search latents and hyperlatents (`tfhific.codec.annealing`),
+which can lower LPIPS too (`tfhific.codec.distortions`). A picture keeps the symbols of level 1
+where a file of others would not cost less.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import contextlib
 import dataclasses
 import math
 import operator
+import os
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -82,6 +84,23 @@ def checked(effort: object) -> int:
     return found
 
 
+def check_perception(effort: int, lpips: str | os.PathLike | None) -> None:
+    """Checks that an effort searches, where LPIPS is to be lowered too.
+
+    Args:
+      effort: from 1 to 9.
+      lpips: file of weights, or None.
+
+    Raises:
+      ArgumentError: for weights and an effort that moves single symbols or none.
+    """
+    if lpips is not None and not LEVELS[effort].steps:
+        least = min(number for number, level in LEVELS.items() if level.steps)
+        raise ArgumentError(
+            f"`lpips`: goes with an `effort` of {least} to {HIGHEST}. Received: {effort}."
+        )
+
+
 _OF_A_DEAD_ZONE = 0.75
 """An encoder with a dead zone weighs errors less than training did. At so much of lambda others
 spend no more bits than it does, and save as much at equal error: of `mini-v3` files of efforts 2 to
@@ -92,14 +111,28 @@ class TriesHarder(Protocol):
     """The part of a codec that chooses symbols by what they cost."""
 
     def encode(
-        self, image: np.ndarray, quality_code: int, effort: int, progress: Progress | None
+        self,
+        image: np.ndarray,
+        quality_code: int,
+        effort: int,
+        progress: Progress | None,
+        lpips: str | os.PathLike | None = None,
     ) -> Encoded:
-        """Encodes a checked picture, without metadata, at an effort above 1."""
+        """Encodes a checked picture, without metadata, at an effort above 1.
 
-    def encode_again(self, contents: Contents, image: np.ndarray) -> Encoded:
+        With a file of weights, LPIPS counts too: see `tfhific.codec.distortions.Perceived`.
+
+        Raises:
+          ModelError: when the weights are missing, or something else.
+        """
+
+    def encode_again(
+        self, contents: Contents, image: np.ndarray, lpips: str | os.PathLike | None = None
+    ) -> Encoded:
         """What a file's own symbols give when they are coded once more.
 
         Raises:
+          ModelError: as `encode`.
           TfhificError: where they cost more than the symbols of effort 1.
         """
 
@@ -127,12 +160,3 @@ def weight_of(model: HyperpriorModel, quality_code: int) -> float:
     share = quality_code / (container.QUALITY_STEPS * (len(model.log_gain) - 1))
     lambda_ = math.exp((1 - share) * math.log(low) + share * math.log(high))
     return lambda_ * (1.0 if model.dead_zone is None else _OF_A_DEAD_ZONE) / 3.0
-
-
-def squared_error(picture: np.ndarray, other: np.ndarray) -> float:
-    """Squared errors between two pictures, uint8 [H, W, 3], summed: of any size, row by row."""
-    total = 0
-    for row, against in zip(picture, other):
-        difference = row.astype(np.int32) - against
-        total += int(np.sum(difference * difference, dtype=np.int64))
-    return float(total)

@@ -1,4 +1,4 @@
-"""A hyperprior codec's encoder that chooses symbols by bits and squared error.
+"""A hyperprior codec's encoder that chooses symbols by bits and squared error, or LPIPS.
 
 Scale indexes still come from the integer branch on the hyperlatents that are coded, and symbols are
 what is nearest to the latents: only the latents and hyperlatents are others than those of the
@@ -8,6 +8,7 @@ analysis transforms. So a file is one like any other.
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
@@ -16,7 +17,8 @@ import numpy as np
 from tfhific.bitstream.container import Contents
 from tfhific.codec.annealing import Annealing, Schedule
 from tfhific.codec.decisions import decide
-from tfhific.codec.effort import LEVELS, Level, Progress, squared_error, weight_of
+from tfhific.codec.distortions import Distortion, Perceived, SquaredErrors, perception
+from tfhific.codec.effort import LEVELS, Level, Progress, weight_of
 from tfhific.codec.encoded import Encoded
 from tfhific.codec.objective import Objective
 from tfhific.codec.regions import count, regions, side_of
@@ -69,37 +71,48 @@ class HyperpriorEffort:
         return Objective(self._codec.transforms)
 
     def encode(
-        self, image: np.ndarray, quality_code: int, effort: int, progress: Progress | None
+        self,
+        image: np.ndarray,
+        quality_code: int,
+        effort: int,
+        progress: Progress | None,
+        lpips: str | os.PathLike | None = None,
     ) -> Encoded:
         """See `TriesHarder`."""
-        weight = weight_of(self._codec.transforms.model, quality_code)
+        distortion = self._distortion(quality_code, lpips)
         y, z = self._codec.analysed(image, quality_code)
         size = size_of(image)
         plain = self._codec.coded(size, quality_code, y.copy(), z)
-        self._improve(image, quality_code, weight, y, z, LEVELS[effort], progress)
+        self._improve(image, quality_code, distortion, y, z, LEVELS[effort], progress)
         tried = self._codec.coded(size, quality_code, y, z, nearest=True)
-        return min(plain, tried, key=lambda encoded: self._cost(encoded, image, weight))
+        return min(plain, tried, key=lambda encoded: self._cost(encoded, image, distortion))
 
-    def encode_again(self, contents: Contents, image: np.ndarray) -> Encoded:
+    def encode_again(
+        self, contents: Contents, image: np.ndarray, lpips: str | os.PathLike | None = None
+    ) -> Encoded:
         """See `TriesHarder`."""
         code, size = contents.quality_code, size_of(image)
-        weight = weight_of(self._codec.transforms.model, code)
+        distortion = self._distortion(code, lpips)
         again = self._codec.coded(size, code, *self._codec.symbols_of(contents), nearest=True)
         plain = self._codec.coded(size, code, *self._codec.analysed(image, code))
-        if self._cost(again, image, weight) > self._cost(plain, image, weight):
+        if self._cost(again, image, distortion) > self._cost(plain, image, distortion):
             raise TfhificError("the file costs more than one of no effort: it is another picture's")
         return again
 
-    def _cost(self, encoded: Encoded, image: np.ndarray, weight: float) -> float:
-        """Bits, and squared errors as bits."""
+    def _distortion(self, quality_code: int, lpips: str | os.PathLike | None) -> Distortion:
+        weight = weight_of(self._codec.transforms.model, quality_code)
+        return SquaredErrors(weight) if lpips is None else Perceived(weight, perception(lpips))
+
+    def _cost(self, encoded: Encoded, image: np.ndarray, distortion: Distortion) -> float:
+        """Bits, and the distance as bits."""
         bits = 8.0 * (len(encoded.contents.y) + len(encoded.contents.z))
-        return bits + weight * squared_error(self._codec.reconstruct(encoded), image)
+        return bits + distortion.of_pictures(self._codec.reconstruct(encoded), image)
 
     def _improve(
         self,
         image: np.ndarray,
         quality_code: int,
-        weight: float,
+        distortion: Distortion,
         y: np.ndarray,
         z: np.ndarray,
         level: Level,
@@ -109,17 +122,26 @@ class HyperpriorEffort:
         transforms = self._codec.transforms
         inverse_gain = transforms.gain(transforms.model.log_inverse_gain, quality_code)
         side = side_of(size_of(y), self._tile, transforms)
-        stepped = _counted(progress, count(size_of(y), side) * (level.steps + level.rounds))
-        annealing = Annealing(self._objective, inverse_gain, weight) if level.steps else None
+        # Decisions know how squared errors change with a symbol, and nothing else.
+        rounds = level.rounds if isinstance(distortion, SquaredErrors) else 0
+        pace = level.pace if isinstance(distortion, SquaredErrors) else _SEEN * level.pace
+        stepped = _counted(progress, count(size_of(y), side) * (level.steps + rounds))
+        annealing = Annealing(self._objective, inverse_gain, distortion) if level.steps else None
         for region in regions(transforms, image, y, z, side):
             new_y, new_z = region.y, z[region.z_place].astype(np.float32)
             if annealing is not None:
-                new_y, new_z = annealing(region, Schedule(level.steps, level.pace), stepped)
-            latents = new_y, new_z
-            new_y = decide(
-                self._objective, inverse_gain, weight, region, latents, level.rounds, stepped
-            )
+                new_y, new_z = annealing(region, Schedule(level.steps, pace), stepped)
+            if isinstance(distortion, SquaredErrors):
+                latents, weight = (new_y, new_z), distortion.weight
+                new_y = decide(
+                    self._objective, inverse_gain, weight, region, latents, rounds, stepped
+                )
             region.put(new_y, new_z, y, z)
+
+
+_SEEN = 0.5
+"""Of a level's learning rate, where LPIPS counts. At all of it, of 120 steps, files were 6 % larger
+and squared errors a tenth, and what another network sees of them was no better than before."""
 
 
 def _counted(progress: Progress | None, total: int) -> Callable[[], None]:

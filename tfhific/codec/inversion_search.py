@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from tfhific.codec.distortions import perception
 from tfhific.errors import TfhificError
 from tfhific.published.rate import upper_tail
 
@@ -118,18 +119,10 @@ def make_loss(options: SearchOptions, side: int) -> Callable:
             )
 
         return distance
-    from tfhific.losses.lpips import LPIPS
-
-    lpips = LPIPS(options.lpips)
+    seen = perception(options.lpips)
 
     def perceived(a, b):
-        pair = []
-        for images in (a, b):
-            images = tf.repeat(images, 3 // images.shape[-1], -1)
-            if side < lpips.min_side:
-                images = tf.image.resize(images, [lpips.min_side] * 2)
-            pair.append(images)
-        return lpips(tuple(pair))
+        return seen(*(tf.repeat(images, 3 // images.shape[-1], -1) for images in (a, b)))
 
     return perceived
 
@@ -165,11 +158,11 @@ class Searcher:
             found = loss(tf.repeat(target[None], starts, 0), generate(values))
             return tf.where(tf.math.is_finite(found), found, found.dtype.max)
 
-        @tf.function
+        @tf.function(autograph=False)
         def measure(target):
             return distance(target, stored(z))
 
-        @tf.function
+        @tf.function(autograph=False)
         def move(target, number, rate, aware, prior_weight):
             with tf.GradientTape() as tape:
                 rounding = tf.stop_gradient(stored(z) - z)

@@ -1,4 +1,4 @@
-"""What latents of a part of a picture cost, in bits and in squared errors, with gradients.
+"""What latents of a part of a picture cost in bits, and what they show, with gradients.
 
 The networks, tables and gains are the published model's own. Only scale indexes come from the float
 network here: gradients go through them. What is coded takes them from the integer branch as ever.
@@ -26,15 +26,15 @@ Rounding = Callable[["tf.Tensor"], "tf.Tensor"]
 
 
 class Terms(NamedTuple):
-    """What latents cost.
+    """What latents cost and show.
 
     Attributes:
       bits: scalar, of latents and hyperlatents.
-      error: scalar, squared errors on the scale of 0..255, summed over pixels and colours.
+      shown: float32 [H, W, 3] in 0..255, the picture before it is rounded.
     """
 
     bits: tf.Tensor
-    error: tf.Tensor
+    shown: tf.Tensor
 
 
 class Settled(NamedTuple):
@@ -128,17 +128,16 @@ class Objective:
         self,
         y: tf.Tensor,
         z: tf.Tensor,
-        target: np.ndarray,
+        size: tuple[int, int],
         inverse_gain: np.ndarray,
         round_y: Rounding,
     ) -> Terms:
-        """What latents and hyperlatents cost.
+        """What latents and hyperlatents cost and show.
 
         Args:
           y: see `settled`.
           z: see `settled`.
-          target: float32 [H, W, 3] in 0..255, of at most 16h rows and 16w columns: what is beyond
-            it may become anything.
+          size: at most 16h rows and 16w columns: what is beyond them may become anything.
           inverse_gain: float32 [channels].
           round_y: see `Rounding`.
         """
@@ -148,6 +147,5 @@ class Objective:
         channels = tf.range(z.shape[-1], dtype=tf.float32) + tf.zeros_like(z)
         bits_y = tf.reduce_sum(self.y_lengths.of_values(settled.symbols, settled.indexes))
         bits_z = tf.reduce_sum(self.z_lengths.of_values(z, channels))
-        height, width = target.shape[:2]
-        shown = self.picture(settled.values, inverse_gain)[:height, :width]
-        return Terms(bits_y + bits_z, tf.reduce_sum(tf.math.squared_difference(shown, target)))
+        shown = self.picture(settled.values, inverse_gain)[: size[0], : size[1]]
+        return Terms(bits_y + bits_z, shown)

@@ -23,7 +23,8 @@ class Requests:
       keep: classes to keep, by name or number.
       boxes: to keep, each as "left,top,width,height".
       label: the picture's class.
-      search: fields of `SearchOptions` that were given.
+      search: fields of `SearchOptions` that were given, but for its weights.
+      lpips: file of LPIPS weights: of the search, or of an encoder that tries harder.
     """
 
     labels: str | None = None
@@ -31,6 +32,7 @@ class Requests:
     boxes: tuple[str, ...] = ()
     label: int | None = None
     search: dict = dataclasses.field(default_factory=dict)
+    lpips: str | None = None
 
     def given(self) -> dict[str, bool]:
         """By the names that codecs list in `needs`: whether something was asked for."""
@@ -83,8 +85,10 @@ def side_information(
             tuple(_box(box) for box in requests.boxes),
         )
     if "search" in needs:
-        found["search"] = SearchOptions(**requests.search)
+        found["search"] = SearchOptions(**requests.search, lpips=requests.lpips or "")
         found["label"] = requests.label
+    elif requests.lpips is not None:
+        found["lpips"] = requests.lpips
     return found
 
 

@@ -38,7 +38,9 @@ def define_flags() -> None:
     flags.DEFINE_integer("search_steps", None, "Steps of the search for z; default 300.")
     flags.DEFINE_integer("restarts", None, "Starts of the search at once; default 4.")
     flags.DEFINE_string("search_loss", None, "mse, ms_ssim or lpips; default mse.")
-    paths.define_path("lpips", None, "File of LPIPS weights, for --search_loss=lpips.")
+    paths.define_path(
+        "lpips", None, "File of LPIPS weights, for --search_loss=lpips or an --effort of 5 to 9."
+    )
     common.define_file_flags()
 
 
@@ -60,11 +62,11 @@ def _check_flags() -> None:
 def _requests():
     from tfhific.codec.side_information import Requests
 
-    names = {"bits": "bits", "steps": "search_steps", "restarts": "restarts", "lpips": "lpips"}
-    names["loss"] = "search_loss"
+    names = {"bits": "bits", "steps": "search_steps", "restarts": "restarts", "loss": "search_loss"}
     search = {field: FLAGS[flag].value for field, flag in names.items()}
     search = {field: value for field, value in search.items() if value is not None}
-    return Requests(FLAGS.labels, tuple(FLAGS.keep), tuple(FLAGS.keep_box), FLAGS.label, search)
+    kept = tuple(FLAGS.keep), tuple(FLAGS.keep_box)
+    return Requests(FLAGS.labels, *kept, FLAGS.label, search, FLAGS.lpips)
 
 
 @contextlib.contextmanager
@@ -145,7 +147,8 @@ def _verified(codec, data: bytes, picture, name: str) -> float | None:
     from tfhific.evaluation.metrics import psnr
 
     try:
-        decoded = codec.verify(data, picture, FLAGS.effort)
+        searched = {} if "search" in codec.needs else {"lpips": FLAGS.lpips}
+        decoded = codec.verify(data, picture, FLAGS.effort, **searched)
     except TfhificError as error:
         raise type(error)(f"{name}: {str(error).rstrip('.')}; not written.") from None
     value = psnr(picture.pixels, decoded.pixels)

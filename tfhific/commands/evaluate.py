@@ -3,7 +3,8 @@
 Real files of every picture by every codec, measured. In --out: results.csv, summary.md, plots, and
 report.html to look at. A stopped evaluation continues where it was when the command is run again.
 A codec is jpeg, jpeg-plain, webp, jpeg2000, avif, a model's name or folder, or
-LABEL=MODEL+MODEL+... for models that make one curve together.
+LABEL=MODEL+MODEL+... for models that make one curve together. MODEL@EFFORT and
+MODEL@EFFORT@LPIPS.npz are a model whose encoder tries harder.
 """
 
 from __future__ import annotations

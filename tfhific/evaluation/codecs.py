@@ -11,11 +11,13 @@ import functools
 import hashlib
 import math
 import os
+import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, Union, runtime_checkable
+from typing import Any, NamedTuple, Protocol, Union, runtime_checkable
 
 import numpy as np
 
+from tfhific.codec import effort as efforts
 from tfhific.errors import TfhificError
 from tfhific.evaluation import classical
 from tfhific.interface import lacking
@@ -96,6 +98,38 @@ class CodecSpec:
     given: PictureCodec | None = None
 
 
+class Member(NamedTuple):
+    """A model that a user named, and how hard its encoder is to try.
+
+    Attributes:
+      model: its name or folder; or a classical codec's name.
+      effort: 1 to 9, or None where none was named.
+      lpips: file of LPIPS weights, or None.
+    """
+
+    model: str
+    effort: int | None = None
+    lpips: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Member:
+        """Reads `MODEL`, `MODEL@EFFORT` or `MODEL@EFFORT@LPIPS`."""
+        found = re.fullmatch(r"(.+?)@([1-9])(?:@(.+))?", text)
+        return cls(found[1], int(found[2]), found[3]) if found else cls(text)
+
+    @property
+    def label(self) -> str:
+        """What tables call it where the user does not say."""
+        name = os.path.basename(os.path.normpath(self.model))
+        return name if self.effort is None else f"{name}@{self.effort}"
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Of the codec's `compress`."""
+        named = {"effort": self.effort, "lpips": self.lpips}
+        return {name: value for name, value in named.items() if value is not None}
+
+
 def parse_codecs(
     texts: Sequence[str | PictureCodec], ladders: Mapping[str, Sequence[float]] | None = None
 ) -> tuple[CodecSpec, ...]:
@@ -103,8 +137,9 @@ def parse_codecs(
 
     Args:
       texts: each `NAME`, `FOLDER`, `LABEL=NAME` or `LABEL=NAME+NAME+...`, where a name is a
-        classical codec's or a model's. Several models joined give one curve, a point each. Or
-        a codec of the caller's own, a `PictureCodec`.
+        classical codec's or a model's. Several models joined give one curve, a point each. After a
+        model's name may stand `@EFFORT`, and `@LPIPS`, a file of weights, after that: see
+        `tfhific.codec.base.Codec.encode`. Or a codec of the caller's own, a `PictureCodec`.
       ladders: settings by label.
 
     Raises:
@@ -175,8 +210,7 @@ def _parse(text: str | PictureCodec) -> CodecSpec:
             raise TfhificError(f"Only models can be joined to one curve. Received: {text!r}.")
         if len(set(members)) < len(members):
             raise TfhificError(f"A model is joined to itself: {text!r}.")
-    name = label.strip() or os.path.basename(os.path.normpath(members[0]))
-    return CodecSpec(name, members)
+    return CodecSpec(label.strip() or Member.parse(members[0]).label, members)
 
 
 def format_setting(setting: Setting) -> str:
@@ -246,12 +280,22 @@ class ModelCodec:
 
     extension = ".tfh"
 
-    def __init__(self, model: str, label: str | None = None) -> None:
+    def __init__(self, text: str, label: str | None = None) -> None:
         import tfhific
 
-        self._codec = tfhific.load(model)
-        self.name = label or self._codec.name
-        self.version = _model_version(model, self._codec)
+        member = Member.parse(text)
+        self._codec = tfhific.load(member.model)
+        self._options = member.options
+        self.name = label or (self._codec.name if member.effort is None else member.label)
+        self.version = _model_version(member.model, self._codec)
+        self._searched = member.effort not in (None, efforts.DEFAULT)
+        if self._searched:
+            self._codec.harder()
+        if member.effort is not None:
+            efforts.check_perception(member.effort, member.lpips)
+            self.version += f"@{member.effort}"
+        if member.lpips is not None:
+            self.version += f"@{file_digest(member.lpips)}"
         self.fixed_rate = self._codec.single_rate
         if self.fixed_rate:
             self.ladder: Sequence[Setting] = ("fixed",)
@@ -262,12 +306,15 @@ class ModelCodec:
             self.settings = tuple(1.0 + step / _MODEL_STEPS for step in steps)
 
     def encode(self, pixels: np.ndarray, setting: Setting) -> bytes:
-        return self._codec.compress(pixels, None if self.fixed_rate else float(setting))
+        quality = None if self.fixed_rate else float(setting)
+        return self._codec.compress(pixels, quality, **self._options)
 
     def decode(self, data: bytes) -> np.ndarray:
         return self._codec.decompress(data)
 
     def estimate_bpp(self, pixels: np.ndarray, setting: Setting) -> float:
+        if self._searched:
+            return math.nan  # estimates are of the symbols that effort 1 writes
         return self._codec.estimate_bpp(pixels, None if self.fixed_rate else float(setting))
 
 
@@ -280,7 +327,7 @@ class JoinedCodec:
     extension = ".tfh"
 
     def __init__(self, label: str, models: Sequence[str]) -> None:
-        names = [os.path.basename(os.path.normpath(model)) for model in models]
+        names = [Member.parse(model).label for model in models]
         self._models = {name: ModelCodec(model, name) for name, model in zip(names, models)}
         self.name = label
         self.version = "+".join(model.version for model in self._models.values())

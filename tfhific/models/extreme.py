@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -204,7 +205,7 @@ class Extreme(TrainableSystem):
         }
 
     def parts(self) -> dict[str, list]:
-        named = {
+        named: dict[str, Any] = {
             "encoder": self.encoder,
             "centres": self.quantizer,
             "features": self.features,

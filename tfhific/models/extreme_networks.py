@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from tfhific.backend import keras
 from tfhific.models.addons import instance_normalization, spectral_normalization
-from tfhific.models.layers import Residual
+from tfhific.models.layers import InOrder, Residual
 
 STRIDE = 16
 NOISE_SPAN = 8
@@ -54,7 +54,7 @@ def _normalized() -> list:
     return [instance_normalization(), keras.layers.ReLU()]
 
 
-def encoder(width: int, outputs: int, name: str = "encoder") -> keras.Sequential:
+def encoder(width: int, outputs: int, name: str = "encoder") -> InOrder:
     """Pictures [batch, H, W, channels] to [batch, H/16, W/16, outputs]; no activation at the end.
 
     Args:
@@ -71,10 +71,10 @@ def encoder(width: int, outputs: int, name: str = "encoder") -> keras.Sequential
             *_normalized(),
         ]
     # A ReLU here would leave only the centres that are not negative within reach.
-    return keras.Sequential([*layers, *_reflected(outputs, 3)], name=name)
+    return InOrder([*layers, *_reflected(outputs, 3)], name=name)
 
 
-def generator(width: int, blocks: int) -> keras.Sequential:
+def generator(width: int, blocks: int) -> InOrder:
     """Codes, and what is joined to them, [batch, h, w, .] to [batch, 16h, 16w, 3] in [-1, 1]."""
     layers = [*_reflected(16 * width, 3), *_normalized()]
     for _ in range(blocks):
@@ -84,7 +84,7 @@ def generator(width: int, blocks: int) -> keras.Sequential:
             *_reflected(16 * width, 3),
             instance_normalization(),
         ]
-        layers.append(Residual(keras.Sequential(branch)))
+        layers.append(Residual(InOrder(branch)))
     for factor in (8, 4, 2, 1):
         layers += [
             keras.layers.Conv2DTranspose(
@@ -92,12 +92,10 @@ def generator(width: int, blocks: int) -> keras.Sequential:
             ),
             *_normalized(),
         ]
-    return keras.Sequential(
-        [*layers, *_reflected(3, 7), keras.layers.Activation("tanh")], name="generator"
-    )
+    return InOrder([*layers, *_reflected(3, 7), keras.layers.Activation("tanh")], name="generator")
 
 
-def noise_upsampler(channels: int) -> keras.Sequential:
+def noise_upsampler(channels: int) -> InOrder:
     """Noise [batch, n, m, values] to [batch, 8n, 8m, channels], by transposed convolutions.
 
     One vector covers `NOISE_SPAN` latents a side, so that the noise follows the picture's size.
@@ -110,7 +108,7 @@ def noise_upsampler(channels: int) -> keras.Sequential:
             ),
             *_normalized(),
         ]
-    return keras.Sequential(layers, name="noise")
+    return InOrder(layers, name="noise")
 
 
 class PatchDiscriminator(keras.layers.Layer):
@@ -133,10 +131,10 @@ class PatchDiscriminator(keras.layers.Layer):
                 )
             )
 
-        self.blocks = [keras.Sequential([convolution(width, 2), keras.layers.LeakyReLU(0.2)])]
+        self.blocks = [InOrder([convolution(width, 2), keras.layers.LeakyReLU(0.2)])]
         for factor in (2, 4, 8):
             self.blocks.append(
-                keras.Sequential(
+                InOrder(
                     [
                         convolution(width * factor, 2),
                         instance_normalization(),

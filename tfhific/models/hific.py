@@ -18,6 +18,7 @@ from tfhific.errors import ArgumentError
 from tfhific.models import hific_networks as networks
 from tfhific.models.draws import Draws
 from tfhific.models.hific_networks import HYPER_STRIDE, STRIDE, NetworkSizes
+from tfhific.models.layers import InOrder
 from tfhific.models.likelihoods import bits, likelihood
 from tfhific.models.publishable import PublishedParts
 from tfhific.models.spectral import SpectralConv2D
@@ -191,12 +192,12 @@ class HiFiC(keras.Model, PublishedParts):
         self.built = True
 
     @property
-    def analysis(self) -> keras.Sequential:
+    def analysis(self) -> InOrder:
         """The encoder, by the name that every codec has for it."""
         return self.encoder
 
     @property
-    def synthesis(self) -> keras.Sequential:
+    def synthesis(self) -> InOrder:
         """The generator, by the name that every codec has for it."""
         return self.generator
 

@@ -15,7 +15,7 @@ import tensorflow as tf
 from tfhific.backend import keras
 from tfhific.models.convolutions import CroppedConv2DTranspose, PaddedConv2D
 from tfhific.models.factorized_prior import FactorizedPrior
-from tfhific.models.layers import Residual
+from tfhific.models.layers import InOrder, Residual
 from tfhific.models.normalisation import ChannelNorm
 from tfhific.models.spectral import SpectralConv2D
 
@@ -74,38 +74,38 @@ def _up(sizes: NetworkSizes, filters: int):
     return CroppedConv2DTranspose(filters, 3, 2, crop=1 if sizes.is_pytorch else 0)
 
 
-def encoder(sizes: NetworkSizes) -> keras.Sequential:
+def encoder(sizes: NetworkSizes) -> InOrder:
     """Image [batch, H, W, 3] to latents [batch, H/16, W/16, latent_channels]."""
     layers = [_same(sizes, sizes.channels[0], 7), ChannelNorm(), keras.layers.ReLU()]
     for filters in sizes.channels[1:]:
         layers += [_down(sizes, filters), ChannelNorm(), keras.layers.ReLU()]
-    return keras.Sequential([*layers, _same(sizes, sizes.latent_channels, 3)], name="encoder")
+    return InOrder([*layers, _same(sizes, sizes.latent_channels, 3)], name="encoder")
 
 
 def _residual_block(sizes: NetworkSizes) -> Residual:
     filters = sizes.channels[-1]
     first = [_same(sizes, filters, 3), ChannelNorm(), keras.layers.ReLU()]
-    return Residual(keras.Sequential([*first, _same(sizes, filters, 3), ChannelNorm()]))
+    return Residual(InOrder([*first, _same(sizes, filters, 3), ChannelNorm()]))
 
 
-def generator(sizes: NetworkSizes) -> keras.Sequential:
+def generator(sizes: NetworkSizes) -> InOrder:
     """Latents [batch, h, w, latent_channels] to an image [batch, 16h, 16w, 3]."""
     layers = [ChannelNorm(), _same(sizes, sizes.channels[-1], 3), ChannelNorm()]
     blocks = [_residual_block(sizes) for _ in range(sizes.residual_blocks)]
-    layers.append(Residual(keras.Sequential(blocks)))
+    layers.append(Residual(InOrder(blocks)))
     for filters in sizes.channels[-2::-1]:
         layers += [_up(sizes, filters), ChannelNorm(), keras.layers.ReLU()]
     layers.append(_same(sizes, 3, 7))
     if sizes.normalize_input:
         layers.append(keras.layers.Activation("tanh"))
-    return keras.Sequential(layers, name="generator")
+    return InOrder(layers, name="generator")
 
 
-def hyper_analysis(sizes: NetworkSizes) -> keras.Sequential:
+def hyper_analysis(sizes: NetworkSizes) -> InOrder:
     """Latents [batch, h, w, .] to hyperlatents [batch, h/4, w/4, hyper_channels]."""
     n = sizes.hyper_channels
     padding = "reflect" if sizes.is_pytorch else "zeros"
-    return keras.Sequential(
+    return InOrder(
         [
             PaddedConv2D(n, 3),
             keras.layers.ReLU(),
@@ -117,10 +117,10 @@ def hyper_analysis(sizes: NetworkSizes) -> keras.Sequential:
     )
 
 
-def hyper_synthesis(sizes: NetworkSizes, name: str) -> keras.Sequential:
+def hyper_synthesis(sizes: NetworkSizes, name: str) -> InOrder:
     """Hyperlatents [batch, h, w, .] to one number a latent [batch, 4h, 4w, latent_channels]."""
     n = sizes.hyper_channels
-    return keras.Sequential(
+    return InOrder(
         [
             CroppedConv2DTranspose(n, 5, 2),
             keras.layers.ReLU(),

@@ -26,6 +26,7 @@ from tfhific.losses.adversarial import (
 )
 from tfhific.losses.feature_matching import feature_matching_loss
 from tfhific.models.draws import Draws
+from tfhific.models.layers import InOrder
 from tfhific.models.system import TrainableSystem, TrainingOptions
 
 
@@ -69,7 +70,7 @@ def _initializer() -> keras.initializers.Initializer:
     return keras.initializers.RandomNormal(stddev=0.02)
 
 
-def generator(config: InversionConfig) -> keras.Sequential:
+def generator(config: InversionConfig) -> InOrder:
     """z [batch, latent] to pictures [batch, side, side, channels] in [-1, 1]."""
     first, *rest = config.widths()
     layers = [
@@ -89,7 +90,7 @@ def generator(config: InversionConfig) -> keras.Sequential:
     last = keras.layers.Conv2DTranspose(
         config.channels, 4, 2, "same", activation="tanh", kernel_initializer=_initializer()
     )
-    return keras.Sequential([*layers, last], name="generator")
+    return InOrder([*layers, last], name="generator")
 
 
 class DCGANDiscriminator(keras.Model):
@@ -106,8 +107,8 @@ class DCGANDiscriminator(keras.Model):
                 width, 4, 2, "same", kernel_initializer=_initializer()
             )
             norm = [keras.layers.BatchNormalization(momentum=0.9)] if number else []
-            self.blocks.append(keras.Sequential([convolution, *norm, keras.layers.LeakyReLU(0.2)]))
-        self.judge = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(1)])
+            self.blocks.append(InOrder([convolution, *norm, keras.layers.LeakyReLU(0.2)]))
+        self.judge = InOrder([keras.layers.Flatten(), keras.layers.Dense(1)])
 
     def call(self, inputs: tf.Tensor, training: bool = False):
         features, x = [], inputs
@@ -117,7 +118,7 @@ class DCGANDiscriminator(keras.Model):
         return features, self.judge(x)
 
 
-def guesser(config: InversionConfig) -> keras.Sequential:
+def guesser(config: InversionConfig) -> InOrder:
     """Pictures [batch, side, side, channels] to z [batch, latent]."""
     layers = []
     for width in reversed(config.widths()):
@@ -126,7 +127,7 @@ def guesser(config: InversionConfig) -> keras.Sequential:
             keras.layers.BatchNormalization(momentum=0.9),
             keras.layers.ReLU(),
         ]
-    return keras.Sequential(
+    return InOrder(
         [*layers, keras.layers.Flatten(), keras.layers.Dense(config.latent)], name="guess"
     )
 

@@ -19,7 +19,7 @@ from tfhific.backend import keras
 from tfhific.errors import ArgumentError, TfhificError
 from tfhific.models.draws import Draws
 from tfhific.models.label_discriminator import STRIDE
-from tfhific.models.layers import DepthToSpace, Residual
+from tfhific.models.layers import DepthToSpace, InOrder, Residual
 from tfhific.models.system import TrainableSystem, TrainingOptions
 
 _SHARPNESS = 10.0
@@ -68,7 +68,7 @@ def _conv(filters: int, kernel: int, stride: int = 1):
 
 def _block(channels: int):
     return Residual(
-        keras.Sequential(
+        InOrder(
             [
                 keras.layers.ReLU(),
                 _conv(channels, 3),
@@ -90,11 +90,11 @@ class LabelAutoencoder(TrainableSystem):
             layers += [_conv(filters, 4, 2), keras.layers.ReLU()]
         wide = config.channels[-1]
         blocks = [_block(wide) for _ in range(config.residual_blocks)]
-        self.encoder = keras.Sequential([*layers, *blocks, _conv(config.code_channels, 1)])
+        self.encoder = InOrder([*layers, *blocks, _conv(config.code_channels, 1)])
         layers = [_conv(wide, 3), *[_block(wide) for _ in range(config.residual_blocks)]]
         for filters in (*config.channels[-2::-1], 3):
             layers += [keras.layers.ReLU(), _conv(4 * filters, 3), DepthToSpace(2)]
-        self.decoder = keras.Sequential(layers)
+        self.decoder = InOrder(layers)
         self.codebook = self.add_weight(
             name="codebook",
             shape=(config.labels, config.code_channels),

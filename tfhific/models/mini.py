@@ -30,6 +30,7 @@ from tfhific.models.block_transform import block_transform
 from tfhific.models.draws import Draws
 from tfhific.models.layers import (
     DepthToSpace,
+    InOrder,
     Parallel,
     Residual,
     Scale,
@@ -88,7 +89,7 @@ def _pointwise(matrix: np.ndarray):
 
 def _residual_block(channels: int):
     return Residual(
-        keras.Sequential(
+        InOrder(
             [
                 _conv(channels, 3),
                 keras.layers.LeakyReLU(0.1),
@@ -100,7 +101,7 @@ def _residual_block(channels: int):
 
 def analysis_transform(config: MiniConfig) -> keras.layers.Layer:
     """Image, float [batch, H, W, 3] about zero, to latents [batch, H/16, W/16, latent_channels]."""
-    linear = keras.Sequential(
+    linear = InOrder(
         [
             SpaceToDepth(STRIDE),
             _pointwise(block_transform(config.latent_channels).T / LINEAR_PACE),
@@ -108,7 +109,7 @@ def analysis_transform(config: MiniConfig) -> keras.layers.Layer:
         ],
         name="linear",
     )
-    branch = keras.Sequential(
+    branch = InOrder(
         [
             SpaceToDepth(4),
             _conv(config.fine_channels, 3),
@@ -126,7 +127,7 @@ def analysis_transform(config: MiniConfig) -> keras.layers.Layer:
 
 def synthesis_transform(config: MiniConfig) -> keras.layers.Layer:
     """Latents [batch, h, w, latent_channels] to an image [batch, 16h, 16w, 3] about zero."""
-    linear = keras.Sequential(
+    linear = InOrder(
         [
             _pointwise(block_transform(config.latent_channels) / LINEAR_PACE),
             Scale(LINEAR_PACE),
@@ -134,7 +135,7 @@ def synthesis_transform(config: MiniConfig) -> keras.layers.Layer:
         ],
         name="linear",
     )
-    branch = keras.Sequential(
+    branch = InOrder(
         [
             _deconv(config.coarse_channels, 5, 2),
             tfc.GDN(inverse=True),
@@ -153,7 +154,7 @@ def synthesis_transform(config: MiniConfig) -> keras.layers.Layer:
 def hyper_analysis_transform(config: MiniConfig) -> keras.layers.Layer:
     """Scaled latents [batch, h, w, latent_channels] to hyperlatents [batch, h/4, w/4, .]."""
     n = config.hyper_channels
-    return keras.Sequential(
+    return InOrder(
         [_conv(n, 3, activation=tf.nn.relu), _conv(n, 5, 2, activation=tf.nn.relu), _conv(n, 5, 2)],
         name="hyper_analysis",
     )
@@ -162,7 +163,7 @@ def hyper_analysis_transform(config: MiniConfig) -> keras.layers.Layer:
 def hyper_synthesis_transform(config: MiniConfig, name: str) -> keras.layers.Layer:
     """Hyperlatents [batch, h, w, .] to one number a latent [batch, 4h, 4w, latent_channels]."""
     n = config.hyper_channels
-    return keras.Sequential(
+    return InOrder(
         [
             _deconv(n, 5, 2, activation=tf.nn.relu),
             _deconv(n * 4 // 3, 5, 2, activation=tf.nn.relu),

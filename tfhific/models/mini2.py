@@ -27,7 +27,7 @@ from tfhific.backend import keras, tfc
 from tfhific.models.block_transform import block_transform
 from tfhific.models.convolutions import CroppedConv2DTranspose, PaddedConv2D
 from tfhific.models.draws import Draws
-from tfhific.models.layers import DepthToSpace, Parallel, Residual, Scale, SpaceToDepth
+from tfhific.models.layers import DepthToSpace, InOrder, Parallel, Residual, Scale, SpaceToDepth
 from tfhific.models.mini import Mini
 from tfhific.models.mini2_config import Mini2Config
 from tfhific.models.mini_config import LINEAR_PACE, STRIDE
@@ -62,7 +62,7 @@ def _centred_on_one(shape, dtype=None):
 def block(width: int, expansion: int, kernel: int) -> keras.layers.Layer:
     """A depthwise convolution and two pointwise ones, added to their input; starts as nothing."""
     return Residual(
-        keras.Sequential(
+        InOrder(
             [
                 keras.layers.DepthwiseConv2D(
                     kernel, padding="same", depthwise_initializer=_centred_on_one
@@ -81,14 +81,14 @@ def _blocks(config: Mini2Config, count: int) -> list:
 
 def analysis_transform(config: Mini2Config) -> keras.layers.Layer:
     """Image, float [batch, H, W, 3] about zero, to latents [batch, H/16, W/16, latent_channels]."""
-    linear = keras.Sequential(
+    linear = InOrder(
         [
             _matrix(block_transform(config.latent_channels).T / LINEAR_PACE),
             Scale(LINEAR_PACE),
         ],
         name="linear",
     )
-    branch = keras.Sequential(
+    branch = InOrder(
         [
             # Patches are dominated by their mean; an embedding by the block transform is white.
             _matrix(4.0 * block_transform(config.width).T),
@@ -98,13 +98,13 @@ def analysis_transform(config: Mini2Config) -> keras.layers.Layer:
         ],
         name="branch",
     )
-    return keras.Sequential([SpaceToDepth(STRIDE), Parallel([linear, branch])], name="analysis")
+    return InOrder([SpaceToDepth(STRIDE), Parallel([linear, branch])], name="analysis")
 
 
 def synthesis_transform(config: Mini2Config) -> keras.layers.Layer:
     """Latents [batch, h, w, latent_channels] to an image [batch, 16h, 16w, 3] about zero."""
     deviation = 2.0 / math.sqrt(config.latent_channels)
-    linear = keras.Sequential(
+    linear = InOrder(
         [
             _matrix(block_transform(config.latent_channels) / LINEAR_PACE),
             Scale(LINEAR_PACE),
@@ -112,7 +112,7 @@ def synthesis_transform(config: Mini2Config) -> keras.layers.Layer:
         ],
         name="linear",
     )
-    branch = keras.Sequential(
+    branch = InOrder(
         [
             _pointwise(config.width, keras.initializers.RandomNormal(stddev=deviation)),
             *_blocks(config, config.decoder_blocks),
@@ -134,7 +134,7 @@ def hyper_analysis_transform(config: Mini2Config) -> keras.layers.Layer:
     """Scaled latents [batch, h, w, latent_channels] to hyperlatents [batch, h/4, w/4, .]."""
     n, relu = config.hyper_channels, keras.layers.ReLU
     layers = [_pointwise(2 * n), relu(), PaddedConv2D(n, 5, 2), relu(), PaddedConv2D(n, 5, 2)]
-    return keras.Sequential(layers, name="hyper_analysis")
+    return InOrder(layers, name="hyper_analysis")
 
 
 def hyper_synthesis_transform(config: Mini2Config, out: int, name: str) -> keras.layers.Layer:
@@ -147,7 +147,7 @@ def hyper_synthesis_transform(config: Mini2Config, out: int, name: str) -> keras
         relu(),
         _pointwise(out),
     ]
-    return keras.Sequential(layers, name=name)
+    return InOrder(layers, name=name)
 
 
 class Mini2(Mini):
@@ -178,12 +178,12 @@ class Mini2(Mini):
             config, latents, "hyper_synthesis_scale"
         )
         self.context_features = hyper_synthesis_transform(config, inner, "context_features")
-        self.context_first = keras.Sequential(
+        self.context_first = InOrder(
             [_leaky(), _pointwise(2 * latents, "zeros")], name="context_first"
         )
         near = keras.layers.DepthwiseConv2D(config.block_kernel, padding="same")
-        self.context_near = keras.Sequential([near, _pointwise(inner)], name="context_near")
-        self.context_second = keras.Sequential(
+        self.context_near = InOrder([near, _pointwise(inner)], name="context_near")
+        self.context_second = InOrder(
             [_leaky(), _pointwise(inner), _leaky(), _pointwise(2 * latents, "zeros")],
             name="context_second",
         )

@@ -33,7 +33,7 @@ class WeightAverage(tf.Module):
             for i, v in enumerate(self._followed)
         ]
         self.updates = tf.Variable(0, dtype=tf.int64, trainable=False, name="updates")
-        self._graph = tf.function(self._update)
+        self._graph = tf.function(self._update, autograph=False)
 
     def update(self) -> None:
         """Takes one step towards the variables."""
