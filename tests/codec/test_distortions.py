@@ -145,6 +145,22 @@ def test_the_command_takes_it(codec, tiny_model_folder, small_lpips, photo, tmp_
     assert not (tmp_path / "b.tfh").exists()
 
 
+def test_missing_weights_are_told_once_for_a_folder(codec, photo, tmp_path, call_script):
+    from PIL import Image
+
+    from tfhific.published.store import save_model
+
+    save_model(codec.published, tmp_path / "tiny")
+    (tmp_path / "photos").mkdir()
+    for seed in (0, 1):
+        Image.fromarray(photo(24, 32, seed)).save(tmp_path / "photos" / f"{seed}.png")
+    flags = [f"--model={tmp_path / 'tiny'}", "--effort=5", f"--lpips={tmp_path / 'none.npz'}"]
+    done = call_script("compress", tmp_path / "photos", tmp_path / "out", *flags)
+    assert (done.code, done.out) == (1, "")
+    assert done.err.count("\n") == 1
+    assert "none.npz" in done.err
+
+
 def test_pillow_takes_it(codec, small_lpips, photo, tmp_path):
     from PIL import Image
 

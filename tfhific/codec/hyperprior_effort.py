@@ -17,7 +17,13 @@ import numpy as np
 from tfhific.bitstream.container import Contents
 from tfhific.codec.annealing import Annealing, Schedule
 from tfhific.codec.decisions import decide
-from tfhific.codec.distortions import Distortion, Perceived, SquaredErrors, perception
+from tfhific.codec.distortions import (
+    Distortion,
+    Perceived,
+    Perception,
+    SquaredErrors,
+    perception,
+)
 from tfhific.codec.effort import LEVELS, Level, Progress, weight_of
 from tfhific.codec.encoded import Encoded
 from tfhific.codec.objective import Objective
@@ -65,6 +71,7 @@ class HyperpriorEffort:
           tile: side of the tiles in pixels; None to choose by size.
         """
         self._codec, self._tile = codec, tile
+        self._perceptions: dict[str, Perception] = {}
 
     @functools.cached_property
     def _objective(self) -> Objective:
@@ -101,7 +108,12 @@ class HyperpriorEffort:
 
     def _distortion(self, quality_code: int, lpips: str | os.PathLike | None) -> Distortion:
         weight = weight_of(self._codec.transforms.model, quality_code)
-        return SquaredErrors(weight) if lpips is None else Perceived(weight, perception(lpips))
+        if lpips is None:
+            return SquaredErrors(weight)
+        path = os.fspath(lpips)
+        if path not in self._perceptions:
+            self._perceptions = {path: perception(path)}
+        return Perceived(weight, self._perceptions[path])
 
     def _cost(self, encoded: Encoded, image: np.ndarray, distortion: Distortion) -> float:
         """Bits, and the distance as bits."""

@@ -165,6 +165,19 @@ def _line(facts: dict) -> str:
     return text + (f", PSNR {facts['psnr']:.2f} dB, verified" if facts.get("psnr") else "")
 
 
+def _check_effort(codec) -> None:
+    from tfhific.codec import effort
+
+    if FLAGS.effort != effort.DEFAULT:
+        codec.harder()
+    if "search" not in codec.needs:
+        effort.check_perception(FLAGS.effort, FLAGS.lpips)
+    if FLAGS.lpips is not None:
+        from tfhific.losses.lpips_weights import read_weights
+
+        read_weights(FLAGS.lpips, False)
+
+
 def compress(argv: list[str]) -> int:
     from tfhific.files.file_kinds import CODED_EXTENSION, IMAGE_EXTENSIONS, refuse_other_kind
 
@@ -185,8 +198,7 @@ def compress(argv: list[str]) -> int:
         if FLAGS.effort == 1:  # any other takes gradients
             options["runtime"] = runtime.for_job(FLAGS.runtime, planned, _passes())
         codec = tfhific.load(FLAGS.model, starting=runtime.start, **options)
-        if FLAGS.effort != 1:
-            codec.harder()  # refused once, rather than for each file
+        _check_effort(codec)  # refused once, rather than for each file
     return common.run_files(planned, lambda job: _work(codec, job), _line, argv[1])
 
 
