@@ -68,7 +68,8 @@ def test_a_subclass_with_a_density_of_its_own_is_rated_and_coded_by_it(session):
     likelihood, strings = session.run([likelihood, strings], {x: np.zeros([1, 500, 3])})
     assert likelihood.min() > 0.6
     ideal = -np.log2(likelihood).sum() / 8
-    assert ideal <= len(strings[0]) < 1.05 * ideal + 4
+    # Tables are of whole numbers: what is most probable may have a little more than its share.
+    assert 0.98 * ideal <= len(strings[0]) < 1.05 * ideal + 4
 
 
 def test_a_conditional_family_of_somebodys_own_codes(session):
