@@ -230,7 +230,7 @@ def test_effort_saves_bits_on_photographs(model, shared_kodak):
     codec = tfhific.load(model)
     image = shared_kodak
     curves = []
-    for effort in (1, 8):
+    for effort in (1, 9):
         points = []
         for quality in (2, 4, 6):
             data = codec.compress(image, quality, effort=effort)

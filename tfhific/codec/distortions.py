@@ -21,7 +21,16 @@ Perception = Callable[["tf.Tensor", "tf.Tensor"], "tf.Tensor"]
 
 
 class Distortion(Protocol):
-    """A distance of two pictures, in bits."""
+    """A distance of two pictures, in bits.
+
+    Attributes:
+      pace: share of a level's learning rate that suits a search for it.
+      squared: bits that a squared error of one is worth, where the distance is nothing else, so
+        that how it changes with a symbol is known; or None.
+    """
+
+    pace: float
+    squared: float | None
 
     def __call__(self, shown: tf.Tensor, target: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """Of a part of a picture, with gradients to what is shown.
@@ -42,23 +51,26 @@ class Distortion(Protocol):
 class SquaredErrors:
     """The sum of squared errors, by what one is worth."""
 
+    pace = 1.0
+
     def __init__(self, weight: float) -> None:
         """Initializer.
 
         Args:
           weight: bits that a squared error of one is worth.
         """
-        self.weight = weight
+        self._weight = weight
+        self.squared: float | None = weight
 
     def __call__(self, shown: tf.Tensor, target: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """See `Distortion`."""
         import tensorflow as tf
 
-        return self.weight * tf.reduce_sum(tf.math.squared_difference(shown, target))
+        return self._weight * tf.reduce_sum(tf.math.squared_difference(shown, target))
 
     def of_pictures(self, decoded: np.ndarray, image: np.ndarray) -> float:
         """See `Distortion`."""
-        return self.weight * squared_error(decoded, image)
+        return self._weight * squared_error(decoded, image)
 
 
 class Perceived:
@@ -68,6 +80,12 @@ class Perceived:
     pictures are shifted by up to seven pixels, differently in each step: what lowers the distance
     then lowers another network's too.
     """
+
+    pace = 0.5
+    """At all of a level's learning rate, 120 steps made files 6 % and squared errors 5 % larger,
+    and another network saw 2 % more of a distance."""
+
+    squared: float | None = None
 
     SQUARED = 0.75
     """Share of the squared errors' own weight."""
