@@ -215,11 +215,13 @@ def test_levels_rise_in_what_they_do():
 
 @pytest.fixture(scope="module")
 def shared_kodak():
-    """The middle of a photograph, uint8 [256, 256, 3]."""
-    path = pathlib.Path(__file__).resolve().parents[3] / "shared" / "data" / "kodak" / "kodim01.png"
-    if not path.exists():
+    """The middles of two photographs, uint8 [256, 256, 3]: of one alone, draws weigh too much."""
+    folder = pathlib.Path(__file__).resolve().parents[3] / "shared" / "data" / "kodak"
+    paths = [folder / f"kodim{number}.png" for number in ("01", "15")]
+    if not all(path.exists() for path in paths):
         pytest.skip("the Kodak pictures are not at ../shared/data/kodak")
-    return np.ascontiguousarray(read_picture(path).pixels[128:384, 256:512])
+    pictures = [read_picture(path).pixels for path in paths]
+    return [np.ascontiguousarray(pixels[128:384, 256:512]) for pixels in pictures]
 
 
 @pytest.mark.slow
@@ -227,14 +229,15 @@ def shared_kodak():
 def test_effort_saves_bits_on_photographs(model, shared_kodak):
     from tfhific.evaluation.bjontegaard_delta import rate_difference
 
-    codec = tfhific.load(model)
-    image = shared_kodak
-    curves = []
-    for effort in (1, 9):
-        points = []
-        for quality in (2, 4, 6):
-            data = codec.compress(image, quality, effort=effort)
-            error = squared_error(codec.decompress(data), image) / image.size
-            points.append((8 * len(data) / 65536, 10 * np.log10(255**2 / error)))
-        curves.append(tuple(zip(*points)))
-    assert rate_difference(*curves).value < -5
+    codec, saved = tfhific.load(model), []
+    for image in shared_kodak:
+        curves = []
+        for effort in (1, 8):
+            points = []
+            for quality in (2, 4, 6):
+                data = codec.compress(image, quality, effort=effort)
+                error = squared_error(codec.decompress(data), image) / image.size
+                points.append((8 * len(data) / 65536, 10 * np.log10(255**2 / error)))
+            curves.append(tuple(zip(*points)))
+        saved.append(rate_difference(*curves).value)
+    assert np.mean(saved) < -5
