@@ -111,9 +111,12 @@ def test_litert_and_a_graph_choose_the_same_symbols(lowering, photo):
 
     codec, picture = HyperpriorCodec(lowering), photo(66, 81, 2)
     own = codec.decode_latents(codec.compress(picture, 5.0))
-    encode, _ = graph_functions(lowering)
+    encode, decode = graph_functions(lowering)
     file = encode(picture, 4 * 4096).numpy()
     np.testing.assert_array_equal(codec.decode_latents(file).y, own.y)
+    error, pixels = decode(file)
+    assert error.numpy() == b""
+    assert np.abs(pixels.numpy().astype(int) - codec.decompress(file)).max() <= 1
     pytest.importorskip("ai_edge_litert")
     light = HyperpriorCodec(lowering, runtime="litert")
     np.testing.assert_array_equal(codec.decode_latents(light.compress(picture, 5.0)).y, own.y)

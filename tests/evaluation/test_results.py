@@ -85,6 +85,8 @@ def test_command_keeps_no_folders():
         ["/home/me/bin/evaluate.py", "--data=/data/kodak/", "--codecs=mini,x=/m/a+/m/b", "--jobs=2"]
     )
     assert command == "evaluate.py --data=kodak --codecs=mini,x=a+b --jobs=2"
+    command = results.describe_command(["--codecs=/m/a@4,x=me@9@/data/w.npz,y=/m/b@7+/m@home/c"])
+    assert command == "--codecs=a@4,x=me@9@w.npz,y=b@7+c"
 
 
 def test_machine_names_the_processor_and_no_host():

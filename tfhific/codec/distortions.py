@@ -21,16 +21,16 @@ Perception = Callable[["tf.Tensor", "tf.Tensor"], "tf.Tensor"]
 
 
 class Distortion(Protocol):
-    """A distance of two pictures, in bits.
+    """A distance of two pictures, in bits."""
 
-    Attributes:
-      pace: share of a level's learning rate that suits a search for it.
-      squared: bits that a squared error of one is worth, where the distance is nothing else, so
-        that how it changes with a symbol is known; or None.
-    """
+    @property
+    def pace(self) -> float:
+        """Share of a level's learning rate that suits a search for it."""
 
-    pace: float
-    squared: float | None
+    @property
+    def squared(self) -> float | None:
+        """Bits that a squared error of one is worth, where the distance is nothing else, so that
+        how it changes with a symbol is known."""
 
     def __call__(self, shown: tf.Tensor, target: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """Of a part of a picture, with gradients to what is shown.
@@ -59,18 +59,17 @@ class SquaredErrors:
         Args:
           weight: bits that a squared error of one is worth.
         """
-        self._weight = weight
-        self.squared: float | None = weight
+        self.squared = weight
 
     def __call__(self, shown: tf.Tensor, target: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """See `Distortion`."""
         import tensorflow as tf
 
-        return self._weight * tf.reduce_sum(tf.math.squared_difference(shown, target))
+        return self.squared * tf.reduce_sum(tf.math.squared_difference(shown, target))
 
     def of_pictures(self, decoded: np.ndarray, image: np.ndarray) -> float:
         """See `Distortion`."""
-        return self._weight * squared_error(decoded, image)
+        return self.squared * squared_error(decoded, image)
 
 
 class Perceived:
@@ -85,7 +84,7 @@ class Perceived:
     """At all of a level's learning rate, 120 steps made files 6 % and squared errors 5 % larger,
     and another network saw 2 % more of a distance."""
 
-    squared: float | None = None
+    squared = None
 
     SQUARED = 0.75
     """Share of the squared errors' own weight."""
@@ -159,19 +158,12 @@ def perception(path: str | os.PathLike) -> Perception:
 
     network = LPIPS(path)
 
-    def perceived(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
-        pair = []
-        for images in (a, b):
-            size = tf.maximum(tf.shape(images)[1:3], network.min_side)
-            if None not in images.shape[1:3]:
-                size = np.maximum(images.shape[1:3], network.min_side)
-                if tuple(size) == tuple(images.shape[1:3]):
-                    pair.append(images)
-                    continue
-            pair.append(tf.image.resize(images, size))
-        return network(tuple(pair))
+    def enlarged(images: tf.Tensor) -> tf.Tensor:
+        if min(side or 0 for side in images.shape[1:3]) >= network.min_side:
+            return images
+        return tf.image.resize(images, tf.maximum(tf.shape(images)[1:3], network.min_side))
 
-    return perceived
+    return lambda a, b: network((enlarged(a), enlarged(b)))
 
 
 def squared_error(picture: np.ndarray, other: np.ndarray) -> float:

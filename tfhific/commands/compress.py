@@ -147,8 +147,7 @@ def _verified(codec, data: bytes, picture, name: str) -> float | None:
     from tfhific.evaluation.metrics import psnr
 
     try:
-        searched = {} if "search" in codec.needs else {"lpips": FLAGS.lpips}
-        decoded = codec.verify(data, picture, FLAGS.effort, **searched)
+        decoded = codec.verify(data, picture, FLAGS.effort, FLAGS.lpips)
     except TfhificError as error:
         raise type(error)(f"{name}: {str(error).rstrip('.')}; not written.") from None
     value = psnr(picture.pixels, decoded.pixels)

@@ -181,8 +181,8 @@ def describe_command(arguments: Sequence[str]) -> str:
 
 
 def _without_folders(argument: str) -> str:
-    # Paths stand alone, after "=", and in lists of codecs between "," and "+".
-    pieces = re.split(r"([=,+])", argument)
+    # Paths stand alone, after "=", in lists of codecs between "," and "+", and around an effort.
+    pieces = re.split(r"([=,+]|@[1-9](?:@|(?=[,+])|$))", argument)
     return "".join(
         os.path.basename(os.path.normpath(piece)) if os.sep in piece else piece for piece in pieces
     )
