@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
+import tensorflow as tf
 
-from tfhific.backend import keras
-from tfhific.models.layers import DepthToSpace, Parallel, Residual, Scale, SpaceToDepth
+from tfhific.backend import keras, tfc
+from tfhific.models.convolutions import PaddedConv2D
+from tfhific.models.layers import (
+    GDN,
+    DepthToSpace,
+    InOrder,
+    Parallel,
+    Residual,
+    Scale,
+    SpaceToDepth,
+)
+from tfhific.models.normalisation import ChannelNorm
 
 
 def test_blocks_become_channels_and_come_back():
@@ -34,3 +46,34 @@ def test_configurations_give_the_same_layer_again():
         again = type(layer).from_config(layer.get_config())
         x = np.random.default_rng(2).normal(size=[1, 4, 4, 8]).astype(np.float32)
         np.testing.assert_array_equal(again(x), layer(x))
+
+
+def _network() -> InOrder:
+    branch = [PaddedConv2D(4, 3), ChannelNorm(), keras.layers.ReLU(), PaddedConv2D(4, 3)]
+    blocks = [Residual(InOrder(branch)), Residual(PaddedConv2D(4, 3))]
+    return InOrder([PaddedConv2D(4, 3, 2), InOrder(blocks), PaddedConv2D(2, 3)])
+
+
+def test_a_network_is_built_for_a_shape_with_the_weights_of_one_that_is_called():
+    built, called = _network(), _network()
+    keras.utils.set_random_seed(3)
+    built.build((None, None, None, 3))
+    weights = [weight.numpy() for weight in built.weights]
+    assert len(weights) == 12
+    assert built.compute_output_shape((1, 8, 6, 3)) == (1, 4, 3, 2)
+    x = np.random.default_rng(0).normal(size=[1, 8, 6, 3]).astype(np.float32)
+    keras.utils.set_random_seed(3)
+    np.testing.assert_array_equal(called(x), built(x))
+    assert len(built.weights) == len(weights)
+    for weight, before in zip(built.weights, weights):
+        np.testing.assert_array_equal(weight, before)
+
+
+@pytest.mark.parametrize("inverse", [False, True])
+def test_gdn_is_that_of_tfc_and_its_graph_has_no_conditions(inverse):
+    ours, theirs = GDN(inverse=inverse), tfc.GDN(inverse=inverse)
+    x = np.random.default_rng(1).normal(size=[2, 3, 5, 4]).astype(np.float32)
+    np.testing.assert_array_equal(ours(x), theirs(x))
+    function = tf.function(ours, autograph=False).get_concrete_function(tf.TensorSpec(x.shape))
+    assert not [op.name for op in function.graph.get_operations() if "If" in op.type]
+    np.testing.assert_allclose(function(tf.constant(x)), theirs(x), rtol=1e-5)

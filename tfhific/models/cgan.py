@@ -207,6 +207,7 @@ class CGAN(TrainableSystem):
         share = min(step / max(config.momentum_steps, 1), 1.0)
         return rate, config.momentum + share * (config.momentum_last - config.momentum)
 
+    @tf.autograph.experimental.do_not_convert
     def train_step(self, data) -> dict[str, tf.Tensor]:
         """One update of the discriminator, then one of the generator, each on its own noise.
 

@@ -270,6 +270,7 @@ class Extreme(TrainableSystem):
         both = tf.concat([tf.cast(samples[..., :3], tf.float32) / 127.5 - 1.0, made], 2)
         return {"original_and_reconstruction": both / 2.0 + 0.5}
 
+    @tf.autograph.experimental.do_not_convert
     def train_step(self, data: tf.Tensor) -> dict[str, tf.Tensor]:
         """One update of the discriminators, then one of encoder and generator."""
         report = {}

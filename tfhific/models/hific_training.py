@@ -172,6 +172,7 @@ class HiFiCTraining(TrainableSystem):
         # The discriminator's step has a sub-batch of its own.
         return options.batch_size * options.stage
 
+    @tf.autograph.experimental.do_not_convert
     def train_step(self, data) -> dict:
         """One step on uint8 [crops, crop, crop, 3]; in stage two the first half is the
         discriminator's."""

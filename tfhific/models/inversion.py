@@ -196,6 +196,7 @@ class Inversion(TrainableSystem):
         z = tf.random.stateless_normal([16, self.config.latent], [0, 0])
         return {"samples": self(z) / 2.0 + 0.5}
 
+    @tf.autograph.experimental.do_not_convert
     def train_step(self, data: tf.Tensor) -> dict[str, tf.Tensor]:
         """One update each of discriminator, generator and guess.
 

@@ -156,6 +156,7 @@ class LabelAutoencoder(TrainableSystem):
             "decoder": list(self.decoder.trainable_variables),
         }
 
+    @tf.autograph.experimental.do_not_convert
     def train_step(self, data) -> dict:
         """One step on images uint8 or float [batch, crop, crop, 3]."""
 

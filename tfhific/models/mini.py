@@ -29,6 +29,7 @@ from tfhific.errors import TfhificError
 from tfhific.models.block_transform import block_transform
 from tfhific.models.draws import Draws
 from tfhific.models.layers import (
+    GDN,
     DepthToSpace,
     InOrder,
     Parallel,
@@ -113,9 +114,9 @@ def analysis_transform(config: MiniConfig) -> keras.layers.Layer:
         [
             SpaceToDepth(4),
             _conv(config.fine_channels, 3),
-            tfc.GDN(),
+            GDN(),
             _conv(config.coarse_channels, 5, 2),
-            tfc.GDN(),
+            GDN(),
             *[_residual_block(config.coarse_channels) for _ in range(config.num_blocks)],
             _conv(config.latent_channels, 5, 2, zero=True),
             Scale(0.25),
@@ -138,10 +139,10 @@ def synthesis_transform(config: MiniConfig) -> keras.layers.Layer:
     branch = InOrder(
         [
             _deconv(config.coarse_channels, 5, 2),
-            tfc.GDN(inverse=True),
+            GDN(inverse=True),
             *[_residual_block(config.coarse_channels) for _ in range(config.num_blocks)],
             _deconv(config.fine_channels, 5, 2),
-            tfc.GDN(inverse=True),
+            GDN(inverse=True),
             _conv(48, 3, zero=True),
             Scale(0.1),
             DepthToSpace(4),
@@ -340,6 +341,7 @@ class Mini(TrainableSystem):
             ),
         }
 
+    @tf.autograph.experimental.do_not_convert
     def train_step(self, data) -> dict:
         """One step on images uint8 or float [batch, H, W, 3]; qualities are drawn, stratified."""
 
