@@ -1,6 +1,8 @@
 """Decodes files in this process's settings and says what came out: run as a child process.
 
 decode_elsewhere.py MODEL_FOLDER CODER PRECISION OUT.npz FILE.tfh...
+
+With INDEXES_ONLY in the environment it says which tables the float branch would choose, no more.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ def main() -> None:
     import tensorflow as tf
 
     import tfhific
+    from tfhific.codec.encoded import Encoded
 
     threads = int(os.environ.get("INTRA_OP_THREADS", "0"))
     if threads:
@@ -40,18 +43,23 @@ def main() -> None:
         precision=precision,
         runtime=runtime,
     )
+    limit = len(codec.published.scales) - 1
     results: dict[str, np.ndarray] = {"tensorflow": np.array(tf.__version__)}
     stacked: dict[tuple, list[np.ndarray]] = {}
     for number, path in enumerate(paths):
         with open(path, "rb") as file:
             data = file.read()
         latents = codec.decode_latents(data)
-        results[f"{number}/y"], results[f"{number}/z"] = latents.y, latents.z
-        results[f"{number}/picture"] = codec.decompress(data)
         rows = slice(0, latents.y.shape[0])
         floats = codec.transforms.scale_indexes(latents.z, rows, latents.y.shape[1])
-        limit = len(codec.published.scales) - 1
         results[f"{number}/float_branch"] = np.rint(np.clip(floats, 0, limit)).astype(np.int32)
+        if "INDEXES_ONLY" in os.environ:
+            continue
+        results[f"{number}/y"], results[f"{number}/z"] = latents.y, latents.z
+        # What `decompress` does with what it decodes: once is enough of that.
+        picture = codec.reconstruct(Encoded(codec.unpack(data), latents.y_hat))
+        assert number or np.array_equal(picture, codec.decompress(data))
+        results[f"{number}/picture"] = picture
         stacked.setdefault(latents.z.shape, []).append(latents.z)
     for count in (1, 4):
         same = True
