@@ -67,8 +67,8 @@ class GDN(tfc.GDN):
     """Generalised divisive normalisation with absolute values, and sums as they are.
 
     J. Ballé, V. Laparra, E. P. Simoncelli (arXiv 1511.06281), equation 1, with alpha = epsilon = 1
-    as numbers. TFC has them as tensors and asks in the graph whether they are 1: seven conditions
-    a layer, a quarter of the operations until a training's first step.
+    as numbers. TFC has them as tensors and asks in the graph whether they are 1, which is a tenth
+    of the time until a training's first step.
 
     Input shape: float [batch, height, width, channels].
     Output shape: as the input.
