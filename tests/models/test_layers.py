@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from tfhific.backend import keras, tfc
+from tfhific.errors import ArgumentError
 from tfhific.models.convolutions import PaddedConv2D
 from tfhific.models.layers import (
     GDN,
@@ -77,3 +78,10 @@ def test_gdn_is_that_of_tfc_and_its_graph_has_no_conditions(inverse):
     function = tf.function(ours, autograph=False).get_concrete_function(tf.TensorSpec(x.shape))
     assert not [op.name for op in function.graph.get_operations() if "If" in op.type]
     np.testing.assert_allclose(function(tf.constant(x)), theirs(x), rtol=1e-5)
+
+
+def test_other_exponents_of_gdn_are_refused():
+    with pytest.raises(ArgumentError, match="Expected alpha_parameter = 1"):
+        GDN(alpha_parameter=2)
+    layer = GDN(inverse=True)
+    assert GDN.from_config(layer.get_config()).inverse

@@ -7,6 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfhific.backend import keras, tfc
+from tfhific.errors import ArgumentError
 
 
 class SpaceToDepth(keras.layers.Layer):
@@ -75,6 +76,18 @@ class GDN(tfc.GDN):
     """
 
     def __init__(self, inverse: bool = False, **kwargs) -> None:
+        """Initializer.
+
+        Args:
+          inverse: whether inputs are multiplied by the sums rather than divided.
+          **kwargs: of the base class.
+
+        Raises:
+          ArgumentError: for other exponents.
+        """
+        for name in ("alpha_parameter", "epsilon_parameter"):
+            if kwargs.get(name, 1) != 1:
+                raise ArgumentError(f"Expected {name} = 1. Received: {kwargs[name]!r}.")
         super().__init__(inverse=inverse, **kwargs)
 
     @property
