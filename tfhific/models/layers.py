@@ -99,16 +99,6 @@ class GDN(tfc.GDN):
         return 1
 
 
-def unconverted(layer: keras.layers.Layer) -> keras.layers.Layer:
-    """The layer, with a `call` that AutoGraph leaves as it is: one that asks nothing of tensors.
-
-    To convert that of TFC's convolutions is three tenths of the Python calls until a training's
-    first step.
-    """
-    layer.call = tf.autograph.experimental.do_not_convert(layer.call)
-    return layer
-
-
 def _make_variables(layer: keras.layers.Layer, input_shape: tf.TensorShape | tuple) -> None:
     """Builds a layer, if it isn't yet, without a graph of what it computes."""
     if not layer.built:

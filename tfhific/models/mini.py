@@ -36,55 +36,48 @@ from tfhific.models.layers import (
     Residual,
     Scale,
     SpaceToDepth,
-    unconverted,
 )
 from tfhific.models.mini_config import LINEAR_PACE, NUM_QUALITIES, STRIDE, MiniConfig
 from tfhific.models.system import TrainableSystem, TrainingOptions
 
 
 def _conv(filters: int, kernel: int, stride: int = 1, *, zero: bool = False, activation=None):
-    return unconverted(
-        tfc.SignalConv2D(
-            filters,
-            (kernel, kernel),
-            corr=True,
-            strides_down=stride,
-            padding="same_zeros",
-            use_bias=True,
-            kernel_parameter="variable",
-            activation=activation,
-            **({"kernel_initializer": "zeros"} if zero else {}),
-        )
+    return tfc.SignalConv2D(
+        filters,
+        (kernel, kernel),
+        corr=True,
+        strides_down=stride,
+        padding="same_zeros",
+        use_bias=True,
+        kernel_parameter="variable",
+        activation=activation,
+        **({"kernel_initializer": "zeros"} if zero else {}),
     )
 
 
 def _deconv(filters: int, kernel: int, stride: int, *, activation=None):
-    return unconverted(
-        tfc.SignalConv2D(
-            filters,
-            (kernel, kernel),
-            corr=False,
-            strides_up=stride,
-            padding="same_zeros",
-            use_bias=True,
-            kernel_parameter="variable",
-            activation=activation,
-        )
+    return tfc.SignalConv2D(
+        filters,
+        (kernel, kernel),
+        corr=False,
+        strides_up=stride,
+        padding="same_zeros",
+        use_bias=True,
+        kernel_parameter="variable",
+        activation=activation,
     )
 
 
 def _pointwise(matrix: np.ndarray):
     """A 1x1 convolution that starts as `matrix` [in, out]."""
-    return unconverted(
-        tfc.SignalConv2D(
-            matrix.shape[1],
-            (1, 1),
-            corr=True,
-            padding="same_zeros",
-            use_bias=True,
-            kernel_parameter="variable",
-            kernel_initializer=keras.initializers.Constant(matrix[None, None]),
-        )
+    return tfc.SignalConv2D(
+        matrix.shape[1],
+        (1, 1),
+        corr=True,
+        padding="same_zeros",
+        use_bias=True,
+        kernel_parameter="variable",
+        kernel_initializer=keras.initializers.Constant(matrix[None, None]),
     )
 
 

@@ -116,6 +116,9 @@ class TrainableSystem(keras.Model, PublishedParts):
     def train_step(self, data) -> dict:
         """One step on a batch, uint8 [batch, crop, crop, 3] unless the system has other data.
 
+        Where it asks nothing of tensors in Python, `tf.autograph.experimental.do_not_convert` about
+        it spares AutoGraph's conversion of all that it calls.
+
         Returns:
           float32 scalars for the log, "loss" among them.
         """
