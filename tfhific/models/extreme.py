@@ -34,6 +34,7 @@ from tfhific.losses.adversarial import (
 )
 from tfhific.losses.feature_matching import feature_matching_loss
 from tfhific.models import extreme_networks as networks
+from tfhific.models.adam import Adam
 from tfhific.models.draws import Draws
 from tfhific.models.extreme_networks import NOISE_SPAN, STRIDE
 from tfhific.models.quantizer import CentreQuantizer, CollapseWatch, symbol_entropy
@@ -200,8 +201,7 @@ class Extreme(TrainableSystem):
 
     def build_optimizers(self, options: TrainingOptions) -> dict[str, keras.optimizers.Optimizer]:
         return {
-            name: keras.optimizers.Adam(options.learning_rate, beta_1=0.5)
-            for name in ("generator", "discriminator")
+            name: Adam(options.learning_rate, beta_1=0.5) for name in ("generator", "discriminator")
         }
 
     def parts(self) -> dict[str, list]:

@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfhific.backend import keras
 from tfhific.errors import TfhificError
 from tfhific.losses import adversarial
 from tfhific.losses.feature_matching import feature_matching_loss
 from tfhific.losses.lpips import LPIPS
+from tfhific.models.adam import Adam
 from tfhific.models.draws import Draws
 from tfhific.models.hific import LOSS_SCALE, HiFiC, HiFiCConfig
 from tfhific.models.label_discriminator import (
@@ -156,7 +156,7 @@ class HiFiCTraining(TrainableSystem):
 
     def build_optimizers(self, options: TrainingOptions) -> dict:
         names = ["networks", "z_prior"] + ["discriminator"] * (options.stage == 2)
-        return {name: keras.optimizers.Adam(options.learning_rate, epsilon=1e-8) for name in names}
+        return {name: Adam(options.learning_rate, epsilon=1e-8) for name in names}
 
     def groups(self, options: TrainingOptions) -> dict[str, list]:
         parts = self.parts()

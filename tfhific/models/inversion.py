@@ -25,6 +25,7 @@ from tfhific.losses.adversarial import (
     non_saturating_generator_loss,
 )
 from tfhific.losses.feature_matching import feature_matching_loss
+from tfhific.models.adam import Adam
 from tfhific.models.draws import Draws
 from tfhific.models.layers import InOrder
 from tfhific.models.system import TrainableSystem, TrainingOptions
@@ -180,7 +181,7 @@ class Inversion(TrainableSystem):
 
     def build_optimizers(self, options: TrainingOptions) -> dict[str, keras.optimizers.Optimizer]:
         return {
-            name: keras.optimizers.Adam(options.learning_rate, beta_1=beta)
+            name: Adam(options.learning_rate, beta_1=beta)
             for name, beta in (("generator", 0.5), ("discriminator", 0.5), ("guess", 0.9))
         }
 

@@ -44,6 +44,7 @@ import tensorflow as tf
 from tfhific.backend import keras
 from tfhific.data.source import RunData
 from tfhific.errors import TfhificError
+from tfhific.models.adam import Adam
 from tfhific.models.draws import Draws
 from tfhific.models.gradient_step import minimise
 from tfhific.models.options import TrainingOptions
@@ -107,7 +108,7 @@ class TrainableSystem(keras.Model, PublishedParts):
 
     def build_optimizers(self, options: TrainingOptions) -> dict[str, keras.optimizers.Optimizer]:
         """Optimisers by name, in the order in which logs show them."""
-        return {"main": keras.optimizers.Adam(options.learning_rate)}
+        return {"main": Adam(options.learning_rate)}
 
     def groups(self, options: TrainingOptions) -> dict[str, list]:
         """The variables of each optimiser, frozen ones included: those are left out later."""
