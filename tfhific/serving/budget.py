@@ -76,10 +76,9 @@ def of_several(function, elements: tf.Tensor, result) -> tf.Tensor:
     """
     spec = result if isinstance(result, tf.TensorSpec) else tf.TensorSpec([], result)
     count = tf.size(elements)
-    return tf.cond(
-        count > 1,
-        lambda: tf.map_fn(
-            function, elements, fn_output_signature=spec, parallel_iterations=PARALLEL
-        ),
-        lambda: tf.zeros([count, *spec.shape], spec.dtype),
+    # Not in a branch: TensorFlow would prepare what is inside it once more.
+    several = elements[: tf.where(count > 1, count, 0)]
+    values = tf.map_fn(function, several, fn_output_signature=spec, parallel_iterations=PARALLEL)
+    return tf.concat(
+        [values, tf.zeros([count - tf.size(several), *spec.shape], spec.dtype)], axis=0
     )

@@ -138,18 +138,16 @@ class Served(tf.Module):
         return {"compressed_bytes": data, "error": errors}
 
     def _compress_one(self, data, code, error) -> tuple[tf.Tensor, tf.Tensor]:
-        def work():
-            picture = graph_images.read(data, self._max_pixels)
-            encoded = tf.cond(
-                tf.equal(picture.error, ""),
-                lambda: self._one.encode(
-                    picture.pixels, code, picture.alpha, picture.icc, picture.exif
-                ),
-                lambda: tf.constant(""),
-            )
-            return encoded, picture.error
-
-        return tf.cond(tf.equal(error, ""), work, lambda: (tf.constant(""), error))
+        picture = graph_images.read(_unless(error, data), self._max_pixels)
+        error = _first(error, picture.error)
+        encoded = tf.cond(
+            tf.equal(error, ""),
+            lambda: self._one.encode(
+                picture.pixels, code, picture.alpha, picture.icc, picture.exif
+            ),
+            lambda: tf.constant(""),
+        )
+        return encoded, error
 
     def decompress(self, compressed_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
         """Decompresses.
@@ -161,12 +159,16 @@ class Served(tf.Module):
           `image_bytes`, string [batch], PNG files with the alpha plane, ICC profile and EXIF block
           that the files hold; `error`.
         """
+
+        def decompress(element):
+            data, beyond = element
+            png, error = self._one.decompress(_unless(beyond, data))
+            return png, _first(beyond, error)
+
         heights, widths = self._sizes(compressed_bytes)
         pixels = tf.cast(heights, tf.int64) * tf.cast(widths, tf.int64)
         images, errors = tf.map_fn(
-            lambda element: _unless(
-                element[1], lambda: self._one.decompress(element[0]), (tf.constant(""),)
-            ),
+            decompress,
             (compressed_bytes, beyond_sum(pixels, self._max_request_pixels)),
             fn_output_signature=(tf.string, tf.string),
             parallel_iterations=PARALLEL,
@@ -273,19 +275,15 @@ class Served(tf.Module):
           `error`.
         """
 
-        def decode(data):
-            error, pixels, *_ = self._one.decode(data)
+        def decode(element):
+            data, beyond = element
+            error, pixels, *_ = self._one.decode(_unless(beyond, data))
             size = tf.shape(pixels) * tf.cast(tf.equal(error, ""), tf.int32)
-            return tf.io.serialize_tensor(pixels), size[0], size[1], error
+            return tf.io.serialize_tensor(pixels), size[0], size[1], _first(beyond, error)
 
-        nothing = tf.io.serialize_tensor(tf.zeros([0, 0, 3], tf.uint8))
         beyond = beyond_array(*self._sizes(compressed_bytes), self._max_request_pixels)
         packed, heights, widths, errors = tf.map_fn(
-            lambda element: _unless(
-                element[1],
-                lambda: decode(element[0]),
-                (nothing, tf.constant(0), tf.constant(0)),
-            ),
+            decode,
             (compressed_bytes, beyond),
             fn_output_signature=(tf.string, tf.int32, tf.int32, tf.string),
             parallel_iterations=PARALLEL,
@@ -370,9 +368,16 @@ class _Signatures:
         }
 
 
-def _unless(error: tf.Tensor, work, otherwise: tuple) -> tuple[tf.Tensor, ...]:
-    """What `work` gives, its error last; with an error before it that one, behind `otherwise`."""
-    return tf.cond(tf.equal(error, ""), work, lambda: (*otherwise, error))
+def _unless(error: tf.Tensor, data: tf.Tensor) -> tf.Tensor:
+    """A file, or with an error before it an empty one, which is refused at once.
+
+    A `tf.cond` around all that reads a file would have TensorFlow prepare it once more.
+    """
+    return tf.where(tf.equal(error, ""), data, "")
+
+
+def _first(error: tf.Tensor, behind: tf.Tensor) -> tf.Tensor:
+    return tf.where(tf.equal(error, ""), behind, error)
 
 
 def _one_quality_each(signature: str, images: tf.Tensor, quality: tf.Tensor):

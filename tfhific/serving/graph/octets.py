@@ -6,6 +6,9 @@ as 0, and what is wrong is told beside the result.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+
 import numpy as np
 import tensorflow as tf
 
@@ -15,6 +18,7 @@ MAX_VARINT_BYTES = 5
 
 __all__ = [
     "encode_varints",
+    "first_case",
     "first_error",
     "picked",
     "read_number",
@@ -53,17 +57,37 @@ def read_number(
     elif not little:
         weights = weights[::-1].copy()
     if at.shape.rank == 0:
+        return _single_number(size)(octets, at, tf.convert_to_tensor(weights))
+    total = tf.size(octets)
+    where = tf.expand_dims(at, -1) + np.arange(size, dtype=np.int32)
+    where = tf.where((where >= 0) & (where < total), where, total)
+    found = tf.gather(tf.concat([octets, [0]], axis=0), where)
+    return tf.reduce_sum(tf.cast(found, tf.int64) * weights, axis=-1)
+
+
+@functools.cache
+def _single_number(size: int) -> Callable[..., tf.Tensor]:
+    """Reads one number of `size` bytes.
+
+    A function that stays one: graphs of pictures ask hundreds of times, and what is put in place is
+    optimised anew in each.
+    """
+
+    def read(octets: tf.Tensor, at: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         # In a loop over a file's parts nothing may take time that grows with the file.
         begin = tf.maximum(at, 0)[None]
         piece = tf.strided_slice(octets, begin, begin + size)
         piece = tf.concat([piece, np.zeros([size], np.int32)], axis=0)[:size]
         number = tf.reduce_sum(tf.cast(piece, tf.int64) * weights, axis=0)
         return tf.where(at >= 0, number, np.int64(0))
-    total = tf.size(octets)
-    where = tf.expand_dims(at, -1) + np.arange(size, dtype=np.int32)
-    where = tf.where((where >= 0) & (where < total), where, total)
-    found = tf.gather(tf.concat([octets, [0]], axis=0), where)
-    return tf.reduce_sum(tf.cast(found, tf.int64) * weights, axis=-1)
+
+    signature = [tf.TensorSpec([None], tf.int32), tf.TensorSpec([], tf.int32)]
+    return tf.function(
+        read,
+        input_signature=[*signature, tf.TensorSpec([size], tf.int64)],
+        autograph=False,
+        experimental_attributes={"_noinline": True},
+    )
 
 
 def read_varint(
@@ -106,3 +130,18 @@ def first_error(checks: list[tuple[tf.Tensor, tf.Tensor | str]]) -> tf.Tensor:
     wrong = tf.stack([*wrong, tf.constant(True)])
     messages = tf.stack([*messages, ""])
     return tf.gather(messages, tf.argmax(tf.cast(wrong, tf.int32), output_type=tf.int32))
+
+
+def first_case(branches: list[tuple[tf.Tensor, Callable]], default: Callable):
+    """What the first branch whose condition holds returns, or `default`.
+
+    `tf.case` puts each branch inside the ones before it, and TensorFlow prepares what is inside a
+    branch once for every branch around it. Here they stand side by side.
+
+    Args:
+      branches: a bool scalar each, and a function without arguments. All return the same structure.
+      default: such a function.
+    """
+    conditions, functions = zip(*branches)
+    holds = tf.cast(tf.stack([*conditions, tf.constant(True)]), tf.int32)
+    return tf.switch_case(tf.argmax(holds, output_type=tf.int32), [*functions, default])

@@ -7,7 +7,7 @@ import dataclasses
 import tensorflow as tf
 
 from tfhific.pictures.plane import COMPRESSION
-from tfhific.serving.graph.octets import first_error, read_number, to_octets
+from tfhific.serving.graph.octets import first_case, first_error, read_number, to_octets
 from tfhific.serving.pictures.exif import apply_orientation, upright
 from tfhific.serving.pictures.jpeg import JpegHeader
 from tfhific.serving.pictures.png import PngHeader
@@ -218,7 +218,7 @@ def _cases(data: tf.Tensor, max_pixels: int, of_header, of_none):
                 lambda: with_alpha(WebPHeader(data), "WebP"),
             )
         )
-    return tf.case(branches, default=lambda: of_none(refusal), exclusive=False)
+    return first_case(branches, lambda: of_none(refusal))
 
 
 def _finish(raw: _Raw) -> GraphPicture:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from tfhific.pictures.header import PNG_SIGNATURE
-from tfhific.serving.graph.octets import first_error, picked, read_number, to_octets
+from tfhific.serving.graph.octets import first_case, first_error, picked, read_number, to_octets
 from tfhific.serving.pictures.caught import caught, caught_image
 
 MAX_CHUNKS = 20_000
@@ -146,7 +146,7 @@ class PngHeader:
     def samples(self) -> tf.Tensor:
         """uint8 [H, W, 4], with alpha; [0, 0, 4] where the file is damaged."""
         wide = tf.equal(self._depth, 16)
-        return tf.case(
+        return first_case(
             [
                 (tf.equal(self._type, _GREY) & wide, self._wide_grey),
                 (tf.equal(self._type, _GREY), self._narrow_grey),
@@ -154,8 +154,7 @@ class PngHeader:
                 (tf.equal(self._type, _RGB), self._narrow_rgb),
                 (tf.equal(self._type, _PALETTE) & tf.equal(self._key_bytes, 0), self._opaque),
             ],
-            default=lambda: self._decode(4),
-            exclusive=False,
+            lambda: self._decode(4),
         )
 
     def _decode(self, channels: int, dtype: tf.DType = tf.uint8) -> tf.Tensor:
