@@ -16,7 +16,9 @@ class Adam(keras.optimizers.Adam):
 
     def update_step(self, gradient: tf.Tensor | tf.IndexedSlices, variable: tf.Variable) -> None:
         """Moves a variable and its moments by a gradient of its shape and dtype."""
-        if isinstance(gradient, tf.IndexedSlices) or self.amsgrad:
+        # The last is an option of newer Keras only.
+        composed = self.amsgrad or getattr(self, "adaptive_epsilon", False)
+        if composed or isinstance(gradient, tf.IndexedSlices):
             super().update_step(gradient, variable)
             return
         dtype = variable.dtype
