@@ -19,6 +19,7 @@ Three things differ from the papers, all of them for the sake of a few hours of 
 
 from __future__ import annotations
 
+import functools
 import math
 
 import numpy as np
@@ -40,43 +41,38 @@ from tfhific.models.layers import (
 from tfhific.models.mini_config import LINEAR_PACE, NUM_QUALITIES, STRIDE, MiniConfig
 from tfhific.models.system import TrainableSystem, TrainingOptions
 
+_convolution = functools.partial(
+    tfc.SignalConv2D, padding="same_zeros", use_bias=True, kernel_parameter="variable"
+)
+
 
 def _conv(filters: int, kernel: int, stride: int = 1, *, zero: bool = False, activation=None):
-    return tfc.SignalConv2D(
+    return _convolution(
         filters,
         (kernel, kernel),
         corr=True,
         strides_down=stride,
-        padding="same_zeros",
-        use_bias=True,
-        kernel_parameter="variable",
         activation=activation,
         **({"kernel_initializer": "zeros"} if zero else {}),
     )
 
 
 def _deconv(filters: int, kernel: int, stride: int, *, activation=None):
-    return tfc.SignalConv2D(
+    return _convolution(
         filters,
         (kernel, kernel),
         corr=False,
         strides_up=stride,
-        padding="same_zeros",
-        use_bias=True,
-        kernel_parameter="variable",
         activation=activation,
     )
 
 
 def _pointwise(matrix: np.ndarray):
     """A 1x1 convolution that starts as `matrix` [in, out]."""
-    return tfc.SignalConv2D(
+    return _convolution(
         matrix.shape[1],
         (1, 1),
         corr=True,
-        padding="same_zeros",
-        use_bias=True,
-        kernel_parameter="variable",
         kernel_initializer=keras.initializers.Constant(matrix[None, None]),
     )
 

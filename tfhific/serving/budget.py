@@ -76,7 +76,7 @@ def of_several(function, elements: tf.Tensor, result) -> tf.Tensor:
     """
     spec = result if isinstance(result, tf.TensorSpec) else tf.TensorSpec([], result)
     count = tf.size(elements)
-    # Not in a branch: TensorFlow would prepare what is inside it once more.
+    # A loop over none instead of a branch: see `first_case`.
     several = elements[: tf.where(count > 1, count, 0)]
     values = tf.map_fn(function, several, fn_output_signature=spec, parallel_iterations=PARALLEL)
     return tf.concat(

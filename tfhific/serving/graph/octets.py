@@ -135,8 +135,8 @@ def first_error(checks: list[tuple[tf.Tensor, tf.Tensor | str]]) -> tf.Tensor:
 def first_case(branches: list[tuple[tf.Tensor, Callable]], default: Callable):
     """What the first branch whose condition holds returns, or `default`.
 
-    `tf.case` puts each branch inside the ones before it, and TensorFlow prepares what is inside a
-    branch once for every branch around it. Here they stand side by side.
+    `tf.case` puts each branch inside the ones before it; here they stand side by side. TensorFlow
+    takes longer to prepare what is inside many others, which a model's first calls wait for.
 
     Args:
       branches: a bool scalar each, and a function without arguments. All return the same structure.
